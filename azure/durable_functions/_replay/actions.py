@@ -1,0 +1,333 @@
+"""What an orchestrator asks of the host, one class per action. Source: protocol.md 4, sdk.md 2.12.
+
+Inputs are encoded when the action is made, so that a value that cannot travel fails at the user's
+line. Keys of the JSON objects stand in the order of the specification.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from azure.durable_functions._wire import durable_http, entity_id as entity_ids, retry_options
+from azure.durable_functions._wire import df_serialization, timestamps
+from azure.durable_functions._wire.vocabulary import ActionType
+
+Json = dict[str, Any]
+
+
+class Action(ABC):
+    """One thing asked of the host."""
+
+    @property
+    @abstractmethod
+    def action_type(self) -> int:
+        """Number of the action on the wire."""
+
+    @abstractmethod
+    def to_json(self) -> Json:
+        """The wire's object."""
+
+
+class NoOpAction(Action):
+    """Stands where a task has no action of its own; never sent."""
+
+    def __init__(self, metadata: str | None = None) -> None:
+        self.metadata = metadata
+
+    def action_type(self) -> int:  # type: ignore[override]  # a method here, officially too
+        """Raises: an anonymous action has no number."""
+        raise Exception("Attempted to get action type of an anonymous Action")
+
+    def to_json(self) -> Json:
+        """Raises: an anonymous action is never sent."""
+        raise Exception("Attempted to convert an anonymous Action to JSON")
+
+
+def _required_name(function_name: str) -> str:
+    if not function_name:
+        raise ValueError("function_name cannot be empty")
+    return function_name
+
+
+class CallActivityAction(Action):
+    """Run an activity."""
+
+    def __init__(self, function_name: str, input_: Any = None) -> None:
+        self.function_name: str = _required_name(function_name)
+        self.input_: str = df_serialization.df_dumps(input_)
+
+    @property
+    def action_type(self) -> int:
+        """0."""
+        return ActionType.CALL_ACTIVITY
+
+    def to_json(self) -> Json:
+        """The wire's object."""
+        return {"actionType": 0, "functionName": self.function_name, "input": self.input_}
+
+
+class CallActivityWithRetryAction(Action):
+    """Run an activity; the host tries again when it fails."""
+
+    def __init__(
+        self, function_name: str, retry_options: retry_options.RetryOptions, input_: Any = None
+    ) -> None:
+        self.function_name: str = _required_name(function_name)
+        if not retry_options:
+            raise ValueError("retry_options cannot be empty")
+        self.retry_options = retry_options
+        self.input_: str = df_serialization.df_dumps(input_)
+
+    @property
+    def action_type(self) -> int:
+        """1."""
+        return ActionType.CALL_ACTIVITY_WITH_RETRY
+
+    def to_json(self) -> Json:
+        """The wire's object."""
+        return {
+            "actionType": 1,
+            "functionName": self.function_name,
+            "input": self.input_,
+            "retryOptions": self.retry_options.to_json(),
+        }
+
+
+class CallSubOrchestratorAction(Action):
+    """Run an orchestration as a child of this one."""
+
+    def __init__(
+        self,
+        function_name: str,
+        _input: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+    ) -> None:
+        self.function_name: str = _required_name(function_name)
+        self._input: str = df_serialization.df_dumps(_input)
+        self.instance_id = instance_id
+        self.version = version
+
+    @property
+    def action_type(self) -> int:
+        """2."""
+        return ActionType.CALL_SUB_ORCHESTRATOR
+
+    def to_json(self) -> Json:
+        """The wire's object."""
+        return {
+            "actionType": 2,
+            "functionName": self.function_name,
+            "input": self._input,
+            "instanceId": self.instance_id,
+            "version": self.version,
+        }
+
+
+class CallSubOrchestratorWithRetryAction(Action):
+    """Run a child orchestration; the host tries again when it fails."""
+
+    def __init__(
+        self,
+        function_name: str,
+        retry_options: retry_options.RetryOptions,
+        _input: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+    ) -> None:
+        self.function_name: str = _required_name(function_name)
+        self._input: str = df_serialization.df_dumps(_input)
+        self.retry_options = retry_options
+        self.instance_id = instance_id
+        self.version = version
+
+    @property
+    def action_type(self) -> int:
+        """3."""
+        return ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY
+
+    def to_json(self) -> Json:
+        """The wire's object."""
+        return {
+            "actionType": 3,
+            "functionName": self.function_name,
+            "input": self._input,
+            "retryOptions": self.retry_options.to_json(),
+            "instanceId": self.instance_id,
+            "version": self.version,
+        }
+
+
+class ContinueAsNewAction(Action):
+    """End this generation and begin the next one with a new input."""
+
+    def __init__(self, input_: Any = None) -> None:
+        self.input_: str = df_serialization.df_dumps(input_)
+
+    @property
+    def action_type(self) -> int:
+        """4."""
+        return ActionType.CONTINUE_AS_NEW
+
+    def to_json(self) -> Json:
+        """The wire's object."""
+        return {"actionType": 4, "input": self.input_}
+
+
+class CreateTimerAction(Action):
+    """Wake the orchestration at a moment."""
+
+    def __init__(self, fire_at: date, is_cancelled: bool = False) -> None:
+        if not isinstance(fire_at, date):  # pyright: ignore[reportUnnecessaryIsInstance]  # users
+            raise ValueError("fireAt: Expected valid datetime object but got ", fire_at)
+        self.fire_at = fire_at
+        self.is_cancelled = is_cancelled
+
+    @property
+    def action_type(self) -> int:
+        """5."""
+        return ActionType.CREATE_TIMER
+
+    def to_json(self) -> Json:
+        """The wire's object; ``fireAt`` carries the clock fields of the moment as they are."""
+        return {
+            "actionType": 5,
+            "fireAt": timestamps.format_moment(self.fire_at),
+            "isCanceled": self.is_cancelled,
+        }
+
+
+class WaitForExternalEventAction(Action):
+    """Wait for an event that somebody raises."""
+
+    def __init__(self, external_event_name: str) -> None:
+        if not external_event_name:
+            raise ValueError("external_event_name cannot be empty")
+        self.external_event_name: str = external_event_name
+        self.reason = "ExternalEvent"
+
+    @property
+    def action_type(self) -> int:
+        """6."""
+        return ActionType.WAIT_FOR_EXTERNAL_EVENT
+
+    def to_json(self) -> Json:
+        """The wire's object."""
+        return {
+            "actionType": 6,
+            "externalEventName": self.external_event_name,
+            "reason": self.reason,
+        }
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, WaitForExternalEventAction):
+            return False
+        return self.external_event_name == other.external_event_name
+
+    __hash__ = None  # type: ignore[assignment]  # equality without hash, officially too
+
+
+class CallEntityAction(Action):
+    """Call an operation of an entity and wait for its answer."""
+
+    def __init__(self, entity_id: entity_ids.EntityId, operation: str, input_: Any = None) -> None:
+        if not entity_id:
+            raise ValueError("entity_id cannot be empty")
+        self.entity_id = entity_id
+        self.operation = operation
+        self.input_: str = df_serialization.df_dumps(input_)
+
+    @property
+    def action_type(self) -> int:
+        """7."""
+        return ActionType.CALL_ENTITY
+
+    def to_json(self) -> Json:
+        """The wire's object."""
+        return {
+            "actionType": 7,
+            "instanceId": entity_ids.EntityId.get_scheduler_id(self.entity_id),
+            "operation": self.operation,
+            "input": self.input_,
+        }
+
+
+class CallHttpAction(Action):
+    """Let the host make an HTTP request."""
+
+    def __init__(self, http_request: durable_http.DurableHttpRequest) -> None:
+        self.http_request = http_request
+
+    @property
+    def action_type(self) -> int:
+        """8."""
+        return ActionType.CALL_HTTP
+
+    def to_json(self) -> Json:
+        """The wire's object."""
+        return {"actionType": 8, "httpRequest": self.http_request.to_json()}
+
+
+class SignalEntityAction(Action):
+    """Send an operation to an entity; nobody waits for its answer."""
+
+    def __init__(self, entity_id: entity_ids.EntityId, operation: str, input_: Any = None) -> None:
+        if not entity_id:
+            raise ValueError("entity_id cannot be empty")
+        self.entity_id = entity_id
+        self.operation = operation
+        self.input_: str = df_serialization.df_dumps(input_)
+
+    @property
+    def action_type(self) -> int:
+        """9."""
+        return ActionType.SIGNAL_ENTITY
+
+    def to_json(self) -> Json:
+        """The wire's object."""
+        return {
+            "actionType": 9,
+            "instanceId": entity_ids.EntityId.get_scheduler_id(self.entity_id),
+            "operation": self.operation,
+            "input": self.input_,
+        }
+
+
+class CompoundAction(Action):
+    """Several actions that the host starts together."""
+
+    def __init__(self, compound_tasks: Sequence[Action]) -> None:
+        self.compound_tasks = compound_tasks
+
+    @property
+    @abstractmethod
+    def action_type(self) -> int:
+        """Number of the action on the wire."""
+
+    def to_json(self) -> Json:
+        """The wire's object."""
+        return {
+            "actionType": int(self.action_type),
+            "compoundActions": [action.to_json() for action in self.compound_tasks],
+        }
+
+
+class WhenAnyAction(CompoundAction):
+    """Go on when one of them has finished."""
+
+    @property
+    def action_type(self) -> int:
+        """11."""
+        return ActionType.WHEN_ANY
+
+
+class WhenAllAction(CompoundAction):
+    """Go on when all of them have finished."""
+
+    @property
+    def action_type(self) -> int:
+        """12."""
+        return ActionType.WHEN_ALL

@@ -1,0 +1,112 @@
+"""How an event of the history completes a task. Source: sdk.md 3.2, 3.3, 3.9, 3.12."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from azure.durable_functions._errors import TaskFailedError
+from azure.durable_functions._wire import df_serialization
+from azure.durable_functions._wire.entity_messages import ResponseMessage
+from azure.durable_functions._wire.vocabulary import HistoryEventType
+
+from .actions import CallEntityAction
+from .tasks import AtomicTask, TaskBase
+
+if TYPE_CHECKING:
+    from .context import DurableOrchestrationContext
+
+
+class Completion(NamedTuple):
+    """An event that completes a task."""
+
+    event: Mapping[str, Any]
+    is_played: bool
+    """Whether an earlier episode has seen it."""
+
+
+def apply(task: TaskBase, completion: Completion) -> None:
+    """Complete the task with what the event says.
+
+    A payload that cannot be decoded fails the task with the decoder's error, so that the
+    orchestrator can catch it (sdk.md Q40).
+    """
+    event = completion.event
+    task.set_is_played(completion.is_played)
+    try:
+        is_error, value = READ[event["EventType"]](task, event)
+    except Exception as error:  # user classes decode themselves: from_json may raise anything
+        is_error, value = True, error
+    task.set_value(is_error, value)
+
+
+def keep(context: DurableOrchestrationContext, key: int | str, completion: Completion) -> None:
+    """Remember a completion that nobody waits for yet.
+
+    Events wait in a queue per name, first in first out (sdk.md Q10). A number that was given
+    already belongs to a task that has finished: that completion is a duplicate (Q13).
+    """
+    if isinstance(key, int):
+        warnings.warn(
+            f"Potential duplicate Task completion for TaskId: {key}", UserWarning, stacklevel=2
+        )
+        if key < context._sequence_number:
+            return
+        context.deferred_tasks[key] = deque([completion])
+    elif key in context.deferred_tasks:
+        context.deferred_tasks[key].append(completion)
+    else:
+        context.deferred_tasks[key] = deque([completion])
+
+
+def is_entity_call(task: object) -> bool:
+    """Whether the task waits for an entity's answer."""
+    return isinstance(task, AtomicTask) and isinstance(task._get_action(), CallEntityAction)
+
+
+def _read_result(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
+    return False, _decode(event.get("Result"), task)
+
+
+def _read_timer(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
+    return False, None
+
+
+def _read_event(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
+    if not is_entity_call(task):
+        return False, _decode(event.get("Input"), task)
+    answer = _decode_answer(event.get("Input"))
+    value = _decode(answer.result, task)
+    return (True, TaskFailedError(value, task_id=task.id)) if answer.is_exception else (False, value)
+
+
+def _read_failure(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
+    reason, details = event.get("Reason"), event.get("Details")
+    error = TaskFailedError(
+        f"{reason} \n {details}", task_id=task.id, reason=reason, details=details
+    )
+    return True, error
+
+
+def _decode(text: str | None, task: TaskBase) -> Any:
+    return None if text is None else df_serialization.df_loads(text, task._expected_output_type)
+
+
+def _decode_answer(text: str | None) -> ResponseMessage:
+    fields: Any = None if text is None else json.loads(text)
+    if not isinstance(fields, dict):
+        raise ValueError(f"An entity's answer must be a JSON object, got {text!r}")
+    return ResponseMessage.from_dict({"result": None, **fields})
+
+
+READ: Mapping[int, Callable[[TaskBase, Mapping[str, Any]], tuple[bool, Any]]] = {
+    HistoryEventType.TASK_COMPLETED: _read_result,
+    HistoryEventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED: _read_result,
+    HistoryEventType.TIMER_FIRED: _read_timer,
+    HistoryEventType.EVENT_RAISED: _read_event,
+    HistoryEventType.TASK_FAILED: _read_failure,
+    HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED: _read_failure,
+}

@@ -1,0 +1,596 @@
+"""What an orchestrator function is given. Source: sdk.md 2.1, 3.7-3.13."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
+
+from azure.functions.decorators.function_app import FunctionBuilder
+
+from azure.durable_functions._wire import df_serialization, timestamps, type_discovery
+from azure.durable_functions._wire.durable_http import DurableHttpRequest, TokenSource
+from azure.durable_functions._wire.entity_id import EntityId
+from azure.durable_functions._wire.function_context import FunctionContext
+from azure.durable_functions._wire.retry_options import RetryOptions
+from azure.durable_functions._wire.vocabulary import HistoryEventType, ReplaySchema
+
+from . import completions, references, triggers
+from .actions import (
+    Action,
+    CallActivityAction,
+    CallActivityWithRetryAction,
+    CallEntityAction,
+    CallHttpAction,
+    CallSubOrchestratorAction,
+    CallSubOrchestratorWithRetryAction,
+    ContinueAsNewAction,
+    CreateTimerAction,
+    NoOpAction,
+    SignalEntityAction,
+    WaitForExternalEventAction,
+)
+from .history import HistoryEvent
+from .tasks import (
+    AtomicTask,
+    CompoundTask,
+    LongTimerTask,
+    RetryAbleTask,
+    TaskBase,
+    TaskState,
+    TimerTask,
+    WhenAllTask,
+    WhenAnyTask,
+)
+
+_GUID_NAMESPACE = uuid5(NAMESPACE_OID, "9e952958-5e33-4daf-827f-2fa12937b875")
+_ORCHESTRATOR_STARTED = HistoryEventType.ORCHESTRATOR_STARTED.value
+_EXECUTION_STARTED = HistoryEventType.EXECUTION_STARTED.value
+
+Event = Mapping[str, Any]
+"""A history event as JSON gave it."""
+
+
+class DurableOrchestrationContext:
+    """The orchestration as its function sees it: what it may ask for, and what it may know.
+
+    One object serves one replay. Everything that an orchestrator does must come from here, so that
+    the next replay does the same.
+    """
+
+    def __init__(
+        self,
+        history: list[dict[str, Any]],
+        instanceId: str,
+        isReplaying: bool,
+        parentInstanceId: str | None,
+        input: Any = None,
+        upperSchemaVersion: int = 0,
+        maximumShortTimerDuration: str | None = None,
+        longRunningTimerIntervalDuration: str | None = None,
+        upperSchemaVersionNew: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Parameters are the keys of the trigger's JSON object (protocol.md 1).
+
+        Raises:
+            ValueError: ``upperSchemaVersion`` is not 0, 1 or 2.
+            IndexError: The history has no OrchestratorStarted.
+        """
+        self._events: list[Any] = history
+        self._history_objects: list[HistoryEvent] | None = None
+        self._instance_id: str = instanceId
+        self._is_replaying: bool = isReplaying
+        self._parent_instance_id: str | None = parentInstanceId
+        self._maximum_short_timer_duration = _span(maximumShortTimerDuration)
+        self._long_timer_interval_duration = _span(longRunningTimerIntervalDuration)
+        self._custom_status: Any = None
+        self._new_uuid_counter: int = 0
+        self._sequence_number: int = 0
+        self._continue_as_new_flag: bool = False
+        self._replay_schema = _negotiate(upperSchemaVersion, upperSchemaVersionNew)
+        self._lists_flat = self._replay_schema is ReplaySchema.V1
+        self._action_payload_v1: list[list[Action]] = []
+        self._action_payload_v2: list[Action] = []
+        self._function_context = FunctionContext(**kwargs)
+
+        # The user sees `input` through get_input(), which decodes JSON text; the host sends what
+        # the text parses to, so an object is turned back into text (sdk.md 2.1).
+        self._input: Any = json.dumps(input) if isinstance(input, dict) else input
+        self._input_expected_type: type | None = None
+
+        self.open_tasks: defaultdict[int | str, Any] = defaultdict(list)
+        """By id the task that has it; by event name (upper case) a list of those who wait."""
+        self.deferred_tasks: MutableMapping[int | str, Any] = {}
+        """Completions that nobody waits for yet, by the same keys."""
+
+        first = next(
+            (event for event in history if _event_type(event) == _ORCHESTRATOR_STARTED), None
+        )
+        if first is None:
+            raise IndexError("The history has no OrchestratorStarted event, so it has no beginning")
+        self._first_started: Any = first
+        # Time stamps stay text until somebody asks for the time (sdk.md Q22).
+        self._now: datetime | None = None
+        self._unread_moments: list[Any] = [_timestamp(first)]
+        self._version = self._extract_version_from_history(history)
+
+    @classmethod
+    def from_json(cls, json_string: str) -> DurableOrchestrationContext:
+        """Read a trigger.
+
+        Raises:
+            ValueError: It is not a JSON object with the fields of protocol.md 1.
+        """
+        return cls(**triggers.read(json_string))
+
+    # -- what the user may ask for -----------------------------------------------------------
+
+    def call_activity(
+        self,
+        name: str | Callable[..., Any],
+        input_: Any = None,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        """Run an activity.
+
+        Args:
+            name: Its name, or the decorated function.
+            input_: Encoded at once.
+            expected_type: Class of the result, for the codec.
+
+        Raises:
+            ValueError: The name is empty, or the function is not an activity.
+            TypeError: The input cannot be encoded.
+        """
+        if not isinstance(name, str) and callable(name):
+            expected_type = expected_type or type_discovery.activity_output_type(name)
+            name = references.function_name_of(name, references.ACTIVITY)
+        return self._generate_task(CallActivityAction(name, input_), expected_type=expected_type)
+
+    def call_activity_with_retry(
+        self,
+        name: str | Callable[..., Any],
+        retry_options: RetryOptions,
+        input_: Any = None,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        """Run an activity that the host tries again when it fails; errors as `call_activity`."""
+        if not isinstance(name, str) and callable(name):
+            expected_type = expected_type or type_discovery.activity_output_type(name)
+            name = references.function_name_of(name, references.ACTIVITY)
+        action = CallActivityWithRetryAction(name, retry_options, input_)
+        return self._generate_task(action, retry_options, expected_type=expected_type)
+
+    def call_sub_orchestrator(
+        self,
+        name: str | Callable[..., Any],
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        """Run another orchestration and wait for its output.
+
+        Args:
+            name: Its name, or the decorated function.
+            input_: Encoded at once.
+            instance_id: Of the child; None lets the host derive one.
+            version: Of the child; None means the host's default.
+            expected_type: Class of the output, for the codec.
+
+        Raises:
+            ValueError: The name is empty, or the function is not an orchestrator.
+            TypeError: The input cannot be encoded.
+        """
+        if not isinstance(name, str) and callable(name):
+            expected_type = expected_type or type_discovery.sub_orchestrator_output_type(name)
+            name = references.function_name_of(name, references.ORCHESTRATION)
+        action = CallSubOrchestratorAction(name, input_, instance_id, version)
+        return self._generate_task(action, expected_type=expected_type)
+
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: str | Callable[..., Any],
+        retry_options: RetryOptions,
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        """As `call_sub_orchestrator`; every attempt uses the same ``instance_id`` if given."""
+        if not isinstance(name, str) and callable(name):
+            expected_type = expected_type or type_discovery.sub_orchestrator_output_type(name)
+            name = references.function_name_of(name, references.ORCHESTRATION)
+        action = CallSubOrchestratorWithRetryAction(
+            name, retry_options, input_, instance_id, version
+        )
+        return self._generate_task(action, retry_options, expected_type=expected_type)
+
+    def call_http(
+        self,
+        method: str,
+        uri: str,
+        content: Any = None,
+        headers: dict[str, str] | None = None,
+        token_source: TokenSource | None = None,
+        is_raw_str: bool = False,
+    ) -> TaskBase:
+        """Let the host make an HTTP request; the result is a dictionary (sdk.md 3.13).
+
+        Args:
+            method: Any HTTP method.
+            uri: Absolute.
+            content: Body, as JSON unless `is_raw_str`.
+            headers: To send.
+            token_source: Where the host gets a bearer token.
+            is_raw_str: Send the text of `content` as it is.
+
+        Raises:
+            TypeError: `is_raw_str` with something that is not text.
+        """
+        json_content: str | None = None
+        if is_raw_str:
+            if not isinstance(content, str):
+                raise TypeError(
+                    "Invalid use of 'is_raw_str' parameter: 'is_raw_str' is set to 'True' but "
+                    "'content' is not an instance of type 'str'. Either set 'is_raw_str' to "
+                    "'False', or ensure your 'content' is of type 'str'."
+                )
+            json_content = content
+        elif content is not None:
+            json_content = json.dumps(content)
+        request = DurableHttpRequest(method, uri, json_content, headers, token_source)
+        return self._generate_task(CallHttpAction(request))
+
+    def call_entity(
+        self,
+        entityId: EntityId,
+        operationName: str,
+        operationInput: Any = None,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        """Call an operation of an entity and wait for its answer.
+
+        Raises:
+            ValueError: No entity id.
+            TypeError: The input cannot be encoded.
+        """
+        action = CallEntityAction(entityId, operationName, operationInput)
+        return self._generate_task(action, expected_type=expected_type)
+
+    def signal_entity(
+        self, entityId: EntityId, operationName: str, operationInput: Any = None
+    ) -> TaskBase:
+        """Send an operation to an entity, at once; nothing comes back.
+
+        The task returned is complete already: yielding it changes nothing (sdk.md Q49).
+
+        Raises:
+            ValueError: No entity id.
+            TypeError: The input cannot be encoded.
+        """
+        return self._record_fire_and_forget_action(
+            SignalEntityAction(entityId, operationName, operationInput)
+        )
+
+    def create_timer(self, fire_at: date) -> TaskBase:
+        """Wait until a moment.
+
+        Args:
+            fire_at: Naive values are UTC; a bare date is its midnight. A moment that has passed
+                fires at once.
+
+        Raises:
+            ValueError: Not a date.
+        """
+        if isinstance(fire_at, datetime) and fire_at.tzinfo is not None:
+            fire_at = timestamps.to_utc(fire_at)  # the action carries clock fields (sdk.md Q45)
+        action = CreateTimerAction(fire_at)
+        if self._needs_long_timer(fire_at):
+            return LongTimerTask(None, action, self)
+        return self._generate_task(action, task_constructor=TimerTask)
+
+    def wait_for_external_event(self, name: str, expected_type: type | None = None) -> TaskBase:
+        """Wait for an event that somebody raises; names are compared ignoring case.
+
+        An event raised with this package's client arrives as JSON *text* (sdk.md 5.4).
+
+        Raises:
+            ValueError: The name is empty.
+        """
+        return self._generate_task(
+            WaitForExternalEventAction(name), id_=name, expected_type=expected_type
+        )
+
+    def task_all(self, activities: list[TaskBase]) -> TaskBase:
+        """A task that succeeds with all results in list order, or fails at the first failure.
+
+        Raises:
+            TypeError: Not a list or tuple.
+        """
+        return WhenAllTask(activities, self._replay_schema)
+
+    def task_any(self, activities: list[TaskBase]) -> TaskBase:
+        """A task whose result is the first of the tasks to finish, failed ones included.
+
+        Raises:
+            TypeError: Not a list or tuple.
+        """
+        return WhenAnyTask(activities, self._replay_schema)
+
+    def continue_as_new(self, input_: Any) -> None:
+        """End this generation; the next one starts with the given input and an empty history.
+
+        Code after it runs on until the next yield, but what it asks for is not recorded; the
+        first call wins (sdk.md Q50).
+
+        Raises:
+            TypeError: The input cannot be encoded.
+        """
+        self._record_fire_and_forget_action(ContinueAsNewAction(input_))
+        self._continue_as_new_flag = True
+
+    def get_input(self, expected_type: type | None = None) -> Any:
+        """The orchestration's input, decoded anew at every call; None if there is none.
+
+        Text that is not JSON, and what is not text, is given as it is (sdk.md Q54).
+        """
+        raw = self._input
+        if not isinstance(raw, str):
+            return raw
+        try:
+            return df_serialization.df_loads(raw, expected_type or self._input_expected_type)
+        except json.JSONDecodeError:
+            return raw
+
+    def set_custom_status(self, status: Any) -> None:
+        """Show a value in the instance's status; None takes it away."""
+        self._custom_status = status
+
+    def new_uuid(self) -> str:
+        """A UUID that is the same in every replay."""
+        moment = timestamps.format_moment(self.current_utc_datetime)
+        name = f"{self._instance_id}_{moment}_{self._new_uuid_counter}"
+        self._new_uuid_counter += 1
+        return str(uuid5(_GUID_NAMESPACE, name))
+
+    def new_guid(self) -> UUID:
+        """As `new_uuid`, with another rule and type; both share one counter."""
+        name = f"{self._instance_id}_{self.current_utc_datetime}_{self._new_uuid_counter}"
+        self._new_uuid_counter += 1
+        return uuid5(NAMESPACE_URL, name)
+
+    # -- what the user may know --------------------------------------------------------------
+
+    @property
+    def instance_id(self) -> str:
+        """Id of the instance."""
+        return self._instance_id
+
+    @property
+    def parent_instance_id(self) -> str | None:
+        """Id of the orchestration that called this one; None for a top-level one."""
+        return self._parent_instance_id
+
+    @property
+    def version(self) -> str | None:
+        """Version of the instance; None or ``""`` if it has none."""
+        return self._version
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the code at this point has already run in an earlier episode."""
+        return self._is_replaying
+
+    @property
+    def current_utc_datetime(self) -> datetime:
+        """The time of this episode (of the episode replayed); never goes backwards."""
+        now = self._now
+        if self._unread_moments:
+            for moment in self._unread_moments:
+                if isinstance(moment, str):
+                    moment = timestamps.parse_moment(moment)
+                if now is None or moment > now:
+                    now = moment
+            self._now = now
+            self._unread_moments.clear()
+        assert now is not None  # the constructor queued the first moment
+        return now
+
+    @current_utc_datetime.setter
+    def current_utc_datetime(self, value: datetime) -> None:
+        self._now = value
+        self._unread_moments.clear()
+
+    @property
+    def custom_status(self) -> Any:
+        """The last value given to `set_custom_status`."""
+        return self._custom_status
+
+    @property
+    def function_context(self) -> FunctionContext:
+        """Fields of the trigger that this release does not know, as attributes."""
+        return self._function_context
+
+    @property
+    def histories(self) -> list[HistoryEvent]:
+        """The history as objects; made at the first look, then replayed from these."""
+        if self._history_objects is None:
+            self._history_objects = [
+                event if isinstance(event, HistoryEvent) else HistoryEvent(**event)
+                for event in self._events
+            ]
+            self._events = self._history_objects
+        return self._history_objects
+
+    @property
+    def _histories(self) -> list[HistoryEvent]:
+        return self.histories
+
+    @_histories.setter
+    def _histories(self, history: list[HistoryEvent]) -> None:
+        self._history_objects = history
+        self._events = history
+
+    @property
+    def decision_started_event(self) -> HistoryEvent:
+        """The first OrchestratorStarted."""
+        first = self._first_started
+        return first if isinstance(first, HistoryEvent) else HistoryEvent(**first)
+
+    @property
+    def will_continue_as_new(self) -> bool:
+        """Whether `continue_as_new` was called."""
+        return self._continue_as_new_flag
+
+    # -- bookkeeping, also touched by tasks, the executor and frameworks -----------------------
+
+    @property
+    def _actions(self) -> list[list[Action]]:
+        """The actions so far, in the shape that the negotiated schema lists them."""
+        return self._action_payload_v1 if self._lists_flat else [self._action_payload_v2]
+
+    def _generate_task(
+        self,
+        action: Action,
+        retry_options: RetryOptions | None = None,
+        id_: int | str | None = None,
+        parent: CompoundTask | None = None,
+        task_constructor: Callable[[Any, Any], TaskBase] = AtomicTask,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        actions: Action | list[Action] = [action] if self._lists_flat else action
+        task = task_constructor(id_, actions)
+        task._expected_output_type = expected_type
+        task.parent = parent
+        if retry_options is None:
+            return task
+        retried = RetryAbleTask(task, retry_options, self)
+        retried._expected_output_type = expected_type
+        return retried
+
+    def _record_fire_and_forget_action(self, action: Action) -> TaskBase:
+        task = AtomicTask(self._sequence_number, [action] if self._lists_flat else action)
+        self._add_to_actions(task.action_repr)
+        self._sequence_number += 1
+        task._set_is_scheduled(True)
+        task.state = TaskState.SUCCEEDED
+        return task
+
+    def _add_to_actions(self, action_repr: Action | list[Action]) -> None:
+        if self._continue_as_new_flag:
+            return
+        if self._lists_flat:
+            listed = action_repr if isinstance(action_repr, list) else [action_repr]
+            self._action_payload_v1.append(
+                [action for action in listed if not isinstance(action, NoOpAction)]
+            )
+        elif isinstance(action_repr, list):
+            self._action_payload_v2.extend(action_repr)
+        elif not isinstance(action_repr, NoOpAction):
+            self._action_payload_v2.append(action_repr)
+
+    def _add_to_open_tasks(self, task: TaskBase) -> None:
+        """Give a task its id, and a completion that has come before it (sdk.md 3.3)."""
+        if isinstance(task, CompoundTask):
+            for child in task.children:
+                if not child._is_scheduled:
+                    self._add_to_open_tasks(child)
+            return
+        if not isinstance(task, AtomicTask):
+            return  # a framework's own kind, completed by itself
+        key: int | str
+        if isinstance(task.id, str):
+            key = event_key(task.id)
+            self.open_tasks[key].append(task)
+        else:
+            if task.id is None:
+                task.id = self._sequence_number
+                self._sequence_number += 1
+            key = task.id
+            self.open_tasks[key] = task
+        task._set_is_scheduled(True)
+        if key in self.deferred_tasks:
+            self._complete_from_deferred(key)
+
+    def _complete_from_deferred(self, key: int | str) -> None:
+        waiting: deque[completions.Completion] = self.deferred_tasks[key]
+        completion = waiting.popleft()
+        if not waiting:
+            del self.deferred_tasks[key]
+        self._complete(key, completion)
+
+    def _complete(self, key: int | str, completion: completions.Completion) -> None:
+        """Apply a completion to the task that waits for it, or keep it until one does."""
+        found = self.open_tasks.get(key)
+        if not found:
+            completions.keep(self, key, completion)
+            return
+        if isinstance(found, list):
+            # Of several who wait for one event the latest is served (sdk.md 3.9).
+            task = found.pop()
+            if not found:
+                del self.open_tasks[key]
+        else:
+            task = found
+            del self.open_tasks[key]
+        completions.apply(task, completion)
+
+    def _get_function_name(self, name: object, trigger_class: type) -> str:
+        kind = references.ACTIVITY
+        if trigger_class.__name__ == references.ORCHESTRATION.class_name:
+            kind = references.ORCHESTRATION
+        return references.function_name_of(name, kind)
+
+    def _needs_long_timer(self, fire_at: date) -> bool:
+        limit = self._maximum_short_timer_duration
+        interval = self._long_timer_interval_duration
+        if self._replay_schema is not ReplaySchema.V3 or not limit or not interval:
+            return False
+        final, now = timestamps.aligned(timestamps.as_datetime(fire_at), self.current_utc_datetime)
+        return final > now + limit
+
+    def _set_is_replaying(self, is_replaying: bool) -> None:
+        self._is_replaying = is_replaying
+
+    @staticmethod
+    def _extract_version_from_history(history_events: list[Any]) -> str | None:
+        """``Version`` of the first ExecutionStarted; None when it is not there (sdk.md Q41)."""
+        for event in history_events:
+            if _event_type(event) == _EXECUTION_STARTED:
+                found = event.get("Version") if isinstance(event, dict) else vars(event).get("Version")
+                return found if isinstance(found, str) else None
+        return None
+
+    def _pretty_print_history(self) -> str:
+        """One line per event, for debugging."""
+        return "\n".join(str(vars(event)) for event in self.histories)
+
+
+def event_key(name: str) -> str:
+    """Key under which events and those who wait for them meet: the host ignores case (Q12)."""
+    return name.upper()
+
+
+def _span(text: str | None) -> timedelta | None:
+    return None if text is None else timestamps.parse_timespan(text)
+
+
+def _event_type(event: Any) -> Any:
+    return event.get("EventType") if isinstance(event, dict) else event.event_type
+
+
+def _timestamp(event: Any) -> Any:
+    return event["Timestamp"] if isinstance(event, dict) else event.timestamp
+
+
+def _negotiate(upper: int, upper_new: int | None) -> ReplaySchema:
+    """The schema to answer in. Source: protocol.md 7.1."""
+    schema = ReplaySchema(upper)
+    if upper_new is not None and upper_new > upper:
+        return ReplaySchema(min(upper_new, ReplaySchema.V3.value))
+    return schema

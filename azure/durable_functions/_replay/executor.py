@@ -1,0 +1,327 @@
+"""Walks a history and drives the user's function against it. Source: sdk.md 3.2.
+
+Made for long histories: one pass, no recursion on finished tasks, and nothing is read that nobody
+asked for (payloads are decoded when a task takes them, time stamps when somebody asks the time).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
+from types import GeneratorType
+from typing import Any, NamedTuple
+
+from azure.durable_functions._errors import InternalError
+from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
+
+from . import completions, context as contexts, state as states
+from .actions import NoOpAction
+from .history import wire_events
+from .tasks import TaskBase, TaskState
+
+_RUNNING = TaskState.RUNNING
+_FAILED = TaskState.FAILED
+
+_EXECUTION_STARTED = HistoryEventType.EXECUTION_STARTED.value
+_ORCHESTRATOR_STARTED = HistoryEventType.ORCHESTRATOR_STARTED.value
+_EVENT_SENT = HistoryEventType.EVENT_SENT.value
+_CONTINUE_AS_NEW = HistoryEventType.CONTINUE_AS_NEW.value
+
+
+class SetTaskValuePayload(NamedTuple):
+    """How an event type completes a task."""
+
+    is_success: bool
+    task_id_key: str
+
+
+_COMPLETING: Mapping[int, SetTaskValuePayload] = {
+    HistoryEventType.TASK_COMPLETED: SetTaskValuePayload(True, "TaskScheduledId"),
+    HistoryEventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED: SetTaskValuePayload(
+        True, "TaskScheduledId"
+    ),
+    HistoryEventType.TIMER_FIRED: SetTaskValuePayload(True, "TimerId"),
+    HistoryEventType.EVENT_RAISED: SetTaskValuePayload(True, "Name"),
+    HistoryEventType.TASK_FAILED: SetTaskValuePayload(False, "TaskScheduledId"),
+    HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED: SetTaskValuePayload(
+        False, "TaskScheduledId"
+    ),
+}
+
+UserFunction = Callable[..., Any]
+
+
+class TaskOrchestrationExecutor:
+    """Runs one orchestrator function against one history."""
+
+    def __init__(self) -> None:
+        self.task_completion_events: set[HistoryEventType] = {
+            HistoryEventType(number) for number in _COMPLETING
+        }
+        self.event_to_SetTaskValuePayload: Mapping[int, SetTaskValuePayload] = _COMPLETING
+        self.initialize()
+
+    def initialize(self) -> None:
+        """Forget everything; the next `execute` starts anew."""
+        self.context: Any = None
+        self.generator: Generator[Any, Any, Any] | None = None
+        self.current_task: TaskBase = _nothing_awaited()
+        self.output: Any = None
+        self.exception: BaseException | None = None
+        self.orchestrator_returned = False
+        self._seen_events = 0
+        self._boundary = 0
+
+    def execute(
+        self,
+        context: contexts.DurableOrchestrationContext,
+        history: Sequence[Any],
+        fn: UserFunction,
+    ) -> str:
+        """Replay the function.
+
+        Args:
+            context: Given to the function; holds what it asks for.
+            history: Events as JSON gave them, or `HistoryEvent` objects.
+            fn: The user's function.
+
+        Returns:
+            The state JSON.
+
+        Raises:
+            Exception: The function raised; the text carries the state JSON (protocol.md 6.1).
+        """
+        self.initialize()
+        self.begin(context, fn)
+        self.advance(wire_events(history))
+        return self.get_orchestrator_state_str()
+
+    def begin(self, context: contexts.DurableOrchestrationContext, fn: UserFunction) -> None:
+        """Call the function. Of a generator nothing runs yet."""
+        self.context = context
+        try:
+            returned = fn(context)
+        except Exception as error:
+            self.exception = error
+            return
+        if isinstance(returned, GeneratorType):
+            self.generator = returned
+        elif inspect.iscoroutine(returned):
+            returned.close()
+            self.exception = TypeError(
+                f"The orchestrator {getattr(fn, '__name__', fn)!r} is an async function; write it "
+                "as a generator: 'def' with 'yield' where it waits for a task"
+            )
+        elif inspect.isasyncgen(returned):
+            self.exception = TypeError(
+                f"The orchestrator {getattr(fn, '__name__', fn)!r} is an async generator; write it "
+                "as a generator: 'def' instead of 'async def'"
+            )
+        else:
+            self.orchestrator_returned = True
+            if not context.will_continue_as_new:
+                self.output = returned
+
+    def advance(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Process further events; those before the last OrchestratorStarted count as replayed."""
+        first = self._seen_events
+        if first == 0 and self.exception is None:
+            if len(events) < 2:
+                raise Exception(
+                    f"Internal Durable Functions error: received History array of size "
+                    f"{len(events)} when a minimum size of 2 is expected. Please report this "
+                    "issue at https://github.com/Azure/azure-functions-durable-python/issues."
+                )
+            if self.orchestrator_returned:
+                return
+        self._boundary = first
+        for index in range(len(events) - 1, -1, -1):
+            if events[index]["EventType"] == _ORCHESTRATOR_STARTED:
+                self._boundary = first + index
+                break
+        if first == 0 and len(events) > 1:
+            self.current_task.set_is_played(bool(events[1]["IsPlayed"]) or self._boundary > 0)
+        for event in events:
+            if self.has_execution_completed:
+                return
+            self.process_event(event)
+            self._seen_events += 1
+
+    def process_event(self, event: Any) -> None:
+        """Take one event into account; types that replay does not use are passed over."""
+        kind = event["EventType"] if type(event) is dict else event.event_type
+        if kind in _COMPLETING:
+            payload = _COMPLETING[kind]
+            self.set_task_value(event, payload.is_success, payload.task_id_key)
+            self.resume_user_code()
+        elif kind == _ORCHESTRATOR_STARTED:
+            self.context._unread_moments.append(contexts._timestamp(event))
+        elif kind == _EXECUTION_STARTED:
+            self.resume_user_code()
+        elif kind == _EVENT_SENT:
+            self._rekey_entity_call(event)
+        elif kind == _CONTINUE_AS_NEW:
+            self._start_over()
+
+    def set_task_value(self, event: Any, is_success: bool, id_key: str) -> None:
+        """Complete the task that waits for the event, or keep the event until one does."""
+        [event] = wire_events([event])
+        key = event.get(id_key)
+        if id_key == "Name":
+            key = contexts.event_key(str(key))
+        elif type(key) is not int:
+            raise ValueError(
+                f"history event {self._seen_events} ({HistoryEventType(event['EventType']).name}) "
+                f"must carry a whole number in {id_key}, got {key!r}"
+            )
+        is_played = bool(event.get("IsPlayed")) or self._seen_events < self._boundary
+        self.context._complete(key, completions.Completion(event, is_played))
+
+    def resume_user_code(self) -> None:
+        """Deliver the awaited task, if it is complete, and go on until one is not."""
+        context = self.context
+        generator = self.generator
+        if generator is None:
+            return
+        task = self.current_task
+        if task.state is _RUNNING:
+            return
+        context._set_is_replaying(task.is_played)
+        try:
+            while True:
+                if task.state is _FAILED:
+                    yielded = generator.throw(_exception_of(task))
+                else:
+                    yielded = generator.send(task.result)
+                if context.will_continue_as_new:
+                    return
+                while not isinstance(yielded, TaskBase):
+                    yielded = generator.throw(_not_a_task(yielded))
+                    if context.will_continue_as_new:
+                        return
+                task = yielded
+                self.current_task = task
+                if not task._is_scheduled:
+                    self._schedule(task)
+                if task.state is _RUNNING:
+                    return
+        except StopIteration as stop:
+            self.output = stop.value
+            self.orchestrator_returned = True
+        except Exception as error:
+            self.exception = error
+
+    def get_orchestrator_state_str(self) -> str:
+        """The state JSON.
+
+        Raises:
+            Exception: The function raised (protocol.md 6.1).
+        """
+        state, error = self.final_state()
+        if error is None:
+            return state.to_json_string()
+        # Exactly `Exception`: the worker sends the class name on (sdk.md 3.4).
+        raise Exception(f"{error}{FAILURE_LABEL}{state.to_json_string()}") from error
+
+    def final_state(self) -> tuple[states.OrchestratorState, BaseException | None]:
+        """What the host is told, and the exception that ended the function, if any.
+
+        An output or a custom status that cannot be encoded is left out and ends it too.
+        """
+        context = self.context
+        output, status = self.output, context.custom_status
+        if self.exception is None and output is not None:
+            self.exception = states.refused_by_every_codec(output)
+        if status is not None:
+            refusal = states.refused_by_every_codec(status)
+            if refusal is not None:
+                status = None
+                self.exception = self.exception or refusal
+        error = self.exception
+        state = states.OrchestratorState(
+            is_done=self.orchestration_invocation_succeeded,
+            actions=context._actions,
+            output=output if error is None else None,
+            replay_schema=context._replay_schema,
+            error=None if error is None else (str(error) or str(type(error))),
+            custom_status=status,
+        )
+        return state, error
+
+    def is_task_completion_event(self, event_type: HistoryEventType) -> bool:
+        """Whether events of this type complete a task."""
+        return event_type in _COMPLETING
+
+    @property
+    def has_execution_completed(self) -> bool:
+        """Whether the function has returned, raised or continued as new."""
+        return (
+            self.orchestrator_returned
+            or self.exception is not None
+            or bool(self.context.will_continue_as_new)
+        )
+
+    @property
+    def orchestration_invocation_succeeded(self) -> bool:
+        """Whether the function has returned or continued as new."""
+        return self.orchestrator_returned or bool(self.context.will_continue_as_new)
+
+    def _schedule(self, task: TaskBase) -> None:
+        """Give ids to a task that is yielded for the first time, and list what it asks for."""
+        context = self.context
+        # Asked before the children get their ids: the list names those that have none yet.
+        actions = task.action_repr
+        context._add_to_open_tasks(task)
+        context._add_to_actions(actions)
+        task._set_is_scheduled(True)
+
+    def _rekey_entity_call(self, event: Any) -> None:
+        """An entity answers under the request's id, which the EventSent tells (sdk.md 3.12)."""
+        [event] = wire_events([event])
+        open_tasks = self.context.open_tasks
+        number = event.get("EventId")
+        if number not in open_tasks or not completions.is_entity_call(open_tasks[number]):
+            return
+        try:
+            request_id = str(json.loads(event["Input"])["id"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"history event {self._seen_events} (EVENT_SENT) must carry a JSON object with "
+                f"the request's id in Input"
+            ) from error
+        key = contexts.event_key(request_id)
+        open_tasks[key].append(open_tasks.pop(number))
+        if key in self.context.deferred_tasks:
+            self.context._complete_from_deferred(key)
+
+    def _start_over(self) -> None:
+        context, generator = self.context, self.generator
+        self.initialize()
+        self.context, self.generator = context, generator
+
+
+def _nothing_awaited() -> TaskBase:
+    """What the function waits for before it has started: nothing, and that is there already."""
+    task = TaskBase(-1, NoOpAction("before the first yield"))
+    task.state = TaskState.SUCCEEDED
+    return task
+
+
+def _exception_of(task: TaskBase) -> BaseException:
+    result = task.result
+    if isinstance(result, TaskBase):  # a compound that failed with a child's task
+        result = result.result
+    if not isinstance(result, BaseException):
+        raise InternalError(f"task {task.id} failed without an exception")
+    return result
+
+
+def _not_a_task(yielded: object) -> TypeError:
+    hint = ""
+    if isinstance(yielded, (list, tuple)):
+        hint = "; to wait for several tasks, yield context.task_all(...)"
+    return TypeError(
+        f"An orchestrator can only yield tasks that its context made, got "
+        f"{type(yielded).__name__}{hint}"
+    )

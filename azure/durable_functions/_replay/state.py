@@ -1,0 +1,97 @@
+"""What one call of an orchestrator answers: the state JSON. Source: protocol.md 3, sdk.md 2.11."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from azure.durable_functions._wire import df_serialization
+from azure.durable_functions._wire.vocabulary import ReplaySchema
+
+from .actions import Action
+
+
+class OrchestratorState:
+    """Actions, output, error and custom status of one call."""
+
+    def __init__(
+        self,
+        is_done: bool,
+        actions: list[list[Action]],
+        output: Any,
+        replay_schema: ReplaySchema,
+        error: str | None = None,
+        custom_status: Any = None,
+    ) -> None:
+        self._is_done = is_done
+        self._actions = actions
+        self._output = output
+        self._replay_schema = replay_schema
+        self._error = error
+        self._custom_status = custom_status
+
+    @property
+    def actions(self) -> list[list[Action]]:
+        """The live list."""
+        return self._actions
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the function has returned or continued as new."""
+        return self._is_done
+
+    @property
+    def output(self) -> Any:
+        """The function's return value."""
+        return self._output
+
+    @property
+    def error(self) -> str | None:
+        """Text of the exception that ended it."""
+        return self._error
+
+    @property
+    def custom_status(self) -> Any:
+        """Last value given to `set_custom_status`."""
+        return self._custom_status
+
+    @property
+    def schema_version(self) -> int:
+        """Number of the schema that the actions are listed in."""
+        return self._replay_schema.value
+
+    def to_json(self) -> dict[str, Any]:
+        """The wire's object. ``schemaVersion`` is absent under V1, and unset fields are."""
+        fields: dict[str, Any] = {"isDone": self._is_done}
+        schema: object = self._replay_schema  # official tests give a bare number or None
+        if isinstance(schema, ReplaySchema) and schema is not ReplaySchema.V1:
+            fields["schemaVersion"] = schema.value
+        fields["actions"] = [[action.to_json() for action in group] for group in self._actions]
+        if self._output is not None:
+            fields["output"] = self._output
+        if self._error:
+            fields["error"] = self._error
+        if self._custom_status is not None:  # 1.7.0 drops falsy ones (sdk.md Q31)
+            fields["customStatus"] = self._custom_status
+        return fields
+
+    def to_json_string(self) -> str:
+        """The wire's text.
+
+        Raises:
+            TypeError: Output or custom status cannot be encoded.
+        """
+        default = df_serialization._get_serialize_default()
+        return json.dumps(self.to_json(), default=default)
+
+
+def refused_by_every_codec(value: object) -> Exception | None:
+    """Why a value cannot be sent: the plain encoder's reason, unless our codec takes it (Q30)."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as plain:
+        try:
+            df_serialization.df_dumps(value)
+        except Exception:  # a user's to_json may raise anything; the plain reason is reported
+            return plain
+    return None

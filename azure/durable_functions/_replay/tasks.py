@@ -1,0 +1,439 @@
+"""What an orchestrator waits for: the task tree.
+
+A task is created by the context, gets its id when it is first yielded, and is completed by the
+executor. Compound tasks are informed by their children. The classes are the official ones and are
+subclassed by frameworks, so instances keep a `__dict__`. Source: sdk.md 2.3, 3.3-3.6, 3.10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from azure.durable_functions._wire import timestamps
+from azure.durable_functions._wire.vocabulary import ReplaySchema
+
+from .actions import Action, CompoundAction, CreateTimerAction, NoOpAction
+from .actions import WhenAllAction, WhenAnyAction
+
+if TYPE_CHECKING:
+    from azure.durable_functions._wire.retry_options import RetryOptions
+
+    from .context import DurableOrchestrationContext
+
+
+class TaskState(Enum):
+    """Where a task stands."""
+
+    RUNNING = 0
+    SUCCEEDED = 1
+    FAILED = 2
+
+
+# Plain globals: looking an enumeration member up costs three times as much in hot paths.
+_RUNNING = TaskState.RUNNING
+_SUCCEEDED = TaskState.SUCCEEDED
+_FAILED = TaskState.FAILED
+
+
+class TaskBase:
+    """One thing an orchestrator can yield."""
+
+    def __init__(self, id_: int | str | None, actions: Action | list[Action]) -> None:
+        self.id: int | str | None = id_
+        """None until scheduled; then a number, the event's name, or -1 for compounds."""
+        self.state = _RUNNING
+        self.parent: CompoundTask | None = None
+        """The compound built last over this task."""
+        self._other_parents: list[CompoundTask] | None = None
+        self.is_played = False
+        """Whether an earlier episode has already seen the completion."""
+        self.result: Any = None
+        """Value of a succeeded task, exception of a failed one."""
+        self.action_repr: Action | list[Action] = actions
+        """What is listed when the task is first yielded; a list under schema V1."""
+        self._is_scheduled_flag = False
+        self._expected_output_type: type | None = None
+
+    @property
+    def _api_name(self) -> str:
+        """Class name of the (first) action; tells entity calls from the rest."""
+        actions = self.action_repr
+        if isinstance(actions, list):
+            return type(actions[0]).__name__ if actions else ""
+        return type(actions).__name__
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether the task has succeeded or failed."""
+        return self.state is not _RUNNING
+
+    @property
+    def _is_scheduled(self) -> bool:
+        return self._is_scheduled_flag
+
+    def _set_is_scheduled(self, is_scheduled: bool) -> None:
+        self._is_scheduled_flag = is_scheduled
+
+    def set_is_played(self, is_played: bool) -> None:
+        """Say whether the event that completed the task is a replayed one."""
+        self.is_played = is_played
+
+    def change_state(self, state: TaskState) -> None:
+        """Move to a final state.
+
+        Raises:
+            Exception: The state given is RUNNING.
+        """
+        if state is _RUNNING:
+            raise Exception("Cannot change Task to the RUNNING state.")
+        self.state = state
+
+    def set_value(self, is_error: bool, value: Any) -> None:
+        """Complete the task and tell its parents.
+
+        Raises:
+            Exception: An error value that is no exception, nor a task that ended in one.
+        """
+        if is_error:
+            if not isinstance(value, Exception) and not (
+                isinstance(value, TaskBase) and isinstance(value.result, Exception)
+            ):
+                raise Exception(f"Task ID {self.id} failed but it's value was not an Exception")
+            self.change_state(_FAILED)
+        else:
+            self.change_state(_SUCCEEDED)
+        self.result = value
+        self.propagate()
+
+    def propagate(self) -> None:
+        """Tell every compound that waits for this task, in the order they were built (Q17)."""
+        if self.state is _RUNNING:
+            return
+        if self._other_parents:
+            for parent in self._other_parents:
+                parent.handle_completion(self)
+        if self.parent is not None:
+            self.parent.handle_completion(self)
+
+    def _join(self, parent: CompoundTask) -> None:
+        """Become a child of one more compound.
+
+        Compounds that have finished need not be told any more; forgetting them keeps a shrinking
+        `task_any` loop over n tasks from piling up n parents at each task (sdk.md Q23).
+        """
+        previous = self.parent
+        if previous is not None and previous is not parent and previous.state is _RUNNING:
+            waiting = [other for other in self._other_parents or () if other.state is _RUNNING]
+            waiting.append(previous)
+            self._other_parents = waiting
+        self.parent = parent
+
+
+class AtomicTask(TaskBase):
+    """A task with one action of its own."""
+
+    action_repr: Action | list[Action]
+
+    def _get_action(self) -> Action:
+        actions = self.action_repr
+        return actions[0] if isinstance(actions, list) else actions
+
+
+class TimerTask(AtomicTask):
+    """A timer; its result is None."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        action = self._get_action()
+        return isinstance(action, CreateTimerAction) and action.is_cancelled
+
+    def cancel(self) -> None:
+        """Tell the host not to wait for the timer any more.
+
+        Raises:
+            ValueError: The timer has fired already.
+        """
+        if self.is_completed:
+            raise ValueError("Cannot cancel a completed task.")
+        action = self._get_action()
+        if isinstance(action, CreateTimerAction):
+            action.is_cancelled = True
+
+
+class CompoundTask(TaskBase):
+    """A task that is made of others; subclasses say in `try_set_value` when it is complete."""
+
+    def __init__(
+        self,
+        tasks: Sequence[TaskBase],
+        compound_action_constructor: Callable[[list[Any]], CompoundAction] | None = None,
+    ) -> None:
+        """Make the tasks children of this one.
+
+        Args:
+            tasks: Copied: what happens to the caller's list later has no effect (sdk.md Q19).
+            compound_action_constructor: Action that lists the children; None under schema V1,
+                where the leaves stand in the list of their own.
+
+        Raises:
+            TypeError: A generator or another iterable without length.
+        """
+        len(tasks)  # a generator fails here, as officially
+        self._compound_action_constructor = compound_action_constructor
+        self._listed: Action | list[Action] | None = None
+        super().__init__(-1, [])
+        self._listed = None
+        self.children: list[TaskBase] = list(tasks)
+        self.completed_tasks: list[TaskBase] = []
+        self.pending_tasks: set[TaskBase] = set(self.children)
+        self._first_error: Exception | None = None
+
+        for child in self.children:
+            child._join(self)
+        if not self.children:
+            self._complete_empty()
+        elif any(child.state is not _RUNNING for child in self.children):
+            for child in self.children:
+                if child.state is not _RUNNING and child in self.pending_tasks:
+                    self.handle_completion(child)
+
+    def _complete_empty(self) -> None:
+        self.state = _SUCCEEDED
+
+    @property
+    def action_repr(self) -> Action | list[Action]:  # type: ignore[override]  # computed here
+        """What is listed when the compound is first yielded.
+
+        Which children are already scheduled is looked at when this is asked, not when the
+        compound is built: one of them may have been yielded alone in between (sdk.md Q18).
+        """
+        if self._listed is not None:
+            return self._listed
+        return self._unlisted(set())
+
+    @action_repr.setter
+    def action_repr(self, actions: Action | list[Action]) -> None:
+        self._listed = actions
+
+    def _unlisted(self, seen: set[int]) -> Action | list[Action]:
+        """Actions of the children that are not scheduled yet (schema V1: of all children, Q57).
+
+        Args:
+            seen: Identities of the tasks listed so far: one that stands in the tree twice is
+                listed once, because it takes one id (sdk.md Q16).
+        """
+        constructor = self._compound_action_constructor
+        actions: list[Any] = []
+        for child in self.children:
+            if id(child) in seen or (constructor is not None and child._is_scheduled):
+                continue
+            seen.add(id(child))
+            if isinstance(child, CompoundTask) and child._listed is None:
+                unlisted = child._unlisted(seen)
+                if isinstance(unlisted, CompoundAction) and not unlisted.compound_tasks:
+                    continue
+            else:
+                unlisted = child.action_repr
+            if constructor is None:
+                actions.extend(_as_list(unlisted))
+            else:
+                actions.append(unlisted)
+        return actions if constructor is None else constructor(actions)
+
+    @property
+    def _is_scheduled(self) -> bool:
+        return all(child._is_scheduled for child in self.children)
+
+    def _set_is_scheduled(self, is_scheduled: bool) -> None:
+        self._is_scheduled_flag = is_scheduled
+        for child in self.children:
+            child._set_is_scheduled(is_scheduled)
+
+    def handle_completion(self, child: TaskBase) -> None:
+        """Take note of a finished child.
+
+        Raises:
+            Exception: The task is not one that this compound waits for.
+        """
+        if child not in self.pending_tasks:
+            raise Exception(
+                f"Parent Task {self.id} does not have pending sub-task with ID {child.id}."
+                f"This most likely means that Task {child.id} completed twice."
+            )
+        self.pending_tasks.remove(child)
+        self.completed_tasks.append(child)
+        if self.state is _RUNNING:  # a final state stays (sdk.md Q14, Q15)
+            self.set_is_played(child.is_played)
+            self.try_set_value(child)
+
+    def try_set_value(self, child: TaskBase) -> None:
+        """Complete the compound if the child that has just finished decides it."""
+        raise NotImplementedError
+
+
+def _as_list(actions: Action | list[Action]) -> list[Action]:
+    return actions if isinstance(actions, list) else [actions]
+
+
+class WhenAllTask(CompoundTask):
+    """Done when all children have succeeded, or at the first failure in history order."""
+
+    def __init__(self, task: Sequence[TaskBase], replay_schema: ReplaySchema) -> None:
+        super().__init__(task, None if replay_schema is ReplaySchema.V1 else WhenAllAction)
+
+    def _complete_empty(self) -> None:
+        super()._complete_empty()
+        self.result = []  # 1.7.0 gives None (sdk.md Q24)
+
+    def try_set_value(self, child: TaskBase) -> None:
+        """Succeed with the results in list order, or fail with the child's exception."""
+        if child.state is _FAILED:
+            if self._first_error is None:
+                self._first_error = child.result
+                self.set_value(is_error=True, value=child.result)
+        elif not self.pending_tasks:
+            self.set_value(is_error=False, value=[task.result for task in self.children])
+
+
+class WhenAnyTask(CompoundTask):
+    """Done when the first child is; its result is that child's task, which may have failed."""
+
+    def __init__(self, task: Sequence[TaskBase], replay_schema: ReplaySchema) -> None:
+        super().__init__(task, None if replay_schema is ReplaySchema.V1 else WhenAnyAction)
+
+    def try_set_value(self, child: TaskBase) -> None:
+        """Succeed with the child itself."""
+        if self.state is _RUNNING:
+            self.set_value(is_error=False, value=child)
+
+
+class RetryAbleTask(WhenAllTask):
+    """An activity or sub-orchestration that the host retries.
+
+    The host runs attempts and waits by itself; this task only keeps the ids in step: every wait
+    and every further attempt takes the next one. After the last failure the host sets one more
+    timer, and the failure surfaces when that has fired (protocol.md 8.3).
+    """
+
+    def __init__(
+        self, child: TaskBase, retry_options: RetryOptions, context: DurableOrchestrationContext
+    ) -> None:
+        super().__init__([child], context._replay_schema)
+        self.action_repr = self.action_repr  # stays: what the host starts later is not listed
+        self.retry_options = retry_options
+        self.num_attempts = 1
+        self.context = context
+        self.actions = child.action_repr
+        self.is_waiting_on_timer = False
+        self.error: Exception | None = None
+
+    @property
+    def id_(self) -> str:
+        """Text that names the attempts and waits so far, for instance ``[0]_retryable_proxy``."""
+        return f"{[child.id for child in self.children]}_retryable_proxy"
+
+    def try_set_value(self, child: TaskBase) -> None:
+        """Go on to the next wait or attempt, or complete."""
+        if self.is_waiting_on_timer:
+            self.is_waiting_on_timer = False
+            if self.num_attempts >= self.retry_options.max_number_of_attempts:
+                self.set_value(is_error=True, value=self.error)
+            else:
+                self.num_attempts += 1
+                attempt = AtomicTask(None, NoOpAction("attempt of a retried task"))
+                attempt._expected_output_type = self._expected_output_type
+                self._wait_for(attempt)
+        elif child.state is _SUCCEEDED:
+            self.set_value(is_error=False, value=child.result)
+        else:
+            self.error = child.result
+            self.is_waiting_on_timer = True
+            self._wait_for(TimerTask(None, NoOpAction("wait of a retried task")))
+
+    def _wait_for(self, task: TaskBase) -> None:
+        task._set_is_scheduled(True)  # the host starts it by itself: nothing is listed
+        self.children.append(task)
+        self.pending_tasks.add(task)
+        task.parent = self
+        self.context._add_to_open_tasks(task)
+
+
+class LongTimerTask(WhenAllTask):
+    """A timer further away than the host lets one timer be: a chain of shorter ones.
+
+    Source: sdk.md 3.10; only under schema V3 with both settings.
+    """
+
+    def __init__(
+        self,
+        id_: int | str | None,
+        action: CreateTimerAction,
+        orchestration_context: DurableOrchestrationContext,
+    ) -> None:
+        self.action = action
+        self._orchestration_context = orchestration_context
+        self._final_fire_time = timestamps.as_datetime(action.fire_at)
+        first = self.get_next_timer_task(
+            self._final_fire_time, orchestration_context.current_utc_datetime
+        )
+        super().__init__([first], orchestration_context._replay_schema)
+        self.action_repr = self.action_repr  # stays: later timers are listed by themselves
+        self.id = id_
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self.action.is_cancelled
+
+    def is_canceled(self) -> bool:
+        """The official spelling of `is_cancelled` at this class."""
+        return self.action.is_cancelled
+
+    def cancel(self) -> None:
+        """Tell the host not to wait for the timer that is running now (sdk.md Q48).
+
+        Raises:
+            ValueError: The timer has fired already.
+        """
+        if self.is_completed:
+            raise ValueError("Cannot cancel a completed task.")
+        self.action.is_cancelled = True
+        for timer in self.pending_tasks:
+            if isinstance(timer, TimerTask):
+                timer.cancel()
+
+    def get_next_timer_task(self, final_fire_time: datetime, current_time: datetime) -> TimerTask:
+        """The timer to wait for next, given the time that it is now."""
+        context = self._orchestration_context
+        limit = context._maximum_short_timer_duration
+        interval = context._long_timer_interval_duration
+        final, now = timestamps.aligned(final_fire_time, current_time)
+        if limit is not None and interval is not None and final - now > limit:
+            return TimerTask(None, CreateTimerAction(now + interval))
+        return TimerTask(None, CreateTimerAction(final))
+
+    def add_new_child(self, child_timer: TimerTask) -> None:
+        """Wait for one more timer, which is listed as an action of its own."""
+        context = self._orchestration_context
+        self.children.append(child_timer)
+        self.pending_tasks.add(child_timer)
+        child_timer.parent = self
+        context._add_to_open_tasks(child_timer)
+        context._add_to_actions(child_timer.action_repr)
+        child_timer._set_is_scheduled(True)
+
+    def try_set_value(self, child: TaskBase) -> None:
+        """Complete if the final time has come, else wait for the next timer."""
+        final, now = timestamps.aligned(
+            self._final_fire_time, self._orchestration_context.current_utc_datetime
+        )
+        if now < final:
+            self.add_new_child(self.get_next_timer_task(final, now))
+        elif child.state is _FAILED:
+            super().try_set_value(child)
+        elif not self.pending_tasks:
+            self.set_value(is_error=False, value=[child.result])

@@ -1,0 +1,1 @@
+"""How things are spelled at the border with the extension. Knows nothing else of ours."""

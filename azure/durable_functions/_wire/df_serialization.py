@@ -1,0 +1,68 @@
+"""The codec of payloads: azure-functions' own where it has one, else the same rules here.
+
+The worker's converters decode activity inputs with azure-functions' codec, so the SDK must use
+that very one (sdk.md 4.1); `df_dumps is azure.functions._durable_functions.df_dumps` holds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any, Callable
+
+from azure.functions import _durable_functions as _sdk
+
+if TYPE_CHECKING:
+
+    def df_dumps(value: Any) -> str: ...
+
+    def df_loads(s: str, expected_type: type | None = None) -> Any: ...
+
+    def _get_serialize_default() -> Callable[[Any], Any] | None: ...
+
+    def _serialize_custom_object(obj: Any) -> dict[str, Any]: ...
+
+    def _deserialize_custom_object(obj: dict[str, Any]) -> Any: ...
+
+
+__all__ = ["df_dumps", "df_loads"]
+
+logger = logging.getLogger("azure.durable_functions.models.utils.df_serialization")
+
+_FALLBACK_MESSAGE = (
+    "The installed azure-functions has no df_dumps/df_loads; azure-functions-durable uses its own "
+    "codec of the same format. Expected types are not checked. Upgrade azure-functions for that."
+)
+
+if not TYPE_CHECKING:
+    _serialize_custom_object = _sdk._serialize_custom_object
+    _deserialize_custom_object = _sdk._deserialize_custom_object
+
+    if hasattr(_sdk, "df_dumps") and hasattr(_sdk, "df_loads"):
+        df_dumps = _sdk.df_dumps
+        df_loads = _sdk.df_loads
+        _get_serialize_default = getattr(
+            _sdk, "_get_serialize_default", lambda: _serialize_custom_object
+        )
+    else:
+        _notice_given = False
+
+        def _note_fallback() -> None:
+            global _notice_given
+            if not _notice_given:
+                _notice_given = True
+                logger.debug(_FALLBACK_MESSAGE)
+
+        def df_dumps(value):
+            """JSON text of a value; custom objects travel in their envelope (sdk.md 4.3)."""
+            _note_fallback()
+            return json.dumps(value, default=_serialize_custom_object)
+
+        def df_loads(s, expected_type=None):
+            """Value of a JSON text; `expected_type` is not looked at by this codec."""
+            _note_fallback()
+            return json.loads(s, object_hook=_deserialize_custom_object)
+
+        def _get_serialize_default():
+            """The hook for `json.dumps(default=...)`."""
+            return _serialize_custom_object

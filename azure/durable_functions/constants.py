@@ -1,0 +1,10 @@
+"""Names and formats that the official package publishes. Source: sdk.md 1.5."""
+
+DEFAULT_LOCAL_HOST: str = "localhost:7071"
+DEFAULT_LOCAL_ORIGIN: str = f"http://{DEFAULT_LOCAL_HOST}"
+DATETIME_STRING_FORMAT: str = "%Y-%m-%dT%H:%M:%S.%fZ"
+HTTP_ACTION_NAME = "BuiltIn::HttpActivity"
+ORCHESTRATION_TRIGGER = "orchestrationTrigger"
+ACTIVITY_TRIGGER = "activityTrigger"
+ENTITY_TRIGGER = "entityTrigger"
+DURABLE_CLIENT = "durableClient"

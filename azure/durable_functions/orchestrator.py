@@ -1,0 +1,86 @@
+"""How a user's function becomes an orchestrator of the app. Source: sdk.md 2.2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import azure.functions as func
+
+from azure.durable_functions._replay import triggers
+from azure.durable_functions._replay.context import DurableOrchestrationContext
+from azure.durable_functions._replay.executor import TaskOrchestrationExecutor
+from azure.durable_functions._replay.session import OrchestrationSession
+
+UserFunction = Callable[..., Any]
+"""An orchestrator as users write it: takes the context; a generator, or a plain function."""
+
+
+class OrchestratorHandle(Protocol):
+    """What `Orchestrator.create` returns: the worker calls it, the local host may look further."""
+
+    orchestrator_function: UserFunction
+    _df_input_type: type | None
+
+    def __call__(self, context: Any) -> str:
+        """Replay: takes the worker's context object or the trigger's JSON text, see `create`."""
+        ...
+
+    def open_session(self, trigger: str | Mapping[str, Any]) -> OrchestrationSession:
+        """Begin a replay that is kept between episodes (architecture.md, "Two doors")."""
+        ...
+
+
+class Orchestrator:
+    """Runs a user's function against the history in its context."""
+
+    def __init__(self, activity_func: UserFunction) -> None:
+        self.fn: UserFunction = activity_func
+        self.task_orchestration_executor = TaskOrchestrationExecutor()
+        self.durable_context: DurableOrchestrationContext | None = None
+
+    def handle(self, context: DurableOrchestrationContext) -> str:
+        """Replay one context and return the state JSON (protocol.md 3).
+
+        Raises:
+            Exception: The function raised; the text carries the state JSON (protocol.md 6.1).
+        """
+        self.durable_context = context
+        return self.task_orchestration_executor.execute(context, context._events, self.fn)
+
+    @classmethod
+    def create(cls, fn: UserFunction) -> OrchestratorHandle:
+        """Wrap an orchestrator for the worker.
+
+        Returns:
+            A function of one argument, the worker's context object (its ``body`` is the trigger's
+            JSON text) or that text itself; it returns the state JSON. The user's function is its
+            attribute ``orchestrator_function``.
+        """
+
+        def handle(context: func.OrchestrationContext) -> str:
+            replayed = _context_of(context)
+            replayed._input_expected_type = handle._df_input_type  # type: ignore[attr-defined]
+            return cls(fn).handle(replayed)
+
+        def open_session(trigger: str | Mapping[str, Any]) -> OrchestrationSession:
+            if isinstance(trigger, Mapping):
+                opened = DurableOrchestrationContext(**trigger)
+            else:
+                opened = _context_of(trigger)
+            opened._input_expected_type = handle._df_input_type  # type: ignore[attr-defined]
+            return OrchestrationSession(opened, fn)
+
+        handle.orchestrator_function = fn  # type: ignore[attr-defined]  # functions take any
+        handle._df_input_type = None  # type: ignore[attr-defined]
+        handle.open_session = open_session  # type: ignore[attr-defined]
+        # The worker matches names and annotations with its bindings, so these are real objects
+        # and not the texts that postponed evaluation leaves (sdk.md 6.3).
+        handle.__annotations__ = {"context": func.OrchestrationContext, "return": str}
+        return handle  # type: ignore[return-value]  # the attributes were set above
+
+
+def _context_of(context: object) -> DurableOrchestrationContext:
+    body = getattr(context, "body", None)
+    text: Any = context if body is None else body
+    return DurableOrchestrationContext(**triggers.read(text))
