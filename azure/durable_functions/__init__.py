@@ -1,0 +1,122 @@
+"""Durable Functions for Python: orchestrators, entities and the client that starts them.
+
+An independent implementation of the SDK for Azure Durable Functions. Importing it looks at the app
+folder once (sdk.md 1.6) and registers the official addresses of its classes (`_aliases`).
+"""
+
+import json
+import logging
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+
+from azure.durable_functions import _aliases, _startup, constants, entity, orchestrator
+from azure.durable_functions._client.client import DurableOrchestrationClient
+from azure.durable_functions._entities.context import DurableEntityContext
+from azure.durable_functions._replay.context import DurableOrchestrationContext
+from azure.durable_functions._wire.durable_http import ManagedIdentityTokenSource
+from azure.durable_functions._wire.entity_id import EntityId
+from azure.durable_functions._wire.retry_options import RetryOptions
+from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
+from azure.durable_functions.entity import Entity
+from azure.durable_functions.orchestrator import Orchestrator
+
+_LOGGER = logging.getLogger("azure.durable_functions")
+_DURABLE_REQUIREMENT = _startup.REQUIREMENT
+_VERSION_SPECIFIER = _startup.CLAUSE
+
+
+# Kept across a reload of this module, so that users' filters and `except` clauses go on fitting.
+if "DurableFunctionsCompatibilityWarning" not in globals():
+
+    class DurableFunctionsCompatibilityWarning(UserWarning):
+        """The app would not run on release 2.x of the official package."""
+
+
+def validate_extension_bundles() -> None:
+    """Warn if host.json in the current folder asks for the extension bundle of 2019."""
+    if "pytest" in sys.modules:
+        return
+    if _startup.bundle_version(Path.cwd()) == "[1.*, 2.0.0)":
+        warnings.warn(
+            "Your application is currently configured to use Extension Bundles V1. Durable "
+            "Functions for Python works best with Bundles V2, which brings new features, "
+            "performance improvements and bug fixes: set \"version\" of \"extensionBundle\" in "
+            "host.json to \"[2.*, 3.0.0)\".",
+            stacklevel=2,
+        )
+
+
+def validate_v1_programming_model() -> None:
+    """Warn if the app has function.json folders and does not keep release 2.x out."""
+    app_root = _find_function_app_root()
+    if app_root is None or _requirements_exclude_v2(app_root):
+        return
+    if _uses_v1_programming_model(app_root):
+        warnings.warn(
+            "This app uses the legacy Python v1 programming model (function.json files), which "
+            "release 2.x of azure-functions-durable does not support. Write "
+            "'azure-functions-durable<2' into requirements.txt, or move to the v2 model.",
+            DurableFunctionsCompatibilityWarning,
+            stacklevel=2,
+        )
+
+
+def _find_function_app_root() -> Path | None:
+    return _startup.find_app_root()
+
+
+def _uses_v1_programming_model(app_root: Path) -> bool:
+    try:
+        return _startup.has_function_json(Path(app_root))
+    except OSError as error:
+        _LOGGER.debug("Cannot look for function.json files in %s: %s", app_root, error)
+        return False
+
+
+def _requirements_exclude_v2(app_root: Path) -> bool:
+    path = app_root / "requirements.txt"
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return False
+    except (OSError, UnicodeDecodeError) as error:
+        _LOGGER.debug("Cannot read %s: %s", path, error)
+        return False
+    return any(_specifier_excludes_v2(specifier) for specifier in _startup.requirement_lines(text))
+
+
+def _specifier_excludes_v2(specifier: str) -> bool:
+    return _startup.excludes_v2(specifier)
+
+
+def _release_parts(version: str) -> tuple[int, ...]:
+    return _startup.release_parts(version)
+
+
+validate_extension_bundles()
+validate_v1_programming_model()
+
+__all__ = [
+    "Orchestrator",
+    "Entity",
+    "EntityId",
+    "DurableOrchestrationClient",
+    "DurableEntityContext",
+    "DurableOrchestrationContext",
+    "DurableFunctionsCompatibilityWarning",
+    "ManagedIdentityTokenSource",
+    "OrchestrationRuntimeStatus",
+    "RetryOptions",
+]
+
+try:
+    from azure.durable_functions.decorators.durable_app import Blueprint, DFApp
+except ModuleNotFoundError:  # azure-functions without decorators: the function.json model remains
+    pass
+else:
+    __all__ += ["DFApp", "Blueprint"]
+
+_aliases.register()

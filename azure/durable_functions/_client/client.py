@@ -1,0 +1,552 @@
+"""The durable client: starts, queries and manages instances and entities. Source: sdk.md 5.
+
+Every call goes to the host's RPC endpoint. A payload is JSON text that the transport encodes once
+more, so request bodies are JSON strings that hold JSON (sdk.md 5.4).
+"""
+
+from __future__ import annotations
+
+import json
+from asyncio import sleep
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from time import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import azure.functions as func
+
+from azure.durable_functions._wire.df_serialization import df_dumps
+from azure.durable_functions._wire.entity_id import EntityId
+from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
+
+from . import http, tracing
+from .bindings import DurableOrchestrationBindings
+from .http import delete_async_request, get_async_request, post_async_request
+from .queries import RpcManagementOptions, query_value, segment
+from .status import DurableOrchestrationStatus, EntityStateResponse, PurgeHistoryResult
+
+_Post = Callable[..., Coroutine[Any, Any, list[Any]]]
+
+_FINAL_WITH_STATUS = (OrchestrationRuntimeStatus.Canceled, OrchestrationRuntimeStatus.Terminated)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "TraceContextTextMapPropagator":
+        found = tracing.propagator_class()
+        if found is not None:
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class DurableOrchestrationClient:
+    """Talks to the host that started this function."""
+
+    def __init__(self, context: str, function_invocation_id: str | None = None) -> None:
+        """Make a client.
+
+        Args:
+            context: Text of the durable client binding.
+            function_invocation_id: Sent along, so that the host can correlate.
+
+        Raises:
+            TypeError: Not text, or a field of the binding is missing.
+            json.JSONDecodeError: The text is not JSON.
+        """
+        self._event_name_placeholder = "{eventName}"
+        self._function_name_placeholder = "{functionName}"
+        self._instance_id_placeholder = "[/{instanceId}]"
+        self._reason_placeholder = "{text}"
+        self._created_time_from_query_key = "createdTimeFrom"
+        self._created_time_to_query_key = "createdTimeTo"
+        self._runtime_status_query_key = "runtimeStatus"
+        self._show_history_query_key = "showHistory"
+        self._show_history_output_query_key = "showHistoryOutput"
+        self._show_input_query_key = "showInput"
+        self._orchestration_bindings = DurableOrchestrationBindings.from_json(context)
+        self._function_invocation_id = function_invocation_id
+        self._post_async_request: _Post = post_async_request
+        self._get_async_request: _Post = get_async_request
+        self._delete_async_request: _Post = delete_async_request
+
+    @property
+    def task_hub_name(self) -> str:
+        """Name of the task hub."""
+        return self._orchestration_bindings.task_hub_name
+
+    async def start_new(
+        self,
+        orchestration_function_name: str,
+        instance_id: str | None = None,
+        client_input: Any = None,
+        version: str | None = None,
+    ) -> str:
+        """Start an orchestration.
+
+        Args:
+            orchestration_function_name: Its name.
+            instance_id: Of the new instance; None lets the host make one.
+            client_input: Any value the codec takes.
+            version: Of the new instance; None means the host's default.
+
+        Returns:
+            Id of the new instance.
+
+        Raises:
+            Exception: The host refuses; the text is its reason.
+        """
+        url = self._get_start_new_url(instance_id, orchestration_function_name, version)
+        trace_parent, trace_state = self._get_current_activity_context()
+        status, body = await self._post_async_request(
+            url,
+            self._get_json_input(client_input),
+            trace_parent,
+            trace_state,
+            self._function_invocation_id,
+        )
+        if status <= 202 and body:
+            return str(body["id"])
+        if status == 400 and isinstance(body, dict) and "ExceptionMessage" in body:
+            raise Exception(body["ExceptionMessage"])
+        raise Exception(body)
+
+    async def get_status(
+        self,
+        instance_id: str,
+        show_history: bool = False,
+        show_history_output: bool = False,
+        show_input: bool = False,
+    ) -> DurableOrchestrationStatus:
+        """Status of one instance; falsy if there is none.
+
+        Args:
+            instance_id: Which one.
+            show_history: With the events of its history.
+            show_history_output: With the results in them.
+            show_input: Has no effect: the host shows the input in any case (sdk.md Q68).
+
+        Raises:
+            ValueError: No instance id.
+            Exception: The host answers anything unexpected.
+        """
+        if not instance_id:
+            raise ValueError("instance_id must be a non-empty string.")
+        options = RpcManagementOptions(
+            instance_id=instance_id,
+            show_history=show_history,
+            show_history_output=show_history_output,
+            show_input=show_input,
+        )
+        status, body = await self._get_async_request(options.to_url(self._rpc_base_url))
+        if status in (200, 202, 400, 404, 500):
+            return DurableOrchestrationStatus.from_json(body)
+        raise _unexpected(status)
+
+    async def get_status_all(self) -> list[DurableOrchestrationStatus]:
+        """Status of every instance."""
+        return await self._get_statuses(RpcManagementOptions())
+
+    async def get_status_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Sequence[OrchestrationRuntimeStatus] | None = None,
+        instance_id_prefix: str | None = None,
+    ) -> list[DurableOrchestrationStatus]:
+        """Status of the instances that all given conditions fit; naive times are UTC."""
+        return await self._get_statuses(
+            RpcManagementOptions(
+                created_time_from=created_time_from,
+                created_time_to=created_time_to,
+                runtime_status=runtime_status,
+                instance_id_prefix=instance_id_prefix,
+            )
+        )
+
+    async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
+        """Remove one instance with all it has, running or not."""
+        url = f"{self._required_base_url()}instances/{segment(instance_id)}"
+        return self._parse_purge_instance_history_response(await self._delete_async_request(url))
+
+    async def purge_instance_history_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Sequence[OrchestrationRuntimeStatus] | None = None,
+    ) -> PurgeHistoryResult:
+        """Remove the finished instances that all given conditions fit.
+
+        Raises:
+            ValueError: `created_time_from` is missing.
+        """
+        if created_time_from is None:
+            raise ValueError("created_time_from is required when purging by filter.")
+        options = RpcManagementOptions(
+            created_time_from=created_time_from,
+            created_time_to=created_time_to,
+            runtime_status=runtime_status,
+        )
+        url = options.to_url(self._rpc_base_url)
+        return self._parse_purge_instance_history_response(await self._delete_async_request(url))
+
+    async def raise_event(
+        self,
+        instance_id: str,
+        event_name: str,
+        event_data: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> None:
+        """Raise an event to an instance; an orchestrator receives the data as JSON text.
+
+        Raises:
+            ValueError: No event name.
+            Exception: There is no such instance, or it has ended.
+        """
+        if not event_name:
+            raise ValueError("event_name must be a non-empty string.")
+        status, _ = await self._post_async_request(
+            self._get_raise_event_url(instance_id, event_name, task_hub_name, connection_name),
+            df_dumps(event_data),
+            function_invocation_id=self._function_invocation_id,
+        )
+        if status == 202:
+            return
+        reasons = {
+            404: f"No instance with ID {instance_id} found.",
+            410: f"Instance with ID {instance_id} is gone: either completed or failed",
+            400: "Only application/json request content is supported",
+        }
+        raise Exception(reasons.get(status, f"Webhook returned unrecognized status code {status}"))
+
+    async def terminate(self, instance_id: str, reason: str) -> None:
+        """End an instance at once; no code of it runs any more. Finished ones are left alone.
+
+        Raises:
+            Exception: There is no such instance.
+        """
+        await self._post_operation(instance_id, "terminate", reason)
+
+    async def suspend(self, instance_id: str, reason: str) -> None:
+        """Let an instance pause until it is resumed; errors as `terminate`."""
+        await self._post_operation(instance_id, "suspend", reason)
+
+    async def resume(self, instance_id: str, reason: str) -> None:
+        """Let a suspended instance go on; errors as `terminate`."""
+        await self._post_operation(instance_id, "resume", reason)
+
+    async def rewind(
+        self,
+        instance_id: str,
+        reason: str,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> None:
+        """Let a failed instance try again what failed.
+
+        Raises:
+            Exception: There is no such instance, or it has not failed.
+        """
+        base_url = self._rpc_base_url
+        if base_url is None:
+            raise Exception(
+                "The Python SDK only supports RPC endpoints."
+                "Please remove the `localRpcEnabled` setting from host.json"
+            )
+        url = f"{base_url}instances/{segment(instance_id)}/rewind?reason={query_value(reason or '')}"
+        if task_hub_name is not None:
+            url += f"&taskHub={query_value(task_hub_name)}"
+        if connection_name is not None:
+            url += f"&connection={query_value(connection_name)}"
+        status, body = await self._post_async_request(
+            url, None, function_invocation_id=self._function_invocation_id
+        )
+        if status in (200, 202):
+            return
+        if status == 404:
+            raise Exception(f"No instance with ID {instance_id} found.")
+        if status == 410:
+            raise Exception(
+                "The rewind operation is only supported on failed orchestration instances."
+            )
+        if isinstance(body, str):
+            raise Exception(body)
+        raise Exception(f"Received unexpected payload from the durable-extension: {[status, body]}")
+
+    async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> str:
+        """Start an instance's orchestrator once more, with the same input.
+
+        Args:
+            instance_id: Of the instance to repeat.
+            restart_with_new_instance_id: False replaces it, which must have ended.
+
+        Returns:
+            Id of the new instance.
+
+        Raises:
+            Exception: There is no such instance, or the host refuses; the text is its reason.
+        """
+        new_id = "true" if restart_with_new_instance_id else "false"
+        url = (
+            f"{self._required_base_url()}instances/{segment(instance_id)}/restart"
+            f"?restartWithNewInstanceId={new_id}"
+        )
+        status, body = await self._post_async_request(
+            url, None, function_invocation_id=self._function_invocation_id
+        )
+        if status in (202, 410):
+            if isinstance(body, dict) and "id" in body:
+                return str(body["id"])
+            return body or instance_id
+        if status == 404:
+            raise Exception(f"No instance with ID '{instance_id}' found.")
+        if isinstance(body, dict) and "Message" in body:
+            raise Exception(f"{body['Message']} {body.get('ExceptionMessage') or ''}".rstrip())
+        raise _unexpected(status)
+
+    async def signal_entity(
+        self,
+        entityId: EntityId,
+        operation_name: str,
+        operation_input: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> None:
+        """Send an operation to an entity; nothing comes back.
+
+        Raises:
+            Exception: The host refuses.
+        """
+        options = RpcManagementOptions(
+            operation_name=operation_name,
+            connection_name=connection_name,
+            task_hub_name=task_hub_name,
+            entity_Id=entityId,
+        )
+        trace_parent, trace_state = self._get_current_activity_context()
+        status, body = await self._post_async_request(
+            options.to_url(self._rpc_base_url),
+            None if operation_input is None else df_dumps(operation_input),
+            trace_parent,
+            trace_state,
+            self._function_invocation_id,
+        )
+        if status != 202:
+            raise _unexpected(status, body)
+
+    async def read_entity_state(
+        self,
+        entityId: EntityId,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> EntityStateResponse:
+        """State of an entity as last committed.
+
+        Raises:
+            Exception: The host answers anything unexpected.
+        """
+        options = RpcManagementOptions(
+            connection_name=connection_name, task_hub_name=task_hub_name, entity_Id=entityId
+        )
+        status, body = await self._get_async_request(options.to_url(self._rpc_base_url))
+        if status == 200:
+            return EntityStateResponse(True, body)
+        if status == 404:
+            return EntityStateResponse(False)
+        raise _unexpected(status, body)
+
+    def create_check_status_response(
+        self, request: func.HttpRequest, instance_id: str
+    ) -> func.HttpResponse:
+        """The answer 202 with links to ask, steer and purge the instance.
+
+        Args:
+            request: What is being answered: its origin replaces that of the links. May be None.
+            instance_id: Which instance.
+        """
+        links = self.get_client_response_links(request, instance_id)
+        return func.HttpResponse(
+            status_code=202,
+            body=json.dumps(links),
+            mimetype="application/json",
+            headers={
+                "Content-Type": "application/json",
+                "Location": links["statusQueryGetUri"],
+                "Retry-After": "10",
+            },
+        )
+
+    def create_http_management_payload(self, instance_id: str) -> dict[str, str]:
+        """The links of an instance, with the host's own origin."""
+        return self.get_client_response_links(None, instance_id)
+
+    def get_client_response_links(
+        self, request: func.HttpRequest | None, instance_id: str
+    ) -> dict[str, str]:
+        """The links of an instance, by the host's keys; ``id`` is the instance id itself."""
+        templates = self._orchestration_bindings.management_urls
+        placeholder = templates["id"]
+        links: dict[str, str] = {}
+        for key, template in templates.items():
+            link = template
+            if request is not None and request.url:
+                link = self._replace_url_origin(request.url, link)
+            links[key] = link.replace(placeholder, instance_id)
+        return links
+
+    async def wait_for_completion_or_create_check_status_response(
+        self,
+        request: func.HttpRequest,
+        instance_id: str,
+        timeout_in_milliseconds: int = 10000,
+        retry_interval_in_milliseconds: int = 1000,
+    ) -> func.HttpResponse:
+        """Answer with the output if the instance ends in time, else as a check-status response.
+
+        Raises:
+            Exception: The interval is longer than the time-out.
+        """
+        if retry_interval_in_milliseconds > timeout_in_milliseconds:
+            raise Exception(
+                f"Total timeout {timeout_in_milliseconds} (ms) should be bigger than retry "
+                f"timeout {retry_interval_in_milliseconds} (ms)"
+            )
+        remaining = timeout_in_milliseconds / 1000
+        deadline = time() + remaining
+        while True:
+            status = await self.get_status(instance_id)
+            if status:
+                state = status.runtime_status
+                if state is OrchestrationRuntimeStatus.Completed:
+                    return self._create_http_response(200, status.output)
+                if state in _FINAL_WITH_STATUS:
+                    return self._create_http_response(200, status.to_json())
+                if state is OrchestrationRuntimeStatus.Failed:
+                    return self._create_http_response(500, status.to_json())
+            if remaining <= 0:
+                return self.create_check_status_response(request, instance_id)
+            pause = min(retry_interval_in_milliseconds / 1000, remaining)
+            await sleep(pause)
+            # A sleep may end a moment early; that must not cost one more request.
+            remaining = min(remaining - pause, deadline - time())
+
+    @property
+    def _rpc_base_url(self) -> str | None:
+        return self._orchestration_bindings.rpc_base_url
+
+    def _required_base_url(self) -> str:
+        if self._rpc_base_url is None:
+            raise ValueError("orchestration bindings has not RPC base url")
+        return self._rpc_base_url
+
+    async def _get_statuses(
+        self, options: RpcManagementOptions
+    ) -> list[DurableOrchestrationStatus]:
+        url = options.to_url(self._rpc_base_url)
+        found: list[Any] = []
+        continuation = ""
+        while True:
+            if self._get_async_request is http.get_async_request:
+                status, body, continuation = await http.get_page(url, continuation)
+            else:  # somebody's stand-in knows one page only
+                status, body = await self._get_async_request(url)
+            if status != 200:
+                raise _unexpected(status, body)
+            found += body
+            if not continuation:
+                return [DurableOrchestrationStatus.from_json(item) for item in found]
+
+    async def _post_operation(self, instance_id: str, operation: str, reason: str) -> None:
+        url = (
+            f"{self._required_base_url()}instances/{segment(instance_id)}/{operation}"
+            f"?reason={query_value(reason or '')}"
+        )
+        status, body = await self._post_async_request(
+            url, None, function_invocation_id=self._function_invocation_id
+        )
+        if status in (202, 410):  # one that has ended already is left alone (sdk.md Q78)
+            return
+        if status == 404:
+            raise Exception(f"No instance with ID '{instance_id}' found.")
+        raise _unexpected(status, body)
+
+    @staticmethod
+    def _get_json_input(client_input: object) -> str | None:
+        return None if client_input is None else df_dumps(client_input)
+
+    def _get_start_new_url(
+        self,
+        instance_id: str | None,
+        orchestration_function_name: str,
+        version: str | None = None,
+    ) -> str:
+        url = f"{self._required_base_url()}orchestrators/{segment(orchestration_function_name)}"
+        if instance_id is not None:
+            url += f"/{segment(instance_id)}"
+        if version is not None:
+            url += f"?version={query_value(version)}"
+        return url
+
+    def _get_raise_event_url(
+        self,
+        instance_id: str,
+        event_name: str,
+        task_hub_name: str | None,
+        connection_name: str | None,
+    ) -> str:
+        url = (
+            f"{self._required_base_url()}instances/{segment(instance_id)}"
+            f"/raiseEvent/{segment(event_name)}"
+        )
+        query: list[str] = []
+        if task_hub_name:
+            query.append(f"taskHub={query_value(task_hub_name)}")
+        if connection_name:
+            query.append(f"connection={query_value(connection_name)}")
+        return f"{url}?{'&'.join(query)}" if query else url
+
+    @staticmethod
+    def _parse_purge_instance_history_response(response: list[Any]) -> PurgeHistoryResult:
+        status, body = response[0], response[1]
+        if status == 200:
+            return PurgeHistoryResult.from_json(body)
+        if status == 404:
+            return PurgeHistoryResult(instancesDeleted=0)
+        raise _unexpected(status, body)
+
+    @staticmethod
+    def _create_http_response(status_code: int, body: Any) -> func.HttpResponse:
+        return func.HttpResponse(
+            status_code=status_code,
+            body=body if isinstance(body, str) else json.dumps(body),
+            mimetype="application/json",
+            headers={"Content-Type": "application/json"},
+        )
+
+    @staticmethod
+    def _replace_url_origin(request_url: str, value_url: str) -> str:
+        """The link under the request's origin; a relative request URL has none (sdk.md Q83)."""
+        request_parts = urlsplit(request_url)
+        value_parts = urlsplit(value_url)
+        if not request_parts.netloc or not value_parts.netloc:
+            return value_url
+        return value_url.replace(
+            f"{value_parts.scheme}://{value_parts.netloc}/",
+            f"{request_parts.scheme}://{request_parts.netloc}/",
+        )
+
+    @staticmethod
+    def _get_current_activity_context() -> tuple[str | None, str | None]:
+        replaced = globals().get("TraceContextTextMapPropagator")  # users' tests patch it here
+        return tracing.trace_headers(replaced or tracing.propagator_class())
+
+
+def _unexpected(status: int, body: Any = None) -> Exception:
+    """An answer the protocol does not know; the host's own reason, where it gives one."""
+    reason = ""
+    if isinstance(body, dict):
+        told = body.get("ExceptionMessage") or body.get("Message")
+        reason = f": {told}" if told else ""
+    return Exception(
+        f"The operation failed with an unexpected status code {status}{reason}"
+    )

@@ -1,0 +1,251 @@
+"""The client's transport: three functions that anybody may replace. Source: sdk.md 5.2.
+
+aiohttp costs a third of a second to import, so it is imported by the first request. Each event
+loop has a pool of connections of its own: a pool belongs to the loop that made it (sdk.md Q80).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+class Answer(NamedTuple):
+    """What a transport gives back."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+class Transport(Protocol):
+    """Something that answers requests within the process, in the place of a connection."""
+
+    async def request(
+        self, method: str, url: str, *, body: str | None, headers: Mapping[str, str]
+    ) -> Answer:
+        """Answer one request; the body, if any, is JSON text."""
+        ...
+
+
+_transports: dict[str, Transport] = {}
+
+_client_session: Any = None
+"""The pool used last; assigned by tests, read at call time."""
+_session_lock: Any = None
+_sessions: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+_in_use: dict[int, int] = {}
+_abandoned: dict[int, Any] = {}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "aiohttp":  # users' tests patch `http_utils.aiohttp.ClientSession`
+        import aiohttp
+
+        return aiohttp
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def install_transport(base_url: str, transport: Transport) -> None:
+    """Let a transport answer every request whose URL begins with `base_url`."""
+    _transports[base_url] = transport
+
+
+def remove_transport(base_url: str) -> None:
+    """Take a transport away again."""
+    _transports.pop(base_url, None)
+
+
+async def post_async_request(
+    url: str,
+    data: Any = None,
+    trace_parent: str | None = None,
+    trace_state: str | None = None,
+    function_invocation_id: str | None = None,
+) -> list[Any]:
+    """POST with a JSON body.
+
+    Args:
+        url: Absolute.
+        data: Sent as JSON; None sends no body. (Callers give text that is JSON already, which
+            is encoded once more: sdk.md 5.4.)
+        trace_parent: Header ``traceparent``.
+        trace_state: Header ``tracestate``.
+        function_invocation_id: Header ``X-Azure-Functions-InvocationId``.
+
+    Returns:
+        Status and parsed body; None for an empty one.
+
+    Raises:
+        Exception: The answer is not JSON; the text has the status and the answer's beginning.
+    """
+    headers: dict[str, str] = {}
+    if trace_parent:
+        headers["traceparent"] = trace_parent
+    if trace_state:
+        headers["tracestate"] = trace_state
+    if function_invocation_id:
+        headers["X-Azure-Functions-InvocationId"] = function_invocation_id
+    status, _, body = await _request("post", url, data, headers)
+    return [status, body]
+
+
+async def get_async_request(url: str, function_invocation_id: str | None = None) -> list[Any]:
+    """GET; as `post_async_request`, but an empty body gives ``""``."""
+    status, _, body = await _request("get", url, None, _invocation(function_invocation_id))
+    return [status, "" if body is None else body]
+
+
+async def get_page(url: str, continuation: str) -> tuple[int, Any, str]:
+    """GET one page of a list: status, body, and the token of the next page or ``""``."""
+    headers = {"x-ms-continuation-token": continuation} if continuation else {}
+    status, answer_headers, body = await _request("get", url, None, headers)
+    return status, body, answer_headers.get("x-ms-continuation-token", "")
+
+
+async def delete_async_request(url: str, function_invocation_id: str | None = None) -> list[Any]:
+    """DELETE; as `post_async_request`."""
+    status, _, body = await _request("delete", url, None, _invocation(function_invocation_id))
+    return [status, body]
+
+
+def _invocation(function_invocation_id: str | None) -> dict[str, str]:
+    if not function_invocation_id:
+        return {}
+    return {"X-Azure-Functions-InvocationId": function_invocation_id}
+
+
+async def _request(
+    method: str, url: str, data: Any, headers: dict[str, str]
+) -> tuple[int, Mapping[str, str], Any]:
+    for base_url, transport in _transports.items():
+        if url.startswith(base_url):
+            body = None if data is None else json.dumps(data)
+            answer = await transport.request(method.upper(), url, body=body, headers=headers)
+            return answer.status, answer.headers, _parse(answer.text, answer.status, url)
+    return await _request_over_http(method, url, data, headers)
+
+
+async def _request_over_http(
+    method: str, url: str, data: Any, headers: dict[str, str]
+) -> tuple[int, Mapping[str, str], Any]:
+    import aiohttp
+
+    session = await _get_session()
+    keywords: dict[str, Any] = {"headers": headers} if headers else {}
+    if method == "post":
+        keywords["json"] = data
+        keywords["headers"] = headers
+    _in_use[id(session)] = _in_use.get(id(session), 0) + 1
+    try:
+        async with getattr(session, method)(url, **keywords) as response:
+            try:
+                parsed = await response.json(content_type=None)
+            except ValueError as error:
+                text = await response.text()
+                raise _not_json(text, response.status, url) from error
+            return response.status, getattr(response, "headers", {}), parsed
+    except (aiohttp.ClientError, asyncio.TimeoutError):
+        await _handle_request_error()
+        raise
+    finally:
+        await _release(session)
+
+
+def _parse(text: str, status: int, url: str) -> Any:
+    if not text.strip():
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise _not_json(text, status, url) from error
+
+
+def _not_json(text: str, status: int, url: str) -> Exception:
+    where = url.partition("?")[0]  # the query may hold a key
+    return Exception(f"{where} answered {status} with a body that is not JSON: {text[:200]!r}")
+
+
+async def _get_session() -> Any:
+    """The running loop's pool of connections; made at first use, and again once it is closed."""
+    global _client_session, _session_lock
+    loop = asyncio.get_running_loop()
+    current = _client_session
+    if current is not None and not current.closed and _belongs_to(current, loop):
+        return current
+    # None means that nobody has connected yet, or that somebody asks for a new pool.
+    session = None if current is None else _sessions.get(loop)
+    if session is None or session.closed:
+        session = _make_session()
+        _sessions[loop] = session
+    _client_session = session
+    return session
+
+
+def _belongs_to(session: Any, loop: asyncio.AbstractEventLoop) -> bool:
+    owner = getattr(session, "_loop", None)  # a test's stand-in has no loop and fits everywhere
+    return not isinstance(owner, asyncio.AbstractEventLoop) or owner is loop
+
+
+def _make_session() -> aiohttp.ClientSession:
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=240, sock_connect=10, sock_read=None)
+    connector = aiohttp.TCPConnector(limit=30, limit_per_host=30, enable_cleanup_closed=True)
+    return aiohttp.ClientSession(timeout=timeout, connector=connector)
+
+
+async def _handle_request_error() -> None:
+    """After a failed connection: the next request gets a new pool.
+
+    The old one is closed at once if no other request is using it, else by the last that does:
+    one failure must not abort its neighbours (sdk.md Q81).
+    """
+    global _client_session
+    session, _client_session = _client_session, None
+    if session is None:
+        return
+    for loop in [loop for loop, known in _sessions.items() if known is session]:
+        del _sessions[loop]
+    if _in_use.get(id(session), 0) > 1:
+        _abandoned[id(session)] = session
+    elif not session.closed:
+        await session.close()
+
+
+async def _release(session: Any) -> None:
+    remaining = _in_use.get(id(session), 1) - 1
+    if remaining:
+        _in_use[id(session)] = remaining
+        return
+    _in_use.pop(id(session), None)
+    abandoned = _abandoned.pop(id(session), None)
+    if abandoned is not None and not abandoned.closed:
+        await abandoned.close()
+
+
+async def _close_session() -> None:
+    """Close the pool that was used last."""
+    global _client_session
+    session, _client_session = _client_session, None
+    if session is not None and not session.closed:
+        await session.close()
+
+
+@atexit.register
+def _drop_connections() -> None:
+    """Close sockets without an event loop, which is gone at exit (sdk.md Q82)."""
+    for session in [_client_session, *_sessions.values(), *_abandoned.values()]:
+        connector = getattr(session, "connector", None)
+        if connector is not None and not getattr(session, "closed", True):
+            session.detach()
+            closing = connector.close()
+            if hasattr(closing, "close"):
+                closing.close()

@@ -1,0 +1,26 @@
+"""Trace headers of client calls; none without opentelemetry. Source: sdk.md 5.7, Q6."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def propagator_class() -> Any:
+    """opentelemetry's propagator, or None where the library is not installed.
+
+    It is optional and slow to import; only apps that trace have it.
+    """
+    try:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+    except ImportError:
+        return None
+    return TraceContextTextMapPropagator
+
+
+def trace_headers(propagator: Any) -> tuple[str | None, str | None]:
+    """``traceparent`` and ``tracestate`` of the active span; None where there is none."""
+    if propagator is None:
+        return None, None
+    carrier: dict[str, Any] = {}
+    propagator().inject(carrier)
+    return carrier.get("traceparent"), carrier.get("tracestate")

@@ -1,0 +1,1 @@
+"""Given a batch, what does the entity answer? No I/O."""

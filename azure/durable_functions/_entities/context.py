@@ -1,0 +1,141 @@
+"""What an entity function is given. Source: sdk.md 3.14."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from azure.durable_functions._wire.df_serialization import df_loads
+
+
+def from_json_util(json_str: str, expected_type: type | None = None) -> Any:
+    """Decode a payload with the codec."""
+    return df_loads(json_str, expected_type)
+
+
+class DurableEntityContext:
+    """The entity as its function sees it, during one operation."""
+
+    def __init__(self, name: str, key: str, exists: bool, state: Any) -> None:
+        self._entity_name: str = name
+        self._entity_key: str = key
+        self._exists: bool = exists
+        self._is_newly_constructed: bool = False
+        self._state: Any = state
+        self._state_is_raw: bool = False
+        self._input: Any = None
+        self._operation: str | None = None
+        self._result: Any = None
+
+    @classmethod
+    def from_json(cls, json_str: str) -> tuple[DurableEntityContext, list[dict[str, Any]]]:
+        """Read a trigger: the context, and the operations to run on it.
+
+        Raises:
+            ValueError: It is not a JSON object with the fields of protocol.md 5.2.
+        """
+        trigger: Any = json.loads(json_str)
+        if not isinstance(trigger, dict) or not isinstance(trigger.get("self"), dict):
+            raise ValueError("The entity trigger must be a JSON object with the field self")
+        address, batch = trigger["self"], trigger.get("batch")
+        missing = [key for key in ("name", "key") if key not in address]
+        if missing or not isinstance(batch, list):
+            lacks = f"self.{missing[0]}" if missing else "an array in batch"
+            raise ValueError(f"The entity trigger lacks {lacks} (protocol.md 5.2)")
+        context = cls(
+            name=address["name"],
+            key=address["key"],
+            exists=bool(trigger.get("exists")),
+            state=trigger.get("state"),
+        )
+        # The state stays text until an operation looks at it, so that a batch which never does
+        # gives it back byte for byte.
+        context._state_is_raw = context._state is not None
+        return context, batch
+
+    @property
+    def entity_name(self) -> str:
+        """Name of the entity, in lower case."""
+        return self._entity_name
+
+    @property
+    def entity_key(self) -> str:
+        """Key of the entity."""
+        return self._entity_key
+
+    @property
+    def operation_name(self) -> str:
+        """Name of the operation.
+
+        Raises:
+            Exception: No operation is running.
+        """
+        if self._operation is None:
+            raise Exception("Entity operation is unassigned")
+        return self._operation
+
+    @property
+    def is_newly_constructed(self) -> bool:
+        """Always False (sdk.md Q100)."""
+        return self._is_newly_constructed
+
+    def get_state(
+        self, initializer: Callable[[], Any] | None = None, expected_type: type | None = None
+    ) -> Any:
+        """The entity's state.
+
+        Args:
+            initializer: Gives the value to work with where there is no state; it is not stored.
+            expected_type: Class of the state; only the first look decodes it.
+
+        Raises:
+            Exception: The initializer cannot be called.
+        """
+        state = self._state
+        if state is not None:
+            if self._state_is_raw:
+                state = from_json_util(state, expected_type)
+                self._state = state
+                self._state_is_raw = False
+            return state
+        if initializer is None:
+            return None
+        if not callable(initializer):
+            raise Exception("initializer argument needs to be a callable function")
+        return initializer()
+
+    def set_state(self, state: Any) -> None:
+        """Store a new state; encoded at the end of the batch."""
+        self._exists = True
+        self._state = state
+        self._state_is_raw = False
+
+    def get_input(self, expected_type: type | None = None) -> Any:
+        """The operation's input; None if there is none.
+
+        Callers encode twice, plain HTTP once; both are understood (protocol.md 15, D9).
+        """
+        text = self._input
+        if text is None:
+            return None
+        value = json.loads(text)
+        if value is None:
+            return None
+        if isinstance(value, str):
+            try:
+                return from_json_util(value, expected_type)
+            except json.JSONDecodeError:
+                return value
+        return from_json_util(text, expected_type)
+
+    def set_result(self, result: Any) -> None:
+        """Answer the caller."""
+        self._exists = True
+        self._result = result
+
+    def destruct_on_exit(self) -> None:
+        """Delete the entity, at once; setting state or result again brings it back."""
+        self._exists = False
+        self._state = None
+        self._state_is_raw = False

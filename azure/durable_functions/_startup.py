@@ -1,0 +1,90 @@
+"""Looks at the app folder when the package is imported. Source: sdk.md 1.6, Q2."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REQUIREMENT = re.compile(
+    r"azure[-_.]functions[-_.]durable(\[[^\]]+\])?\s*(?P<specifier>(===|~=|[=!<>]=|[<>]).*)?",
+    re.IGNORECASE,
+)
+"""A line of requirements.txt that speaks of this distribution, if it matches as a whole."""
+
+CLAUSE = re.compile(r"(?P<operator>===|~=|[=!<>]=|[<>])\s*(?P<version>[^,\s]+)")
+"""One clause of a version specifier."""
+
+_COMMENT = re.compile(r"(^|\s)#.*$")
+_JSON_NOISE = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+
+
+def read_json_leniently(text: str) -> Any:
+    """Parse JSON with comments and a byte order mark; None if that fails."""
+    bare = _JSON_NOISE.sub(lambda match: match[1] or " ", text.lstrip("\ufeff"))
+    try:
+        return json.loads(bare)
+    except ValueError:
+        return None
+
+
+def bundle_version(folder: Path) -> object:
+    """``extensionBundle.version`` of the folder's host.json; None where there is none."""
+    try:
+        host: Any = read_json_leniently((folder / "host.json").read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    bundle = host.get("extensionBundle") if isinstance(host, dict) else None
+    return bundle.get("version") if isinstance(bundle, dict) else None
+
+
+def find_app_root() -> Path | None:
+    """The first of AzureWebJobsScriptRoot and the current folder that has a host.json."""
+    candidates = [os.environ.get("AzureWebJobsScriptRoot"), os.getcwd()]
+    for candidate in candidates:
+        if candidate and (Path(candidate) / "host.json").is_file():
+            return Path(candidate)
+    return None
+
+
+def requirement_lines(text: str) -> Iterator[str]:
+    """Specifiers that requirements.txt gives for this distribution; lines with markers are left out."""
+    for line in text.splitlines():
+        requirement = _COMMENT.sub("", line).strip()
+        if ";" in requirement:
+            continue
+        match = REQUIREMENT.fullmatch(requirement)
+        if match is not None and match["specifier"]:
+            yield match["specifier"]
+
+
+def release_parts(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version: ``v2.0.0rc1`` gives (2, 0, 0)."""
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return () if match is None else tuple(int(part) for part in match[1].split("."))
+
+
+def excludes_v2(specifier: str) -> bool:
+    """Whether some clause of a specifier keeps version 2 and later out."""
+    for clause in CLAUSE.finditer(specifier):
+        parts = release_parts(clause["version"])
+        if not parts:
+            continue
+        operator = clause["operator"]
+        if operator in ("==", "===", "~=", "<=", "<") and parts[0] < 2:
+            return True
+        if operator == "<" and parts[0] == 2 and not any(parts[1:]):
+            return True
+    return False
+
+
+def has_function_json(folder: Path) -> bool:
+    """Whether some direct sub-folder holds a function.json.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    return any((child / "function.json").is_file() for child in folder.iterdir())

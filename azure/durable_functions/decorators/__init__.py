@@ -1,0 +1,1 @@
+"""The decorator programming model: `DFApp` and `Blueprint`. Source: sdk.md 6."""

@@ -1,0 +1,229 @@
+"""`DFApp` and `Blueprint`: function apps with the durable decorators. Source: sdk.md 6."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from azure.functions import AuthLevel, BindingApi, FunctionRegister, TriggerApi
+from azure.functions.decorators.function_app import Function, FunctionBuilder
+
+from azure.durable_functions._client.client import DurableOrchestrationClient
+from azure.durable_functions._wire.retry_options import RetryOptions
+from azure.durable_functions.entity import Entity
+from azure.durable_functions.orchestrator import Orchestrator
+
+from .metadata import ActivityTrigger, DurableClient, EntityTrigger, OrchestrationTrigger
+
+try:
+    from azure.functions import SettingsApi
+except ImportError:  # azure-functions of 2022 has none
+
+    class SettingsApi:  # type: ignore[no-redef]
+        """Stands where azure-functions has no settings decorators."""
+
+
+_Decorator = Callable[[Any], FunctionBuilder]
+
+__all__ = ["Blueprint", "DFApp", "RetryOptions"]
+
+
+class Blueprint(TriggerApi, BindingApi, SettingsApi):
+    """Functions that an app registers with `register_functions`, durable ones among them."""
+
+    def __init__(self, http_auth_level: AuthLevel | str = AuthLevel.FUNCTION) -> None:
+        """Make a blueprint.
+
+        Args:
+            http_auth_level: Of HTTP functions that name none; a text is the member's name.
+
+        Raises:
+            KeyError: No such level.
+        """
+        super().__init__(auth_level=http_auth_level)
+        self._is_durable_openai_agent_setup = False
+
+    def orchestration_trigger(
+        self,
+        context_name: str,
+        orchestration: str | None = None,
+        input_type: type | None = None,
+    ) -> _Decorator:
+        """Make a generator function an orchestrator.
+
+        Args:
+            context_name: Name of its parameter.
+            orchestration: Name for the host; default the function's own.
+            input_type: Class of the input, for `get_input()`.
+        """
+
+        @self._configure_function_builder
+        def wrap(fb: FunctionBuilder) -> FunctionBuilder:
+            _name_parameter(fb, context_name)
+            fb.add_trigger(trigger=OrchestrationTrigger(context_name, orchestration))
+            return fb
+
+        return self._configure_orchestrator_callable(wrap, input_type)
+
+    def activity_trigger(self, input_name: str, activity: str | None = None) -> _Decorator:
+        """Make a function an activity.
+
+        Args:
+            input_name: Name of its parameter.
+            activity: Name for the host; default the function's own.
+        """
+
+        @self._configure_function_builder
+        def wrap(fb: FunctionBuilder) -> FunctionBuilder:
+            fb.add_trigger(trigger=ActivityTrigger(input_name, activity))
+            return fb
+
+        return wrap
+
+    def entity_trigger(self, context_name: str, entity_name: str | None = None) -> _Decorator:
+        """Make a function an entity.
+
+        Args:
+            context_name: Name of its parameter.
+            entity_name: Name for the host; default the function's own.
+        """
+
+        @self._configure_function_builder
+        def wrap(fb: FunctionBuilder) -> FunctionBuilder:
+            _name_parameter(fb, context_name)
+            fb.add_trigger(trigger=EntityTrigger(context_name, entity_name))
+            return fb
+
+        return self._configure_entity_callable(wrap)
+
+    def durable_client_input(
+        self, client_name: str, task_hub: str | None = None, connection_name: str | None = None
+    ) -> _Decorator:
+        """Give a function a `DurableOrchestrationClient`.
+
+        Args:
+            client_name: Name of the parameter that receives it.
+            task_hub: Of another hub than host.json's.
+            connection_name: Of another storage connection.
+        """
+
+        @self._configure_function_builder
+        def wrap(fb: FunctionBuilder) -> FunctionBuilder:
+            self._add_rich_client(fb, client_name, DurableOrchestrationClient)
+            fb.add_binding(binding=DurableClient(client_name, task_hub, connection_name))
+            return fb
+
+        return wrap
+
+    def _configure_orchestrator_callable(
+        self, wrap: _Decorator, input_type: type | None = None
+    ) -> _Decorator:
+        def decorator(orchestrator_func: Any) -> FunctionBuilder:
+            user_function = _user_function(orchestrator_func)
+            handle = Orchestrator.create(user_function)
+            _take_name(handle, user_function)
+            handle._df_input_type = input_type
+            return wrap(_replaced(orchestrator_func, handle))
+
+        return decorator
+
+    def _configure_entity_callable(self, wrap: _Decorator) -> _Decorator:
+        def decorator(entity_func: Any) -> FunctionBuilder:
+            user_function = _user_function(entity_func)
+            handle = Entity.create(user_function)
+            _take_name(handle, user_function)
+            return wrap(_replaced(entity_func, handle))
+
+        return decorator
+
+    def _add_rich_client(
+        self,
+        fb: FunctionBuilder,
+        parameter_name: str,
+        client_constructor: Callable[..., Any],
+    ) -> None:
+        """Let the function receive a client where the worker gives the binding's text."""
+        user_function = fb._function._func
+
+        @wraps(user_function)
+        async def client_wrapper(*args: Any, **kwargs: Any) -> Any:
+            if parameter_name not in kwargs:
+                raise TypeError(
+                    f"{user_function.__name__}() needs the text of its durable client binding as "
+                    f"keyword argument {parameter_name!r}"
+                )
+            invocation_id = getattr(kwargs.get("context"), "invocation_id", None)
+            kwargs[parameter_name] = client_constructor(kwargs[parameter_name], invocation_id)
+            returned = user_function(*args, **kwargs)
+            return await returned if inspect.isawaitable(returned) else returned
+
+        # The worker checks the annotation of a binding's parameter; what it gives is text.
+        user_function.__annotations__[parameter_name] = str
+        client_wrapper.__annotations__ = {**user_function.__annotations__, parameter_name: str}
+        if sys.version_info >= (3, 14):
+            # There __annotate__ wins over a changed __annotations__.
+            client_wrapper.__annotate__ = None
+        client_wrapper.client_function = user_function  # type: ignore[attr-defined]
+        fb._function._func = client_wrapper
+
+
+class DFApp(Blueprint, FunctionRegister):
+    """A function app with durable functions."""
+
+    def __init__(self, http_auth_level: AuthLevel | str = AuthLevel.FUNCTION) -> None:
+        """Make an app; arguments and errors as `Blueprint`."""
+        super().__init__(http_auth_level)
+        self._built: tuple[int, list[Function]] | None = None
+
+    def get_functions(self) -> list[Function]:
+        """The app's functions, built and checked for unique names; may be asked repeatedly.
+
+        Raises:
+            ValueError: Two functions of one name, or one without a trigger.
+        """
+        count = len(self._function_builders)
+        if self._built is None or self._built[0] != count:
+            self.functions_bindings: dict[Any, Any] = {}  # where names are collected
+            self._built = (count, super().get_functions())
+        return self._built[1]
+
+
+def _user_function(decorated: Any) -> Callable[..., Any]:
+    """The function itself, also when another decorator of azure-functions came first."""
+    found: Callable[..., Any] = (
+        decorated._function._func if isinstance(decorated, FunctionBuilder) else decorated
+    )
+    return found
+
+
+def _replaced(decorated: Any, handle: Any) -> Any:
+    """What to go on decorating: the builder that stood there, now with the handle in it."""
+    if isinstance(decorated, FunctionBuilder):
+        decorated._function._func = handle
+        return decorated
+    return handle
+
+
+def _take_name(handle: Any, user_function: Callable[..., Any]) -> None:
+    """What the worker and tools see of a function; no ``__wrapped__``: the signature stays."""
+    handle.__name__ = user_function.__name__
+    handle.__qualname__ = user_function.__qualname__
+    handle.__module__ = user_function.__module__
+    handle.__doc__ = user_function.__doc__
+
+
+def _name_parameter(fb: FunctionBuilder, name: str) -> None:
+    """Let the handle's parameter carry the binding's name, which the worker compares (Q112)."""
+    if name == "context":
+        return
+    handle: Any = fb._function._func
+    shown = inspect.signature(handle)
+    parameters = [parameter.replace(name=name) for parameter in shown.parameters.values()]
+    handle.__signature__ = shown.replace(parameters=parameters)
+    annotations = dict(handle.__annotations__)
+    if "context" in annotations:
+        annotations[name] = annotations.pop("context")
+    handle.__annotations__ = annotations

@@ -1,0 +1,112 @@
+"""How a user's function becomes an entity of the app. Source: sdk.md 2.2, 3.14."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from azure.durable_functions._entities.batch import EntityState, OperationResult
+from azure.durable_functions._entities.context import DurableEntityContext
+
+UserFunction = Callable[[DurableEntityContext], Any]
+
+
+class InternalEntityException(Exception):
+    """An operation without a name; a host never sends one."""
+
+
+class EntityHandle(Protocol):
+    """What `Entity.create` returns."""
+
+    entity_function: UserFunction
+
+    def __call__(self, context: Any) -> str:
+        """Run a batch; see `Entity.create`."""
+        ...
+
+
+class Entity:
+    """Runs a user's function once for each operation of a batch."""
+
+    def __init__(self, entity_func: UserFunction) -> None:
+        self.fn: UserFunction = entity_func
+
+    def handle(self, context: DurableEntityContext, batch: list[dict[str, Any]]) -> str:
+        """Run a batch and return the state JSON (protocol.md 5.3).
+
+        An operation that raises is answered with the exception's text; the batch goes on.
+
+        Raises:
+            InternalEntityException: An operation without a name.
+            TypeError: The state cannot be encoded.
+        """
+        results = [self._run(context, operation) for operation in batch]
+        state = EntityState(
+            results=results,
+            signals=[],
+            entity_exists=context._exists,
+            state=context._state,
+            state_is_raw=context._state_is_raw,
+        )
+        return state.to_json_string()
+
+    def _run(self, context: DurableEntityContext, operation: dict[str, Any]) -> OperationResult:
+        name = operation.get("name")
+        if name is None:
+            raise InternalEntityException("Durable Functions Internal Error: operation has no name")
+        # The one clock of this package's pure side: a result says how long it took.
+        started_at = datetime.now(timezone.utc)
+        context._operation = name
+        context._input = operation.get("input")
+        context._result = None  # an operation that sets none has none (sdk.md Q90)
+        try:
+            returned = self.fn(context)
+            _refuse_unfinished(returned)
+            result = _result(False, started_at, context._result)
+            result.encode()
+        except Exception as error:
+            result = _result(True, started_at, str(error))
+            result.encode()
+        return result
+
+    @classmethod
+    def create(cls, fn: UserFunction) -> EntityHandle:
+        """Wrap an entity for the worker.
+
+        Returns:
+            A function of one argument, the worker's context object (its ``body`` is the trigger's
+            JSON text) or that text itself; it returns the state JSON. The user's function is its
+            attribute ``entity_function``.
+        """
+
+        def handle(context) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001  # sdk.md 6.3
+            body = getattr(context, "body", None)
+            entity_context, batch = DurableEntityContext.from_json(
+                context if body is None else body
+            )
+            return cls(fn).handle(entity_context, batch)
+
+        handle.entity_function = fn  # type: ignore[attr-defined]  # functions take any
+        handle.__annotations__ = {"return": str}  # real classes: the worker looks at them
+        return handle  # type: ignore[return-value]  # the attribute was set above
+
+
+def _result(is_error: bool, started_at: datetime, value: Any) -> OperationResult:
+    took = datetime.now(timezone.utc) - started_at
+    return OperationResult(
+        is_error=is_error,
+        duration=int(took.total_seconds() * 1000),
+        execution_start_time_ms=int(started_at.timestamp() * 1000),
+        result=value,
+    )
+
+
+def _refuse_unfinished(returned: object) -> None:
+    """Async and generator functions have not run at all when they return (sdk.md Q96)."""
+    if inspect.iscoroutine(returned) or inspect.isgenerator(returned):
+        returned.close()
+        raise TypeError("An entity function must be a plain function: no 'async def', no 'yield'")
+    if inspect.isasyncgen(returned):
+        raise TypeError("An entity function must be a plain function: no 'async def', no 'yield'")

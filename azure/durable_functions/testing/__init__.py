@@ -1,0 +1,5 @@
+"""Helpers for testing durable functions."""
+
+from .generator import orchestrator_generator_wrapper
+
+__all__ = ["orchestrator_generator_wrapper"]
