@@ -1,0 +1,106 @@
+"""Running activities: at least once, recorded exactly once. Source: host.md 8.8."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+
+from azure.durable_functions._wire.vocabulary import HistoryEventType
+from azure.durable_functions.local.store import messages
+from azure.durable_functions.local.store.database import Database
+from azure.durable_functions.local.store.messages import Activity, NewMessage
+
+from . import clock, events, failures
+from .clock import Clock
+from .functions import Invoker, Outcome, TimedOut, WorkerLost
+
+logger = logging.getLogger("azure.durable_functions.local")
+
+MOST_LOST_WORKERS = 3
+"""An activity that has cost so many workers fails (host.md 1)."""
+
+
+class Activities:
+    """Has activities run and records what they return."""
+
+    def __init__(self, database: Database, time: Clock, invoker: Invoker) -> None:
+        self._database = database
+        self._clock = time
+        self._invoker = invoker
+        self._lost: dict[Activity, int] = {}
+
+    async def run(self, activity: Activity) -> bool:
+        """Run one activity and store its result as a message for its instance.
+
+        Returns:
+            Whether the instance waits for it.
+
+        Raises:
+            WorkerLost: The process is gone and the activity must run again.
+        """
+        event_type, event = await self._invoke(activity)
+        now = self._clock.now()
+
+        def record(connection: sqlite3.Connection) -> bool:
+            if not messages.take(connection, activity):
+                return False  # terminated, purged or replaced meanwhile
+            message = NewMessage(
+                instance_id=activity.instance_id,
+                execution_id=activity.execution_id,
+                event_type=event_type.value,
+                created_at=clock.stored(now),
+                event=event,
+                task_id=activity.task_id,
+            )
+            messages.send(connection, [message])
+            return True
+
+        recorded = await self._database.write(record)
+        self._lost.pop(activity, None)
+        if not recorded:
+            logger.debug(
+                "Dropping the late result of activity %s for instance %s",
+                activity.name,
+                activity.instance_id,
+            )
+        return recorded
+
+    async def _invoke(self, activity: Activity) -> tuple[HistoryEventType, str]:
+        try:
+            outcome = await self._invoker.run_activity(
+                activity.name, activity.input, activity.instance_id
+            )
+        except TimedOut as error:
+            reason = f"Activity function '{activity.name}' failed: {error}"
+            return self._failed(activity, failures.not_run(reason, "FunctionTimeoutException"))
+        except WorkerLost:
+            count = self._lost.get(activity, 0) + 1
+            self._lost[activity] = count
+            if count < MOST_LOST_WORKERS:
+                raise
+            reason = (
+                f"Activity function '{activity.name}' failed: it has ended {count} worker "
+                "processes, one at each try"
+            )
+            return self._failed(activity, failures.not_run(reason, "WorkerLost"))
+        return self._completion(activity, outcome)
+
+    def _completion(
+        self, activity: Activity, outcome: Outcome
+    ) -> tuple[HistoryEventType, str]:
+        now = self._clock.now()
+        if outcome.failure is not None:
+            return self._failed(
+                activity, failures.activity_failed(activity.name, outcome.failure)
+            )
+        result = None if outcome.value in (None, "null") else outcome.value
+        return (
+            HistoryEventType.TASK_COMPLETED,
+            events.task_completed(now, activity.task_id, result),
+        )
+
+    def _failed(
+        self, activity: Activity, failure: dict[str, object]
+    ) -> tuple[HistoryEventType, str]:
+        now = self._clock.now()
+        return HistoryEventType.TASK_FAILED, events.task_failed(now, activity.task_id, failure)

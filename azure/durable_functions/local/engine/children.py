@@ -1,0 +1,100 @@
+"""Starting sub-orchestrations. Source: protocol.md 13.1, host.md 8.11."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from azure.durable_functions._wire.vocabulary import HistoryEventType
+from azure.durable_functions.local.store.instances import Instance
+
+from . import events, failures
+from .episodes import ChildStart, Episode
+from .instances import new_instance
+
+
+def start_child(
+    episode: Episode,
+    *,
+    name: str,
+    input_text: str | None,
+    instance_id: str | None,
+    version: str | None,
+    retry: dict[str, Any] | None = None,
+) -> int:
+    """Start a sub-orchestration; one that cannot be started fails in the next episode."""
+    parent = episode.instance
+    task_id = episode.take_task_id()
+    child_id = instance_id if instance_id and instance_id.strip() else None
+    child_id = child_id or f"{parent.execution_id}:{task_id}"
+    created = events.sub_orchestration_created(episode.now, task_id, name, child_id)
+    episode.work.append((task_id, created))
+    episode.open(task_id, "orchestration", retry)
+    registered = episode.registry.find("orchestrator", name)
+    refusal = None
+    if registered is None:
+        explanation = episode.registry.unknown("orchestrator", name)
+        refusal = failures.unknown_orchestrator(name, explanation)
+    elif child_id in _forbidden_ids(parent):
+        refusal = failures.not_run(
+            failures.orchestrator_failed(
+                name,
+                "The instance ID of a sub-orchestration must be different than the instance ID of "
+                "a parent orchestration.",
+            ),
+            "ArgumentException",
+        )
+    elif child_id.startswith("@"):
+        refusal = failures.not_run(
+            failures.orchestrator_failed(
+                name, "Orchestration instance ids must not start with @."
+            ),
+            "ArgumentException",
+        )
+    if refusal is not None or registered is None:
+        failed = events.sub_orchestration_failed(episode.now, task_id, refusal or {})
+        episode.deliver(
+            HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED, task_id, failed
+        )
+        return task_id
+    episode.children.append(
+        _child(episode, task_id, registered, child_id, input_text, version)
+    )
+    return task_id
+
+
+def _forbidden_ids(parent: Instance) -> tuple[str, ...]:
+    if parent.parent is None:
+        return (parent.instance_id,)
+    grandparent = json.loads(parent.parent)["OrchestrationInstance"]["InstanceId"]
+    return (parent.instance_id, grandparent)
+
+
+def _child(
+    episode: Episode,
+    task_id: int,
+    name: str,
+    child_id: str,
+    input_text: str | None,
+    version: str | None,
+) -> ChildStart:
+    parent = episode.instance
+    link = {
+        "Name": parent.name,
+        "OrchestrationInstance": {
+            "InstanceId": parent.instance_id,
+            "ExecutionId": parent.execution_id,
+        },
+        "TaskScheduleId": task_id,
+        "Version": parent.version,
+    }
+    child = new_instance(
+        now=episode.now,
+        name=name,
+        instance_id=child_id,
+        # The text is stored as a JSON string, as when a client starts it (protocol.md 0.1).
+        input_text=None if input_text is None else events.dump(input_text),
+        version=version or episode.limits.default_version,
+        parent=link,
+    )
+    return ChildStart(child.row, child.start, task_id)

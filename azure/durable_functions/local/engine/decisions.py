@@ -1,0 +1,176 @@
+"""What an orchestrator's answer makes the host do: one function per action type.
+
+Source: protocol.md 4 and 8.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from azure.durable_functions._wire import timestamps
+from azure.durable_functions._wire.vocabulary import ActionType
+from azure.durable_functions.local.store.instances import Leaf
+
+from . import retries
+from .children import start_child
+from .episodes import Episode
+
+Action = Mapping[str, Any]
+Decide = Callable[[Episode, Action], "int | None"]
+"""Starts an action; gives the id it took, or None for one that takes none."""
+
+
+class ProtocolError(Exception):
+    """An orchestrator's answer does not follow the protocol; the text says where."""
+
+
+class NonDeterminism(Exception):
+    """An orchestrator's answer contradicts what its history records."""
+
+
+def flatten(actions: Sequence[Action]) -> Iterator[Action]:
+    """The actions without the compounds around them, in the order in which ids are given."""
+    for action in actions:
+        if action.get("actionType") in (ActionType.WHEN_ANY, ActionType.WHEN_ALL):
+            yield from flatten(action["compoundActions"])
+        else:
+            yield action
+
+
+def apply(episode: Episode, actions: Sequence[Action]) -> None:
+    """Check the actions that are known already, start the new ones, cancel timers.
+
+    Raises:
+        NonDeterminism: A known action is missing or has changed.
+        ProtocolError: An action is of no known type or lacks a field.
+    """
+    known = actions[: episode.action_count]
+    _verify(episode, list(flatten(known)), len(actions))
+    for action in actions[episode.action_count :]:
+        for leaf in flatten([action]):
+            _start(episode, leaf)
+    episode.action_count = len(actions)
+    _cancel_timers(episode, actions)
+
+
+def _start(episode: Episode, action: Action) -> None:
+    action_type = action.get("actionType")
+    decide = DECIDE.get(action_type) if isinstance(action_type, int) else None
+    if decide is None:
+        raise ProtocolError(f"action type {action_type!r} is not one that this host knows")
+    try:
+        task_id = decide(episode, action)
+    except KeyError as error:
+        raise ProtocolError(f"an action of type {action_type} lacks the field {error}") from None
+    episode.new_leaves.append(Leaf(int(action_type or 0), name_of(action), task_id))
+
+
+def name_of(action: Action) -> str | None:
+    """What an action is told by, beside its type."""
+    name = action.get("functionName") or action.get("externalEventName")
+    if name is None and "instanceId" in action and "operation" in action:
+        name = action["instanceId"]
+    return None if name is None else str(name)
+
+
+def _verify(episode: Episode, known: Sequence[Action], listed: int) -> None:
+    """Compare the answer with what was recorded (protocol.md 8.6, host.md 8.9)."""
+    for position, leaf in enumerate(episode.leaves):
+        if position >= len(known):
+            raise NonDeterminism(
+                f"the history has {_describe(leaf.action_type, leaf.name, leaf.task_id)}, but the "
+                f"code does not ask for it any more (it lists {listed} actions, "
+                f"{episode.action_count} were known)"
+            )
+        action = known[position]
+        name = name_of(action)
+        same_name = (name or "").lower() == (leaf.name or "").lower()
+        if action.get("actionType") != leaf.action_type or not same_name:
+            asked = _describe(int(action.get("actionType") or 0), name, None)
+            raise NonDeterminism(
+                f"the history has {_describe(leaf.action_type, leaf.name, leaf.task_id)}, but "
+                f"now the code asks for {asked} in its place"
+            )
+
+
+def _describe(action_type: int, name: str | None, task_id: int | None) -> str:
+    try:
+        kind = ActionType(action_type).name
+    except ValueError:
+        kind = f"action type {action_type}"
+    named = "" if name is None else f" '{name}'"
+    numbered = "" if task_id is None else f" with sequence number {task_id}"
+    return f"{kind}{named}{numbered}"
+
+
+def _cancel_timers(episode: Episode, actions: Sequence[Action]) -> None:
+    leaves = [*episode.leaves, *episode.new_leaves]
+    for leaf, action in zip(leaves, flatten(actions)):
+        if action.get("isCanceled") and leaf.task_id is not None:
+            task = episode.find_open(leaf.task_id)
+            if task is not None and task.kind == "timer":
+                episode.close(leaf.task_id)
+                episode.cancelled.add(leaf.task_id)
+
+
+def _call_activity(episode: Episode, action: Action) -> int:
+    return episode.schedule_activity(action["functionName"], action["input"])
+
+
+def _call_activity_with_retry(episode: Episode, action: Action) -> int:
+    record = retries.new_record(action, "activity", episode)
+    return episode.schedule_activity(action["functionName"], action["input"], record)
+
+
+def _call_sub_orchestrator(episode: Episode, action: Action) -> int:
+    return start_child(
+        episode,
+        name=action["functionName"],
+        input_text=action["input"],
+        instance_id=action.get("instanceId"),
+        version=action.get("version"),
+    )
+
+
+def _call_sub_orchestrator_with_retry(episode: Episode, action: Action) -> int:
+    return start_child(
+        episode,
+        name=action["functionName"],
+        input_text=action["input"],
+        instance_id=action.get("instanceId"),
+        version=action.get("version"),
+        retry=retries.new_record(action, "orchestration", episode),
+    )
+
+
+def _create_timer(episode: Episode, action: Action) -> int:
+    return episode.set_timer(_fire_at(action["fireAt"]))
+
+
+def _fire_at(text: str) -> datetime:
+    year, dash, rest = text.partition("-")
+    try:  # years below 1000 come unpadded from Python on Linux (protocol.md 4)
+        return timestamps.to_utc(timestamps.parse_moment(f"{year:0>4}{dash}{rest}"))
+    except ValueError:
+        raise ProtocolError(f"fireAt of a timer is not a time stamp: {text!r}") from None
+
+
+def _wait_for_event(episode: Episode, action: Action) -> None:
+    """Nothing to do: events are matched with waits by the SDK."""
+
+
+def _continue_as_new(episode: Episode, action: Action) -> None:
+    """Takes effect when nothing is open any more; see `orchestrations`."""
+
+
+DECIDE: Mapping[int, Decide] = {
+    ActionType.CALL_ACTIVITY: _call_activity,
+    ActionType.CALL_ACTIVITY_WITH_RETRY: _call_activity_with_retry,
+    ActionType.CALL_SUB_ORCHESTRATOR: _call_sub_orchestrator,
+    ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY: _call_sub_orchestrator_with_retry,
+    ActionType.CONTINUE_AS_NEW: _continue_as_new,
+    ActionType.CREATE_TIMER: _create_timer,
+    ActionType.WAIT_FOR_EXTERNAL_EVENT: _wait_for_event,
+}

@@ -1,0 +1,218 @@
+"""Keeps everything moving: turns of instances, activities, timers.
+
+One turn at a time per instance; instances and activities run side by side up to the limits of
+host.json (host.md 9.3). What is kept here is only which work to look at next: all of it can be read
+again from the store, which `start` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from azure.durable_functions.local.store import messages
+from azure.durable_functions.local.store.database import Database, StoreClosed
+from azure.durable_functions.local.store.messages import Activity
+
+from . import clock
+from .activities import Activities
+from .clock import Clock
+from .functions import TimedOut, WorkerLost
+from .orchestrations import Dispatch, Orchestrations
+
+logger = logging.getLogger("azure.durable_functions.local")
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Dispatcher:
+    """Runs what is due."""
+
+    def __init__(
+        self,
+        database: Database,
+        time: Clock,
+        orchestrations: Orchestrations,
+        activities: Activities,
+        *,
+        max_episodes: int,
+        max_activities: int,
+        on_finished: Callable[[str], None] = lambda instance_id: None,
+    ) -> None:
+        self._database = database
+        self._clock = time
+        self._orchestrations = orchestrations
+        self._activities = activities
+        self._max_episodes = max_episodes
+        self._max_activities = max_activities
+        self._on_finished = on_finished
+        self._ready: deque[str] = deque()
+        self._queued: set[str] = set()
+        self._running: set[str] = set()
+        self._again: set[str] = set()
+        self._waiting_activities: deque[Activity] = deque()
+        self._running_activities = 0
+        self._timers: list[tuple[str, str]] = []
+        self._timer_set = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pauses: dict[str, float] = {}
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Take up everything that the store holds."""
+        now = clock.stored(self._clock.now())
+        due = await self._database.read(lambda c: messages.instances_with_due(c, now))
+        planned = await self._database.read(messages.planned)
+        scheduled = await self._database.read(messages.scheduled)
+        self._spawn(self._watch_timers())
+        self.follow_up(Dispatch(activities=scheduled, instances=due, planned=planned))
+
+    async def stop(self, patience_seconds: float) -> None:
+        """Take no new work, let running functions finish for a while, abandon the rest."""
+        self._stopping = True
+        self._timer_set.set()
+        running = [task for task in self._tasks if not task.done()]
+        if running:
+            _, unfinished = await asyncio.wait(running, timeout=patience_seconds)
+            for task in unfinished:
+                task.cancel()
+            if unfinished:
+                await asyncio.wait(unfinished)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing runs and nothing is due: only time or a client can change anything."""
+        now = clock.stored(self._clock.now())
+        due = bool(self._timers) and self._timers[0][0] <= now
+        return not (
+            self._ready
+            or self._running
+            or self._waiting_activities
+            or self._running_activities
+            or due
+        )
+
+    @property
+    def next_due(self) -> str | None:
+        """When the next timer falls due, as the store writes it."""
+        return self._timers[0][0] if self._timers else None
+
+    def follow_up(self, dispatch: Dispatch) -> None:
+        """Start what a commit has made possible."""
+        for instance_id in dispatch.instances:
+            self.wake(instance_id)
+        for due_at, instance_id in dispatch.planned:
+            heapq.heappush(self._timers, (due_at, instance_id))
+        if dispatch.planned:
+            self._timer_set.set()
+        self._waiting_activities.extend(dispatch.activities)
+        self._run_activities()
+
+    def wake(self, instance_id: str) -> None:
+        """Something waits for the instance."""
+        if instance_id in self._running:
+            self._again.add(instance_id)
+        elif instance_id not in self._queued:
+            self._queued.add(instance_id)
+            self._ready.append(instance_id)
+            self._run_turns()
+
+    def _run_turns(self) -> None:
+        while self._ready and len(self._running) < self._max_episodes and not self._stopping:
+            instance_id = self._ready.popleft()
+            self._queued.discard(instance_id)
+            self._running.add(instance_id)
+            self._spawn(self._turn(instance_id))
+
+    async def _turn(self, instance_id: str) -> None:
+        pause = 0.0
+        try:
+            dispatch = await self._orchestrations.run_turn(instance_id)
+            self._pauses.pop(instance_id, None)
+        except (WorkerLost, TimedOut) as error:
+            logger.error("The episode of instance %s is repeated: %s", instance_id, error)
+            pause = self._next_pause(instance_id)
+            dispatch = None
+        except StoreClosed:
+            return
+        except Exception:  # one turn must not stop the others; what it read is still there
+            logger.exception("The turn of instance %s failed and is repeated", instance_id)
+            pause = self._next_pause(instance_id)
+            dispatch = None
+        finally:
+            self._running.discard(instance_id)
+        if pause:
+            await self._pause(pause)
+            self._again.add(instance_id)
+        if dispatch is not None:
+            self.follow_up(dispatch)
+            if dispatch.finished:
+                self._on_finished(instance_id)
+        if instance_id in self._again:
+            self._again.discard(instance_id)
+            self.wake(instance_id)
+        self._run_turns()
+
+    def _next_pause(self, key: str) -> float:
+        pause = self._pauses.get(key, _FIRST_PAUSE_SECONDS / 2) * 2
+        self._pauses[key] = min(pause, _LONGEST_PAUSE_SECONDS)
+        return self._pauses[key]
+
+    async def _pause(self, seconds: float) -> None:
+        if not self._stopping:
+            await asyncio.sleep(seconds)
+
+    def _run_activities(self) -> None:
+        while (
+            self._waiting_activities
+            and self._running_activities < self._max_activities
+            and not self._stopping
+        ):
+            self._running_activities += 1
+            self._spawn(self._activity(self._waiting_activities.popleft()))
+
+    async def _activity(self, activity: Activity) -> None:
+        try:
+            if await self._activities.run(activity):
+                self.wake(activity.instance_id)
+        except WorkerLost as error:
+            logger.warning(
+                "Activity %s of instance %s runs again: %s",
+                activity.name,
+                activity.instance_id,
+                error,
+            )
+            self._waiting_activities.append(activity)
+        except StoreClosed:
+            return
+        except Exception:  # nothing was recorded, so it is still scheduled
+            logger.exception(
+                "Activity %s of instance %s could not be run or recorded and is tried again",
+                activity.name,
+                activity.instance_id,
+            )
+            await self._pause(_FIRST_PAUSE_SECONDS)
+            self._waiting_activities.append(activity)
+        finally:
+            self._running_activities -= 1
+        self._run_activities()
+
+    async def _watch_timers(self) -> None:
+        while not self._stopping:
+            self._timer_set.clear()
+            now = clock.stored(self._clock.now())
+            while self._timers and self._timers[0][0] <= now:
+                _, instance_id = heapq.heappop(self._timers)
+                self.wake(instance_id)
+            until = clock.from_stored(self._timers[0][0]) if self._timers else None
+            await self._clock.wait(until, self._timer_set)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,216 @@
+"""One turn of an instance as it is put together: what was read, and what is to be changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from azure.durable_functions._wire.vocabulary import HistoryEventType
+from azure.durable_functions.local.store.instances import Instance, Leaf, OpenTask
+from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
+
+from . import clock, events, failures
+from .functions import Registry
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Settings of host.json that decide about an episode. Source: host.md 8.9, 8.17, 9.2."""
+
+    max_orchestration_actions: int = 100_000
+    store_inputs: bool = False
+    default_version: str | None = None
+    http_poll_milliseconds: int = 30_000
+
+
+@dataclass(frozen=True)
+class ChildStart:
+    """A sub-orchestration to be started, unless one of its id is running."""
+
+    instance: Instance
+    start: NewMessage
+    task_id: int
+    """In the parent."""
+
+
+@dataclass
+class Episode:
+    """What one turn reads and changes; committed as one transaction, or not at all."""
+
+    instance: Instance
+    history: list[str]
+    leaves: list[Leaf]
+    open_tasks: dict[int, OpenTask]
+    now: datetime
+    registry: Registry
+    limits: Limits
+
+    batch: list[str] = field(default_factory=list)
+    """Events of the messages taken, not played."""
+    batch_types: list[int] = field(default_factory=list)
+    work: list[tuple[int, str]] = field(default_factory=list)
+    """Task id and event of everything scheduled."""
+    consumed: list[int] = field(default_factory=list)
+    next_task_id: int = 0
+    new_leaves: list[Leaf] = field(default_factory=list)
+    action_count: int = 0
+    opened: dict[int, OpenTask] = field(default_factory=dict)
+    closed: set[int] = field(default_factory=set)
+    cancelled: set[int] = field(default_factory=set)
+    activities: list[Activity] = field(default_factory=list)
+    children: list[ChildStart] = field(default_factory=list)
+    outgoing: list[NewMessage] = field(default_factory=list)
+    status: str = "Running"
+    output: str | None = None
+    custom_status: str | None = None
+    failure_details: dict[str, Any] | None = None
+    continues: bool = False
+    """Continue-as-new takes effect: the next generation begins."""
+    continue_with: str | None = None
+    """JSON text given to it."""
+    carried_events: list[NewMessage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.next_task_id = self.instance.next_task_id
+        self.action_count = self.instance.action_count
+        self.custom_status = self.instance.custom_status
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the generation begins with this episode."""
+        return not self.history
+
+    @property
+    def stored_now(self) -> str:
+        """The time of the episode as the store keeps it."""
+        return clock.stored(self.now)
+
+    def take_task_id(self) -> int:
+        """The next number of the generation (protocol.md 8.1)."""
+        task_id = self.next_task_id
+        self.next_task_id += 1
+        return task_id
+
+    def open(self, task_id: int, kind: str, retry: dict[str, Any] | None = None) -> None:
+        """Note that something is scheduled and not finished."""
+        text = None if retry is None else events.dump(retry)
+        self.opened[task_id] = OpenTask(task_id, kind, text)
+
+    def close(self, task_id: int) -> None:
+        """Note that something has finished."""
+        if self.opened.pop(task_id, None) is None:
+            self.closed.add(task_id)
+
+    def still_open(self) -> bool:
+        """Whether something that keeps the instance from ending has not finished (8.2)."""
+        return bool(self.opened) or any(
+            task_id not in self.closed for task_id in self.open_tasks
+        )
+
+    def find_open(self, task_id: int | None) -> OpenTask | None:
+        """The open task of a number; None if it has finished, or never was."""
+        if task_id is None or task_id in self.closed:
+            return None
+        return self.opened.get(task_id) or self.open_tasks.get(task_id)
+
+    def schedule_activity(
+        self, name: str, input_text: str | None, retry: dict[str, Any] | None = None
+    ) -> int:
+        """Schedule an activity; one that is not registered fails in the next episode."""
+        task_id = self.take_task_id()
+        kept = events.dump([input_text]) if self.limits.store_inputs else None
+        self.work.append((task_id, events.task_scheduled(self.now, task_id, name, kept)))
+        self.open(task_id, "activity", retry)
+        registered = self.registry.find("activity", name)
+        if registered is None:
+            explanation = self.registry.unknown("activity", name)
+            failure = failures.unknown_activity(name, explanation)
+            self.deliver(
+                HistoryEventType.TASK_FAILED,
+                task_id,
+                events.task_failed(self.now, task_id, failure),
+            )
+        else:
+            self.activities.append(
+                Activity(
+                    self.instance.instance_id,
+                    task_id,
+                    self.instance.execution_id,
+                    registered,
+                    input_text,
+                )
+            )
+        return task_id
+
+    def set_timer(self, fire_at: datetime, retry: dict[str, Any] | None = None) -> int:
+        """Set a timer; one whose time has passed fires in the next episode."""
+        task_id = self.take_task_id()
+        self.work.append((task_id, events.timer_created(self.now, task_id, fire_at)))
+        self.open(task_id, "timer", retry)
+        self.deliver(
+            HistoryEventType.TIMER_FIRED,
+            task_id,
+            events.timer_fired(max(fire_at, self.now), task_id, fire_at),
+            due_at=clock.stored(fire_at),
+        )
+        return task_id
+
+    def deliver(
+        self,
+        event_type: HistoryEventType,
+        task_id: int | None,
+        event: str,
+        due_at: str | None = None,
+    ) -> None:
+        """Send a message to the instance itself."""
+        self.outgoing.append(
+            NewMessage(
+                instance_id=self.instance.instance_id,
+                execution_id=self.instance.execution_id,
+                event_type=event_type.value,
+                created_at=self.stored_now,
+                event=event,
+                task_id=task_id,
+                due_at=due_at,
+            )
+        )
+
+    def trigger(self) -> str:
+        """JSON text of the orchestration trigger (protocol.md 1): a join of stored texts."""
+        instance = self.instance
+        history = [*self.history, events.orchestrator_started(self.now), *self.batch]
+        parent = None if instance.parent is None else json.loads(instance.parent)
+        parent_id = None if parent is None else parent["OrchestrationInstance"]["InstanceId"]
+        return (
+            f'{{"history":[{",".join(history)}],"input":{instance.input or "null"},'
+            f'"instanceId":{events.dump(instance.instance_id)},'
+            f'"isReplaying":{"false" if self.is_first else "true"},'
+            f'"parentInstanceId":{events.dump(parent_id)},'
+            '"upperSchemaVersion":1,"upperSchemaVersionNew":2,'
+            '"longRunningTimerIntervalDuration":"00:00:00","maximumShortTimerDuration":"00:00:00",'
+            '"defaultHttpAsyncRequestSleepTimeMillseconds":'
+            f"{self.limits.http_poll_milliseconds}}}"
+        )
+
+    def new_history(self) -> list[str]:
+        """Events to append, in the order of protocol.md 2.4, as later episodes see them."""
+        appended = [events.orchestrator_started(self.now)]
+        appended += [events.played(event) for event in self.batch]
+        appended += [event for _, event in sorted(self.work, key=lambda item: item[0])]
+        if self.status in events.STATUS_NUMBERS and self.status not in ("Running", "Suspended"):
+            appended.append(
+                events.execution_completed(
+                    self.now, self.next_task_id, self.status, self.output
+                )
+            )
+        appended.append(events.orchestrator_completed(self.now))
+        return appended
+
+
+def take(episode: Episode, message: Message) -> None:
+    """Let a message become an event of the episode."""
+    episode.batch.append(message.event)
+    episode.batch_types.append(message.event_type)
+    episode.consumed.append(message.message_id)

@@ -1,0 +1,194 @@
+"""History events as JSON text, one function per event; keys as in protocol.md 2.3."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from azure.durable_functions._wire import timestamps
+from azure.durable_functions._wire.vocabulary import HistoryEventType
+
+NOT_SCHEDULED = -1
+"""``EventId`` of everything that the orchestration did not schedule."""
+
+_NOT_PLAYED = '"IsPlayed":false'
+_PLAYED = '"IsPlayed":true'
+
+STATUS_NUMBERS = {
+    "Running": 0,
+    "Completed": 1,
+    "ContinuedAsNew": 2,
+    "Failed": 3,
+    "Canceled": 4,
+    "Terminated": 5,
+    "Pending": 6,
+    "Suspended": 7,
+}
+"""``OrchestrationStatus`` of ExecutionCompleted (protocol.md 2.3)."""
+
+
+def dump(value: object) -> str:
+    """JSON text, compact; ASCII, so that any text of Python's can be stored and sent."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def played(event: str) -> str:
+    """The event as later episodes see it. ``IsPlayed`` stands in front of all user texts."""
+    return event.replace(_NOT_PLAYED, _PLAYED, 1)
+
+
+def _event(
+    event_type: HistoryEventType, now: datetime, event_id: int = NOT_SCHEDULED, **fields: Any
+) -> str:
+    return dump(
+        {
+            "EventType": event_type.value,
+            "EventId": event_id,
+            "IsPlayed": False,
+            "Timestamp": timestamps.format_event_moment(now),
+            **fields,
+        }
+    )
+
+
+def orchestrator_started(now: datetime) -> str:
+    """Start of an episode."""
+    return _event(HistoryEventType.ORCHESTRATOR_STARTED, now)
+
+
+def orchestrator_completed(now: datetime) -> str:
+    """End of an episode."""
+    return _event(HistoryEventType.ORCHESTRATOR_COMPLETED, now)
+
+
+def execution_started(
+    now: datetime,
+    *,
+    name: str,
+    instance_id: str,
+    execution_id: str,
+    input_text: str | None,
+    version: str | None,
+    parent: dict[str, Any] | None = None,
+) -> str:
+    """Start of an instance or of a generation; `parent` is ``ParentInstance``."""
+    return _event(
+        HistoryEventType.EXECUTION_STARTED,
+        now,
+        OrchestrationInstance={"InstanceId": instance_id, "ExecutionId": execution_id},
+        ParentInstance=parent,
+        Name=name,
+        Version=version,
+        Input=input_text,
+        Tags=None,
+        Correlation=None,
+        ParentTraceContext=None,
+        ScheduledStartTime=None,
+        Generation=0,
+    )
+
+
+def execution_completed(now: datetime, event_id: int, status: str, result: str | None) -> str:
+    """End of an instance."""
+    return _event(
+        HistoryEventType.EXECUTION_COMPLETED,
+        now,
+        event_id,
+        OrchestrationStatus=STATUS_NUMBERS[status],
+        Result=result,
+        FailureDetails=None,
+    )
+
+
+def execution_terminated(now: datetime, reason: str | None) -> str:
+    """A request to end at once; the reason is bare text."""
+    return _event(HistoryEventType.EXECUTION_TERMINATED, now, Input=reason)
+
+
+def task_scheduled(now: datetime, task_id: int, name: str, input_text: str | None) -> str:
+    """An activity was scheduled."""
+    return _event(
+        HistoryEventType.TASK_SCHEDULED,
+        now,
+        task_id,
+        Name=name,
+        Version="",
+        Input=input_text,
+        ParentTraceContext=None,
+        Tags=None,
+    )
+
+
+def task_completed(now: datetime, task_id: int, result: str | None) -> str:
+    """An activity has returned; the result is JSON text."""
+    return _event(
+        HistoryEventType.TASK_COMPLETED, now, TaskScheduledId=task_id, Result=result
+    )
+
+
+def task_failed(now: datetime, task_id: int, failure: dict[str, Any]) -> str:
+    """An activity has failed; `failure` holds ``Reason``, ``Details`` and ``FailureDetails``."""
+    return _event(HistoryEventType.TASK_FAILED, now, TaskScheduledId=task_id, **failure)
+
+
+def sub_orchestration_created(now: datetime, task_id: int, name: str, instance_id: str) -> str:
+    """A child was started."""
+    return _event(
+        HistoryEventType.SUB_ORCHESTRATION_INSTANCE_CREATED,
+        now,
+        task_id,
+        Name=name,
+        Version="",
+        InstanceId=instance_id,
+        Input=None,
+        ClientSpanId=None,
+        Tags=None,
+    )
+
+
+def sub_orchestration_completed(now: datetime, task_id: int, result: str | None) -> str:
+    """A child has completed; the result is JSON text."""
+    return _event(
+        HistoryEventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED,
+        now,
+        TaskScheduledId=task_id,
+        Result=result,
+    )
+
+
+def sub_orchestration_failed(now: datetime, task_id: int, failure: dict[str, Any]) -> str:
+    """A child has failed or was terminated; fields as in `task_failed`."""
+    return _event(
+        HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED,
+        now,
+        TaskScheduledId=task_id,
+        **failure,
+    )
+
+
+def timer_created(now: datetime, task_id: int, fire_at: datetime) -> str:
+    """A timer was set."""
+    return _event(
+        HistoryEventType.TIMER_CREATED,
+        now,
+        task_id,
+        FireAt=timestamps.format_event_moment(fire_at),
+    )
+
+
+def timer_fired(now: datetime, task_id: int, fire_at: datetime) -> str:
+    """A timer is due."""
+    return _event(
+        HistoryEventType.TIMER_FIRED,
+        now,
+        TimerId=task_id,
+        FireAt=timestamps.format_event_moment(fire_at),
+    )
+
+
+def event_raised(now: datetime, name: str, input_text: str | None) -> str:
+    """Somebody raised an event; the payload is JSON text."""
+    return _event(
+        HistoryEventType.EVENT_RAISED, now, Name=name, Input=input_text, ParentTraceContext=None
+    )

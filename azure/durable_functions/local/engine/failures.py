@@ -1,0 +1,90 @@
+"""Texts of failures, as the extension writes them. Source: host.md 8.8, 8.9; protocol.md 6."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import events
+from .functions import Failure
+
+
+def activity_failed(name: str, failure: Failure) -> dict[str, Any]:
+    """``Reason``, ``Details`` and ``FailureDetails`` of an activity that raised.
+
+    The two blanks of the reason are the extension's, which cuts the message out of a longer text.
+    """
+    return {
+        "Reason": f"Activity function '{name}' failed:  {failure.text}",
+        "Details": events.dump(
+            {
+                "$type": "System.Exception, System.Private.CoreLib",
+                "ClassName": "System.Exception",
+                "Message": f" {failure.text}",
+                "Data": None,
+                "InnerException": {
+                    "ClassName": "Microsoft.Azure.WebJobs.Script.Workers.Rpc.RpcException",
+                    "Message": f"Result: Failure\nException: {failure.text}\nStack: {failure.stack}",
+                    "RemoteStackTrace": failure.stack,
+                    "RemoteMessage": failure.text,
+                },
+                "StackTraceString": None,
+                "HResult": -2146233088,
+            }
+        ),
+        "FailureDetails": dict(failure.details) or None,
+    }
+
+
+def not_run(reason: str, error_type: str) -> dict[str, Any]:
+    """Fields of a task that failed without any user code having run."""
+    return {
+        "Reason": reason,
+        "Details": events.dump(
+            {
+                "$type": "System.Exception, System.Private.CoreLib",
+                "ClassName": "System.Exception",
+                "Message": reason,
+                "InnerException": None,
+            }
+        ),
+        "FailureDetails": {
+            "ErrorType": error_type,
+            "ErrorMessage": reason,
+            "StackTrace": None,
+            "InnerFailure": None,
+            "IsNonRetriable": False,
+            "Properties": None,
+        },
+    }
+
+
+def child_failed(output: str | None, details: dict[str, Any] | None) -> dict[str, Any]:
+    """Fields of a sub-orchestration that failed or was terminated; its output is the reason."""
+    return {
+        "Reason": output,
+        "Details": f"Message: {output}" if output is not None else None,
+        "FailureDetails": details
+        or {
+            "ErrorType": "OrchestrationFailed",
+            "ErrorMessage": output,
+            "StackTrace": None,
+            "InnerFailure": None,
+            "IsNonRetriable": False,
+            "Properties": None,
+        },
+    }
+
+
+def orchestrator_failed(name: str, text: str) -> str:
+    """Output of an instance whose function raised."""
+    return f"Orchestrator function '{name}' failed: {text}"
+
+
+def unknown_activity(name: str, explanation: str) -> dict[str, Any]:
+    """Fields of a call of an activity that is not registered."""
+    return not_run(f"Activity function '{name}' failed: {explanation}", "FunctionNotFound")
+
+
+def unknown_orchestrator(name: str, explanation: str) -> dict[str, Any]:
+    """Fields of a call of an orchestrator that is not registered."""
+    return not_run(orchestrator_failed(name, explanation), "FunctionNotFound")

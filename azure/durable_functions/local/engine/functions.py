@@ -1,0 +1,89 @@
+"""What the engine knows of user functions: their names, and how to have them run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Kind = Literal["orchestrator", "activity", "entity"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception of user code, as the worker reports it."""
+
+    type_name: str
+    """Name of the class as it appears in messages, for instance ``ValueError``."""
+    message: str
+    stack: str
+    """Traceback of user code."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """``FailureDetails`` of the history (host.md 8.9)."""
+
+    @property
+    def text(self) -> str:
+        """``TypeName: message``, as the worker sends it on."""
+        return f"{self.type_name}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an invocation ended: with a value or with a failure."""
+
+    value: str | None = None
+    """Text that the function returned, as its converter encoded it."""
+    failure: Failure | None = None
+
+
+class WorkerLost(Exception):
+    """The process that ran the function is gone; whether it had an effect is not known."""
+
+
+class TimedOut(Exception):
+    """The function ran longer than ``functionTimeout``; the text says so as officially."""
+
+
+class Invoker(Protocol):
+    """Runs user functions; the engine does not know where."""
+
+    async def orchestrate(self, name: str, trigger: str) -> Outcome:
+        """Run one episode. Raises WorkerLost, TimedOut."""
+        ...
+
+    async def run_activity(self, name: str, input_text: str | None, instance_id: str) -> Outcome:
+        """Run an activity. Raises WorkerLost, TimedOut."""
+        ...
+
+
+class Registry:
+    """Names of the durable functions; compared ignoring case, shown as written."""
+
+    def __init__(
+        self,
+        orchestrators: Iterable[str] = (),
+        activities: Iterable[str] = (),
+        entities: Iterable[str] = (),
+    ) -> None:
+        self._names: dict[Kind, dict[str, str]] = {
+            "orchestrator": {name.lower(): name for name in orchestrators},
+            "activity": {name.lower(): name for name in activities},
+            "entity": {name.lower(): name for name in entities},
+        }
+
+    def find(self, kind: Kind, name: str) -> str | None:
+        """The name as registered; None if there is no such function."""
+        return self._names[kind].get(name.lower())
+
+    def unknown(self, kind: Kind, name: str) -> str:
+        """What to tell somebody who asks for a function that is not there (host.md 8.8)."""
+        article = "an" if kind in ("orchestrator", "activity", "entity") else "a"
+        text = (
+            f"The function '{name}' doesn't exist, is disabled, or is not {article} {kind} "
+            "function. Additional info: "
+        )
+        known = sorted(self._names[kind].values(), key=str.lower)
+        if not known:
+            return f"{text}No {kind} functions are currently registered!"
+        names = ", ".join(f"'{name}'" for name in known)
+        return f"{text}The following are the known {kind} functions: {names}."

@@ -1,0 +1,255 @@
+"""The task hub: the one door to the engine. Source: http-api.md 5 and 6, host.md 8."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import uuid
+from dataclasses import dataclass
+
+from azure.durable_functions._errors import DurableFunctionsError
+from azure.durable_functions._wire.vocabulary import HistoryEventType
+from azure.durable_functions.local.store import history, instances, messages
+from azure.durable_functions.local.store.database import Database
+from azure.durable_functions.local.store.instances import Filter, Instance
+from azure.durable_functions.local.store.messages import NewMessage
+
+from . import clock, events
+from .activities import Activities
+from .clock import Clock
+from .dispatcher import Dispatcher
+from .episodes import Limits
+from .functions import Invoker, Registry
+from .instances import new_instance
+from .orchestrations import Orchestrations
+
+_FORBIDDEN = frozenset("/\\#?")
+_LONGEST_INSTANCE_ID = 256
+
+
+class BadArgument(DurableFunctionsError):
+    """What was asked cannot be done for anybody: answered with 400."""
+
+
+class AlreadyExists(DurableFunctionsError):
+    """An instance of the id is there and must not be replaced."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"An Orchestration instance with the status {status} already exists.")
+
+
+class NoSuchInstance(DurableFunctionsError):
+    """There is no instance of the id."""
+
+
+class InstanceEnded(DurableFunctionsError):
+    """The instance has ended and takes nothing any more."""
+
+
+@dataclass(frozen=True)
+class HubSettings:
+    """Settings of host.json that the engine honours."""
+
+    limits: Limits = Limits()
+    max_episodes: int = 10
+    max_activities: int = 10
+    may_replace_running: bool = False
+
+
+class TaskHub:
+    """Instances of one app: starts, steers and shows them, and keeps them going."""
+
+    def __init__(
+        self,
+        database: Database,
+        time: Clock,
+        invoker: Invoker,
+        registry: Registry,
+        settings: HubSettings,
+    ) -> None:
+        """Prepare; the database must be open, `start` begins work."""
+        self._database = database
+        self._clock = time
+        self._settings = settings
+        self._orchestrations = Orchestrations(
+            database, time, invoker, registry, settings.limits
+        )
+        self.dispatcher = Dispatcher(
+            database,
+            time,
+            self._orchestrations,
+            Activities(database, time, invoker),
+            max_episodes=settings.max_episodes,
+            max_activities=settings.max_activities,
+            on_finished=self._tell_finished,
+        )
+        self._finish_waiters: dict[str, list[asyncio.Event]] = {}
+
+    @property
+    def registry(self) -> Registry:
+        """The durable functions of the app."""
+        return self._orchestrations.registry
+
+    @registry.setter
+    def registry(self, registry: Registry) -> None:
+        self._orchestrations.registry = registry
+
+    async def start(self) -> None:
+        """Go on with everything that is unfinished."""
+        await self.dispatcher.start()
+
+    async def stop(self, patience_seconds: float = 10.0) -> None:
+        """Let running functions finish for a while; what is abandoned runs again later."""
+        await self.dispatcher.stop(patience_seconds)
+
+    async def count_unfinished(self) -> int:
+        """How many instances have not ended."""
+        return await self._database.read(instances.count_unfinished)
+
+    async def start_instance(
+        self,
+        name: str,
+        *,
+        instance_id: str | None = None,
+        input_text: str | None = None,
+        version: str | None = None,
+    ) -> str:
+        """Store and schedule a new instance.
+
+        Args:
+            name: Of the orchestrator, in any case.
+            instance_id: None makes one.
+            input_text: JSON text.
+            version: None or "" means the default of host.json.
+
+        Returns:
+            Its id, when it is on disk.
+
+        Raises:
+            BadArgument: No such orchestrator, or the id breaks a rule.
+            AlreadyExists: An instance of the id is running.
+        """
+        registered = self.registry.find("orchestrator", name)
+        if registered is None:
+            raise BadArgument(self.registry.unknown("orchestrator", name))
+        if instance_id is None or not instance_id:
+            instance_id = uuid.uuid4().hex
+        check_instance_id(instance_id)
+        fresh = new_instance(
+            now=self._clock.now(),
+            name=name,
+            instance_id=instance_id,
+            input_text=input_text,
+            version=version or self._settings.limits.default_version,
+        )
+
+        def change(connection: sqlite3.Connection) -> None:
+            existing = instances.find(connection, fresh.row.instance_id)
+            if existing is not None:
+                if not (existing.is_terminal or self._settings.may_replace_running):
+                    raise AlreadyExists(existing.status)
+                instances.delete(connection, existing.instance_id)
+            instances.put(connection, fresh.row)
+            messages.send(connection, [fresh.start])
+
+        await self._database.write(change)
+        self.dispatcher.wake(instance_id)
+        return instance_id
+
+    async def raise_event(self, instance_id: str, name: str, input_text: str | None) -> None:
+        """Store an event for an instance; the payload is JSON text.
+
+        Raises:
+            NoSuchInstance, InstanceEnded: Nobody would take it.
+        """
+        now = self._clock.now()
+        await self._send(
+            instance_id,
+            HistoryEventType.EVENT_RAISED,
+            events.event_raised(now, name, input_text),
+        )
+
+    async def terminate(self, instance_id: str, reason: str | None) -> None:
+        """Ask an instance to end at once.
+
+        Raises:
+            NoSuchInstance, InstanceEnded: There is nothing to end.
+        """
+        await self._send(
+            instance_id,
+            HistoryEventType.EXECUTION_TERMINATED,
+            events.execution_terminated(self._clock.now(), reason),
+        )
+
+    async def find(self, instance_id: str) -> Instance | None:
+        """The instance as last committed; None if there is none."""
+        return await self._database.read(lambda c: instances.find(c, instance_id))
+
+    async def history_of(self, instance_id: str) -> list[str]:
+        """JSON text of every history event of the current execution."""
+        return await self._database.read(lambda c: history.events(c, instance_id))
+
+    async def page(self, wanted: Filter, *, limit: int) -> list[Instance]:
+        """Instances that fit, in the order of their ids."""
+        return await self._database.read(lambda c: instances.page(c, wanted, limit=limit))
+
+    async def wait_until_finished(
+        self, instance_id: str, timeout_seconds: float
+    ) -> Instance | None:
+        """The instance as soon as it has ended, or as it is when the time is over."""
+        ended = asyncio.Event()
+        waiters = self._finish_waiters.setdefault(instance_id, [])
+        waiters.append(ended)
+        try:
+            found = await self.find(instance_id)
+            if found is None or found.is_terminal:
+                return found
+            try:
+                await asyncio.wait_for(ended.wait(), timeout_seconds)
+            except asyncio.TimeoutError:
+                pass  # the caller sees from the status that it has not ended
+            return await self.find(instance_id)
+        finally:
+            waiters.remove(ended)
+            if not waiters:
+                self._finish_waiters.pop(instance_id, None)
+
+    async def _send(self, instance_id: str, event_type: HistoryEventType, event: str) -> None:
+        created_at = clock.stored(self._clock.now())
+
+        def change(connection: sqlite3.Connection) -> None:
+            found = instances.find(connection, instance_id)
+            if found is None:
+                raise NoSuchInstance(instance_id)
+            if found.is_terminal:
+                raise InstanceEnded(found.status)
+            message = NewMessage(instance_id, None, event_type.value, created_at, event)
+            messages.send(connection, [message])
+
+        await self._database.write(change)
+        self.dispatcher.wake(instance_id)
+
+    def _tell_finished(self, instance_id: str) -> None:
+        for ended in self._finish_waiters.get(instance_id, ()):
+            ended.set()
+
+
+def check_instance_id(instance_id: str) -> None:
+    """Refuse ids that the extension refuses, in its words (http-api.md 5.1).
+
+    Raises:
+        BadArgument: The id breaks a rule.
+    """
+    if instance_id.startswith("@"):
+        raise BadArgument(
+            "instanceId (Parameter 'Orchestration instance ids must not start with @.')"
+        )
+    if any(char in _FORBIDDEN or ord(char) < 32 or 127 <= ord(char) < 160 for char in instance_id):
+        raise BadArgument(
+            "instanceId (Parameter 'Orchestration instance ids must not contain /, \\, #, ?, or "
+            "control characters.')"
+        )
+    if len(instance_id) > _LONGEST_INSTANCE_ID:
+        raise BadArgument(
+            f"Instance ID lengths must not exceed {_LONGEST_INSTANCE_ID} characters."
+        )

@@ -1,0 +1,468 @@
+"""A turn of an instance: take what waits, run an episode, decide, commit.
+
+Source: protocol.md 8.6, host.md 8.3-8.7. All of a turn is committed in one transaction; only what
+is committed is dispatched, so the process may be killed at any instruction.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from azure.durable_functions._wire.vocabulary import (
+    FAILURE_LABEL,
+    ActionType,
+    HistoryEventType,
+)
+from azure.durable_functions.local.store import history, instances, messages
+from azure.durable_functions.local.store.database import Database
+from azure.durable_functions.local.store.instances import Instance, Leaf, OpenTask
+from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
+
+from . import clock, decisions, events, failures, retries
+from .clock import Clock
+from .episodes import Episode, Limits, take
+from .functions import Failure, Invoker, Outcome, Registry
+from .instances import new_instance
+
+logger = logging.getLogger("azure.durable_functions.local")
+
+_COMPLETIONS: Mapping[int, str] = {
+    HistoryEventType.TASK_COMPLETED.value: "activity",
+    HistoryEventType.TASK_FAILED.value: "activity",
+    HistoryEventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED.value: "orchestration",
+    HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED.value: "orchestration",
+    HistoryEventType.TIMER_FIRED.value: "timer",
+}
+_CUSTOM_STATUS_KILOBYTES = 16
+
+
+@dataclass
+class Dispatch:
+    """What is to be done after a commit."""
+
+    activities: list[Activity] = field(default_factory=list)
+    instances: list[str] = field(default_factory=list)
+    """Something has been sent to them."""
+    planned: list[tuple[str, str]] = field(default_factory=list)
+    """Due time and instance of timers that were set."""
+    finished: bool = False
+    """The instance of the turn has ended."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    instance: Instance | None
+    messages: list[Message]
+    history: list[str]
+    leaves: list[Leaf]
+    open_tasks: dict[int, OpenTask]
+
+
+class Orchestrations:
+    """Runs turns."""
+
+    def __init__(
+        self,
+        database: Database,
+        time: Clock,
+        invoker: Invoker,
+        registry: Registry,
+        limits: Limits,
+    ) -> None:
+        self._database = database
+        self._clock = time
+        self._invoker = invoker
+        self.registry = registry
+        self._limits = limits
+
+    async def run_turn(self, instance_id: str) -> Dispatch | None:
+        """Run one turn; None if nothing was waiting.
+
+        Raises:
+            WorkerLost, TimedOut: The function did not answer; nothing has changed.
+        """
+        now = self._clock.now()
+        loaded = await self._database.read(
+            lambda connection: _load(connection, instance_id, clock.stored(now))
+        )
+        if not loaded.messages:
+            return None
+        instance = loaded.instance
+        if instance is None or instance.is_terminal:
+            return await self._drop(instance_id, loaded.messages)
+        # Two episodes never have the same time (host.md 8.3).
+        now = max(now, clock.from_stored(instance.updated_at) + timedelta(microseconds=1))
+        episode = Episode(
+            instance=instance,
+            history=loaded.history,
+            leaves=loaded.leaves,
+            open_tasks=loaded.open_tasks,
+            now=now,
+            registry=self.registry,
+            limits=self._limits,
+        )
+        terminated = _take_messages(episode, loaded.messages)
+        if terminated is not None:
+            _end(episode, "Terminated", terminated.reason)
+        elif episode.batch:
+            await self._run_episode(episode)
+        else:
+            return await self._drop(instance_id, loaded.messages)
+        return await self._database.write(lambda connection: _commit(connection, episode))
+
+    async def _run_episode(self, episode: Episode) -> None:
+        name = episode.instance.name
+        registered = self.registry.find("orchestrator", name)
+        if registered is None:
+            explanation = self.registry.unknown("orchestrator", name)
+            _end(episode, "Failed", failures.orchestrator_failed(name, explanation))
+            return
+        outcome = await self._invoker.orchestrate(registered, episode.trigger())
+        try:
+            _apply_outcome(episode, outcome)
+        except decisions.NonDeterminism as error:
+            _end(episode, "Failed", f"Non-Deterministic workflow detected: {error}")
+        except decisions.ProtocolError as error:
+            _end(episode, "Failed", failures.orchestrator_failed(name, str(error)))
+
+    async def _drop(self, instance_id: str, waiting: Sequence[Message]) -> Dispatch:
+        """Remove messages that nobody needs any more: late results, unknown instances."""
+        logger.debug("Dropping %d late messages for instance %s", len(waiting), instance_id)
+        ids = [message.message_id for message in waiting]
+        await self._database.write(lambda connection: messages.delete(connection, ids))
+        return Dispatch()
+
+
+def _load(connection: sqlite3.Connection, instance_id: str, now: str) -> _Loaded:
+    waiting = messages.due(connection, instance_id, now)
+    instance = instances.find(connection, instance_id) if waiting else None
+    if instance is None or instance.is_terminal:
+        return _Loaded(instance, waiting, [], [], {})
+    return _Loaded(
+        instance,
+        waiting,
+        history.events(connection, instance_id),
+        instances.leaves(connection, instance_id),
+        instances.open_tasks(connection, instance_id),
+    )
+
+
+@dataclass(frozen=True)
+class _Terminated:
+    reason: str | None
+
+
+def _take_messages(episode: Episode, waiting: Sequence[Message]) -> _Terminated | None:
+    """Turn messages into the events of the batch; the reason if one ends the instance.
+
+    Those that allocate a task id by themselves stand first (protocol.md 8.6, step 1).
+    """
+    terminated = None
+    wanted = [message for message in waiting if _is_wanted(episode, message)]
+    taken = {message.message_id for message in wanted}
+    episode.consumed += [m.message_id for m in waiting if m.message_id not in taken]
+    first = [message for message in wanted if retries.takes_task_id(episode, message)]
+    rest = [message for message in wanted if message not in first]
+    if episode.is_first:  # the start stays the second event of the history
+        rest.sort(key=lambda message: message.event_type != HistoryEventType.EXECUTION_STARTED)
+    for message in [*first, *rest]:
+        take(episode, message)
+        if message.event_type in _COMPLETIONS and message.task_id is not None:
+            task = episode.find_open(message.task_id)
+            if task is None:  # its double stood earlier in this batch
+                episode.batch.pop()
+                episode.batch_types.pop()
+                continue
+            episode.close(message.task_id)
+            if task.retry is not None:
+                retries.go_on(episode, message, json.loads(task.retry))
+        elif message.event_type == HistoryEventType.EXECUTION_TERMINATED:
+            terminated = _Terminated(json.loads(message.event)["Input"])
+    return terminated
+
+
+def _is_wanted(episode: Episode, message: Message) -> bool:
+    """Whether a message still means something: late and double results do not."""
+    if message.execution_id not in (None, episode.instance.execution_id):
+        return False
+    if episode.is_first and message.event_type == HistoryEventType.EXECUTION_STARTED:
+        return True
+    kind = _COMPLETIONS.get(message.event_type)
+    if kind is None:
+        return message.event_type != HistoryEventType.EXECUTION_STARTED
+    task = episode.find_open(message.task_id)
+    return task is not None and task.kind == kind
+
+
+def _apply_outcome(episode: Episode, outcome: Outcome) -> None:
+    """Do what the function's answer says."""
+    name = episode.instance.name
+    answer = _read_answer(outcome)
+    if answer is None:  # no envelope: fails at once, open work is dropped (protocol.md 6.2)
+        failure = outcome.failure
+        text = "the worker gave no answer" if failure is None else failure.text
+        episode.failure_details = _details(failure)
+        _end(episode, "Failed", failures.orchestrator_failed(name, text))
+        return
+    _set_custom_status(episode, answer)
+    if episode.status == "Failed":
+        return
+    actions = _actions(answer)
+    limit = episode.limits.max_orchestration_actions
+    if sum(1 for _ in decisions.flatten(actions)) > limit:
+        text = (
+            f"Maximum amount of orchestration actions ({limit}) has been reached. This value can "
+            "be configured in host.json file as MaxOrchestrationActions."
+        )
+        _end(episode, "Failed", failures.orchestrator_failed(name, text))
+        return
+    decisions.apply(episode, actions)
+    if "error" in answer:
+        if not episode.still_open():
+            episode.failure_details = _details(outcome.failure)
+            _end(episode, "Failed", failures.orchestrator_failed(name, str(answer["error"])))
+    elif answer.get("isDone") and not episode.still_open():
+        if actions and actions[-1].get("actionType") == ActionType.CONTINUE_AS_NEW:
+            _continue_as_new(episode, actions)
+        else:
+            output = answer.get("output")
+            _end(episode, "Completed", None if output is None else events.dump(output))
+
+
+def _read_answer(outcome: Outcome) -> dict[str, Any] | None:
+    """The result object, from the value or from the failure envelope; None without either."""
+    text = outcome.value
+    if outcome.failure is not None:
+        _, label, text = outcome.failure.message.rpartition(FAILURE_LABEL)
+        if not label:
+            return None
+    try:
+        answer: Any = json.loads(text or "")
+    except ValueError:
+        raise decisions.ProtocolError("the function's answer is not JSON") from None
+    if not isinstance(answer, dict):
+        raise decisions.ProtocolError("the function's answer is not a JSON object")
+    return answer
+
+
+def _actions(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if answer.get("schemaVersion") not in (1, 2):
+        raise decisions.ProtocolError(
+            f"the answer's schemaVersion is {answer.get('schemaVersion')!r}, not 1 or 2"
+        )
+    groups: Any = answer.get("actions")
+    if not isinstance(groups, list) or len(groups) != 1 or not isinstance(groups[0], list):
+        raise decisions.ProtocolError("the answer's actions must hold exactly one array")
+    actions: list[dict[str, Any]] = groups[0]
+    return actions
+
+
+def _set_custom_status(episode: Episode, answer: Mapping[str, Any]) -> None:
+    """Take the status over; a missing one means none (protocol.md 3)."""
+    status = answer.get("customStatus")
+    if status is None:
+        if not (episode.is_first and episode.instance.continued):
+            episode.custom_status = None
+        return
+    text = json.dumps(status, separators=(",", ":"), ensure_ascii=False)
+    kilobytes = len(text.encode("utf-16-le", "surrogatepass")) // 1024
+    if kilobytes > _CUSTOM_STATUS_KILOBYTES:
+        reason = (
+            f"The UTF-16 size of the JSON-serialized payload must not exceed "
+            f"{_CUSTOM_STATUS_KILOBYTES} KB. The current payload size is {kilobytes} KB."
+        )
+        _end(episode, "Failed", failures.orchestrator_failed(episode.instance.name, reason))
+        return
+    episode.custom_status = events.dump(status)
+
+
+def _details(failure: Failure | None) -> dict[str, Any] | None:
+    """What user code raised: the envelope's exception has it as its cause."""
+    if failure is None:
+        return None
+    inner: Any = failure.details.get("InnerFailure")
+    if isinstance(inner, dict) and FAILURE_LABEL in failure.message:
+        return inner
+    return dict(failure.details) or None
+
+
+def _end(episode: Episode, status: str, output: str | None) -> None:
+    episode.status = status
+    episode.output = output
+
+
+def _continue_as_new(episode: Episode, actions: Sequence[Mapping[str, Any]]) -> None:
+    episode.continues = True
+    episode.continue_with = actions[-1].get("input")
+    consumed: dict[str, int] = {}
+    for action in decisions.flatten(actions):
+        if action.get("actionType") == ActionType.WAIT_FOR_EXTERNAL_EVENT:
+            key = str(action["externalEventName"]).upper()
+            consumed[key] = consumed.get(key, 0) + 1
+    seen: dict[str, int] = {}
+    old = [json.loads(event) for event in episode.history if '"EventType":15,' in event]
+    for raised in old:
+        key = str(raised["Name"]).upper()
+        seen[key] = seen.get(key, 0) + 1
+    for event_type, event in zip(episode.batch_types, episode.batch):
+        if event_type != HistoryEventType.EVENT_RAISED:
+            continue
+        key = str(json.loads(event)["Name"]).upper()
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] > consumed.get(key, 0):  # came after the point where it took effect (13.5)
+            episode.carried_events.append(
+                NewMessage(
+                    instance_id=episode.instance.instance_id,
+                    execution_id=None,
+                    event_type=event_type,
+                    created_at=episode.stored_now,
+                    event=event,
+                )
+            )
+
+
+def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
+    """Store all that a turn has changed; nothing if the instance was replaced meanwhile."""
+    before = episode.instance
+    instance_id = before.instance_id
+    current = instances.find(connection, instance_id)
+    if current is None or current.execution_id != before.execution_id or current.is_terminal:
+        messages.delete(connection, episode.consumed)
+        return Dispatch()
+    dispatch = Dispatch(activities=episode.activities)
+    messages.delete(connection, episode.consumed)
+    if episode.continues:
+        _begin_generation(connection, episode)
+        dispatch.instances.append(instance_id)
+        dispatch.activities = []
+        return dispatch
+    appended = episode.new_history()
+    history.append(connection, instance_id, before.event_count, appended)
+    after = replace(
+        before,
+        status=episode.status,
+        output=episode.output,
+        custom_status=episode.custom_status,
+        updated_at=episode.stored_now,
+        event_count=before.event_count + len(appended),
+        action_count=episode.action_count,
+        next_task_id=episode.next_task_id,
+    )
+    instances.put(connection, after)
+    if after.is_terminal:
+        _finish(connection, episode, after, dispatch)
+        return dispatch
+    instances.append_leaves(connection, instance_id, len(episode.leaves), episode.new_leaves)
+    instances.close_tasks(connection, instance_id, episode.closed)
+    for task in episode.opened.values():
+        instances.open_task(connection, instance_id, task)
+    messages.delete_timers(connection, instance_id, episode.cancelled)
+    messages.schedule(connection, episode.activities)
+    _start_children(connection, episode, dispatch)
+    kept = [m for m in episode.outgoing if m.due_at is None or m.task_id not in episode.cancelled]
+    messages.send(connection, kept)
+    for message in kept:
+        if message.due_at is None or message.due_at <= episode.stored_now:
+            dispatch.instances.append(instance_id)
+        else:
+            dispatch.planned.append((message.due_at, instance_id))
+    return dispatch
+
+
+def _start_children(
+    connection: sqlite3.Connection, episode: Episode, dispatch: Dispatch
+) -> None:
+    for child in episode.children:
+        existing = instances.find(connection, child.instance.instance_id)
+        if existing is not None and not existing.is_terminal:
+            reason = f"An Orchestration instance with the status {existing.status} already exists."
+            episode.deliver(
+                HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED,
+                child.task_id,
+                events.sub_orchestration_failed(
+                    episode.now,
+                    child.task_id,
+                    failures.not_run(reason, "OrchestrationAlreadyExists"),
+                ),
+            )
+            continue
+        if existing is not None:
+            instances.delete(connection, existing.instance_id)
+        instances.put(connection, child.instance)
+        messages.send(connection, [child.start])
+        dispatch.instances.append(child.instance.instance_id)
+
+
+def _finish(
+    connection: sqlite3.Connection, episode: Episode, ended: Instance, dispatch: Dispatch
+) -> None:
+    """Clear away what an ended instance leaves, and tell its parent."""
+    messages.delete_of_instance(connection, ended.instance_id)
+    instances.forget_work(connection, ended.instance_id)
+    dispatch.activities = []
+    dispatch.finished = True
+    if ended.parent is None:
+        return
+    link = json.loads(ended.parent)
+    parent_id = link["OrchestrationInstance"]["InstanceId"]
+    task_id = link["TaskScheduleId"]
+    if ended.status == "Completed":
+        event_type = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED
+        event = events.sub_orchestration_completed(episode.now, task_id, ended.output)
+    else:
+        event_type = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED
+        event = events.sub_orchestration_failed(
+            episode.now, task_id, failures.child_failed(ended.output, episode.failure_details)
+        )
+    messages.send(
+        connection,
+        [
+            NewMessage(
+                instance_id=parent_id,
+                execution_id=link["OrchestrationInstance"]["ExecutionId"],
+                event_type=event_type.value,
+                created_at=episode.stored_now,
+                event=event,
+                task_id=task_id,
+            )
+        ],
+    )
+    dispatch.instances.append(parent_id)
+
+
+def _begin_generation(connection: sqlite3.Connection, episode: Episode) -> None:
+    """Continue as new: a new execution under the same id (protocol.md 13.5)."""
+    old = episode.instance
+    waiting = messages.due(connection, old.instance_id, "9999")
+    messages.delete_of_instance(connection, old.instance_id)
+    instances.forget_execution(connection, old.instance_id)
+    fresh = new_instance(
+        now=episode.now,
+        name=old.name,
+        instance_id=old.instance_id,
+        input_text=None if episode.continue_with is None else events.dump(episode.continue_with),
+        version=old.version,
+        parent=None if old.parent is None else json.loads(old.parent),
+        status="Running",
+        custom_status=episode.custom_status,
+        continued=True,
+    )
+    instances.put(connection, fresh.row)
+    still_queued = [
+        NewMessage(
+            instance_id=message.instance_id,
+            execution_id=None,
+            event_type=message.event_type,
+            created_at=message.created_at,
+            event=message.event,
+        )
+        for message in waiting
+        if message.execution_id is None
+    ]
+    messages.send(connection, [fresh.start, *episode.carried_events, *still_queued])

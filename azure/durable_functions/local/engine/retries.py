@@ -1,0 +1,102 @@
+"""Retries that the engine runs: attempts, waits, and the ids they take. Source: protocol.md 8.3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from azure.durable_functions._wire.vocabulary import HistoryEventType
+from azure.durable_functions.local.store.messages import Message
+
+from . import clock
+from .children import start_child
+from .episodes import Episode
+
+_DEFAULT_LONGEST_WAIT = timedelta(days=6)
+_FAILURES = (
+    HistoryEventType.TASK_FAILED.value,
+    HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED.value,
+)
+
+ATTEMPT = "attempt"
+WAIT = "wait"
+LAST_WAIT = "last wait"
+"""Phases of a retry record; the last wait follows the last failure and ends the retries."""
+
+
+def new_record(action: Mapping[str, Any], kind: str, episode: Episode) -> dict[str, Any]:
+    """What must be remembered of a retried task, as the first attempt is scheduled."""
+    return {
+        "kind": kind,
+        "name": action["functionName"],
+        "input": action.get("input"),
+        "instanceId": action.get("instanceId"),
+        "version": action.get("version"),
+        "options": action["retryOptions"],
+        "attempt": 1,
+        "phase": ATTEMPT,
+        "startedAt": episode.stored_now,
+    }
+
+
+def takes_task_id(episode: Episode, message: Message) -> bool:
+    """Whether taking the message allocates an id: such messages stand first in a batch (8.6)."""
+    task = episode.find_open(message.task_id)
+    if task is None or task.retry is None:
+        return False
+    record = json.loads(task.retry)
+    if message.event_type in _FAILURES:
+        return True
+    return bool(record["phase"] == WAIT and message.event_type == HistoryEventType.TIMER_FIRED)
+
+
+def go_on(episode: Episode, message: Message, record: dict[str, Any]) -> None:
+    """Take the step that a message about a retried task asks for."""
+    if message.event_type in _FAILURES:
+        _after_failure(episode, record)
+    elif message.event_type == HistoryEventType.TIMER_FIRED and record["phase"] == WAIT:
+        _next_attempt(episode, record)
+
+
+def _after_failure(episode: Episode, record: dict[str, Any]) -> None:
+    options = record["options"]
+    attempt: int = record["attempt"]
+    if attempt >= options["maxNumberOfAttempts"]:
+        episode.set_timer(episode.now, {**record, "phase": LAST_WAIT})
+        return
+    timeout = options.get("retryTimeoutInMilliseconds")
+    if timeout:
+        started_at = clock.from_stored(record["startedAt"])
+        if episode.now >= started_at + timedelta(milliseconds=timeout):
+            return
+    episode.set_timer(episode.now + wait_after(attempt, options), {**record, "phase": WAIT})
+
+
+def wait_after(attempt: int, options: Mapping[str, Any]) -> timedelta:
+    """How long to wait after the failure of an attempt, counted from 1."""
+    longest = options.get("maxRetryIntervalInMilliseconds")
+    limit = timedelta(milliseconds=longest) if longest else _DEFAULT_LONGEST_WAIT
+    first = float(options["firstRetryIntervalInMilliseconds"])
+    coefficient = float(options.get("backoffCoefficient") or 1)
+    try:
+        wait = timedelta(milliseconds=first * coefficient ** (attempt - 1))
+    except OverflowError:
+        return limit
+    return min(wait, limit)
+
+
+def _next_attempt(episode: Episode, record: dict[str, Any]) -> None:
+    again = {**record, "phase": ATTEMPT, "attempt": record["attempt"] + 1}
+    if record["kind"] == "activity":
+        episode.schedule_activity(record["name"], record["input"], again)
+    else:
+        start_child(
+            episode,
+            name=record["name"],
+            input_text=record["input"],
+            instance_id=record["instanceId"],
+            version=record["version"],
+            retry=again,
+        )

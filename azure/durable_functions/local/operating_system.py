@@ -1,0 +1,103 @@
+"""The calls that differ between operating systems: worker processes and the lock of a store."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+WORKER_ENTRY = Path(__file__).parent / "worker" / "start.py"
+
+
+@dataclass
+class StartedProcess:
+    """A worker process and the host's ends of what connects them."""
+
+    process: subprocess.Popen[bytes]
+    connection: socket.socket
+    lifeline: socket.socket
+    """Never written to: its end tells the worker that the host is gone."""
+
+
+def start_worker(
+    python: str, root: Path, environment: Mapping[str, str]
+) -> StartedProcess:
+    """Start a worker of an app; it inherits two sockets, and nobody else can reach them.
+
+    Raises:
+        OSError: The interpreter cannot be started.
+    """
+    here, there = socket.socketpair()
+    lifeline_here, lifeline_there = socket.socketpair()
+    try:
+        process = subprocess.Popen(
+            [
+                python,
+                str(WORKER_ENTRY),
+                str(there.fileno()),
+                str(lifeline_there.fileno()),
+                str(root),
+            ],
+            pass_fds=(there.fileno(), lifeline_there.fileno()),
+            cwd=root,
+            env=dict(environment),
+            # Ctrl-C is for the host, which ends its workers itself when they have finished.
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except BaseException:
+        here.close()
+        lifeline_here.close()
+        raise
+    finally:
+        there.close()
+        lifeline_there.close()
+    here.setblocking(False)
+    return StartedProcess(process, here, lifeline_here)
+
+
+def interpreter_of(environment: Path) -> Path:
+    """The Python of a virtual environment."""
+    if sys.platform == "win32":
+        return environment / "Scripts" / "python.exe"
+    return environment / "bin" / "python"
+
+
+class FileLock:
+    """A lock that ends with the process that holds it, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock; False if another process holds it.
+
+        Raises:
+            OSError: The file cannot be created.
+        """
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

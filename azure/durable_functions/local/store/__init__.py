@@ -1,0 +1,1 @@
+"""What is true about this instance right now? The only room that knows SQL."""

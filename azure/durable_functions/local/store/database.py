@@ -1,0 +1,218 @@
+"""The SQLite file: one writer that commits many changes at once, readers of their own.
+
+Changes are functions of a connection. They wait in a queue; the writer thread takes all that are
+there, runs them in one transaction and commits once, then tells every waiter. What arrives during
+a commit forms the next one; there is no timer. So durability costs one flush per batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from azure.durable_functions._errors import DurableFunctionsError
+
+from . import schema
+
+Result = TypeVar("Result")
+Change = Callable[[sqlite3.Connection], Result]
+Synchronous = Literal["FULL", "NORMAL"]
+
+IN_MEMORY = ":memory:"
+
+
+class StoreError(DurableFunctionsError):
+    """The store's file cannot be used; says which, why and what to do."""
+
+
+class StoreClosed(DurableFunctionsError):
+    """The store has been closed or has failed; nothing more is read or written."""
+
+
+@dataclass
+class _Job:
+    change: Callable[[sqlite3.Connection], Any]
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[Any]
+    outcome: Any = None
+    error: BaseException | None = None
+
+
+class Database:
+    """An open store."""
+
+    def __init__(self, path: Path | str, *, synchronous: Synchronous = "FULL") -> None:
+        """Prepare; `open` does the work.
+
+        Args:
+            path: The file, or `IN_MEMORY`.
+            synchronous: ``FULL`` survives loss of power, ``NORMAL`` only the end of the process.
+        """
+        self.path = path
+        self._synchronous = synchronous
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._closed = False
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether nothing is on disk."""
+        return str(self.path) == IN_MEMORY
+
+    def open(self) -> None:
+        """Open or create the file, bring it to the newest schema, start the writer.
+
+        Raises:
+            StoreError: The file cannot be opened, is damaged, or is of a later release.
+        """
+        try:
+            self._writer = self._connect()
+            self._writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            if not self.is_in_memory:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute(f"PRAGMA synchronous = {self._synchronous}")
+            [problem] = self._writer.execute("PRAGMA quick_check(1)").fetchone()
+            if problem != "ok":
+                raise StoreError(
+                    f"{self.path} is damaged ({problem}). Move it away, or start anew with "
+                    "'durable start --fresh'; instances in it are lost then"
+                )
+            schema.migrate(self._writer)
+            if not self.is_in_memory:
+                self._reader = self._connect(read_only=True)
+        except schema.StoreFromTheFuture as error:
+            self._disconnect()
+            raise StoreError(f"{self.path}: {error}; install the release that wrote it") from None
+        except sqlite3.Error as error:
+            self._disconnect()
+            raise StoreError(
+                f"cannot open {self.path}: {error}. Is the folder writable and the file a store "
+                "of this program?"
+            ) from error
+        self._thread = threading.Thread(target=self._write, name="durable-store", daemon=True)
+        self._thread.start()
+
+    async def write(self, change: Change[Result]) -> Result:
+        """Run a change and wait until it is on disk.
+
+        A change that raises is undone alone; others in the same transaction stay.
+
+        Raises:
+            StoreClosed: The store was closed before.
+            sqlite3.Error: The transaction could not be committed; nothing of it is kept.
+        """
+        if self._closed:
+            raise StoreClosed(f"the store {self.path} is closed")
+        loop = asyncio.get_running_loop()
+        job = _Job(change, loop, loop.create_future())
+        self._queue.put(job)
+        result: Result = await job.done
+        return result
+
+    async def read(self, query: Change[Result]) -> Result:
+        """Run a query on what is committed; it must fetch all it needs before it returns.
+
+        Raises:
+            StoreClosed: The store was closed before.
+        """
+        if self._closed:
+            raise StoreClosed(f"the store {self.path} is closed")
+        if self._reader is None:  # in memory there is only one connection, the writer's
+            return await self.write(query)
+        return query(self._reader)
+
+    async def close(self) -> None:
+        """Commit what waits, then close the file."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        if self._thread is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        self._disconnect()
+
+    def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            str(self.path), isolation_level=None, check_same_thread=False, timeout=5.0
+        )
+        connection.execute("PRAGMA temp_store = MEMORY")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _disconnect(self) -> None:
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+        self._reader = self._writer = None
+
+    def _write(self) -> None:
+        """The writer thread: one transaction per turn of the loop."""
+        while True:
+            job = self._queue.get()
+            batch: list[_Job] = []
+            stop = job is None
+            while job is not None:
+                batch.append(job)
+                try:
+                    job = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                stop = job is None
+            if batch:
+                self._commit(batch)
+            if stop:
+                return
+
+    def _commit(self, batch: list[_Job]) -> None:
+        assert self._writer is not None  # the thread runs only while the file is open
+        connection = self._writer
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                self._run(job, connection)
+            self._flush(connection)
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            for job in batch:
+                job.error = error
+        for loop in {job.loop for job in batch}:
+            jobs = [job for job in batch if job.loop is loop]
+            try:
+                loop.call_soon_threadsafe(_tell, jobs)
+            except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
+                continue
+
+    def _flush(self, connection: sqlite3.Connection) -> None:
+        connection.execute("COMMIT")
+
+    @staticmethod
+    def _run(job: _Job, connection: sqlite3.Connection) -> None:
+        connection.execute("SAVEPOINT change")
+        try:
+            job.outcome = job.change(connection)
+        except BaseException as error:
+            if isinstance(error, sqlite3.Error) and not connection.in_transaction:
+                raise  # SQLite has undone the whole transaction by itself, as for a full disk
+            connection.execute("ROLLBACK TO change")
+            job.error = error
+        connection.execute("RELEASE change")
+
+
+def _tell(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.done.done():  # the waiter was cancelled
+            continue
+        if job.error is None:
+            job.done.set_result(job.outcome)
+        else:
+            job.done.set_exception(job.error)

@@ -1,0 +1,29 @@
+"""History events, stored as the JSON text that is sent: a trigger is a join of strings."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+
+def events(connection: sqlite3.Connection, instance_id: str) -> list[str]:
+    """All events of the current execution, oldest first."""
+    rows = connection.execute(
+        "SELECT event FROM history WHERE instance_id = :instance_id ORDER BY position",
+        {"instance_id": instance_id},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def append(
+    connection: sqlite3.Connection, instance_id: str, first: int, new: Sequence[str]
+) -> None:
+    """Add events behind the first `first` ones."""
+    connection.executemany(
+        "INSERT INTO history (instance_id, position, event)"
+        " VALUES (:instance_id, :position, :event)",
+        [
+            {"instance_id": instance_id, "position": position, "event": event}
+            for position, event in enumerate(new, first)
+        ],
+    )

@@ -1,0 +1,221 @@
+"""Instances, their actions and open tasks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+TERMINAL = ("Completed", "Failed", "Terminated", "Canceled")
+"""Statuses that an instance does not leave by itself."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One row: what is known of an instance without its history."""
+
+    instance_id: str
+    execution_id: str
+    name: str
+    version: str | None
+    status: str
+    input: str | None
+    """JSON text."""
+    output: str | None
+    """JSON text when completed; bare text when failed or terminated."""
+    custom_status: str | None
+    """JSON text."""
+    created_at: str
+    updated_at: str
+    """Time of the last event; moments are as in `schema`."""
+    parent: str | None
+    """JSON text of ``ParentInstance`` (protocol.md 2.3)."""
+    event_count: int
+    action_count: int
+    """Top-level actions of the orchestrator that have been started."""
+    next_task_id: int
+    continued: bool
+    """Whether continue-as-new made this generation."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the instance has ended."""
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """An action that the host has started, without the compounds around it."""
+
+    action_type: int
+    name: str | None
+    task_id: int | None
+
+
+@dataclass(frozen=True)
+class OpenTask:
+    """Something scheduled that has not finished."""
+
+    task_id: int
+    kind: str
+    """``activity``, ``orchestration`` or ``timer``."""
+    retry: str | None
+    """JSON text of the retry record, if the host retries the task."""
+
+
+_COLUMNS = (
+    "instance_id, execution_id, name, version, status, input, output, custom_status, created_at,"
+    " updated_at, parent, event_count, action_count, next_task_id, continued"
+)
+
+
+def _instance(row: Sequence[object]) -> Instance:
+    *fields, continued = row
+    return Instance(*fields, continued=bool(continued))  # type: ignore[arg-type]  # as in _COLUMNS
+
+
+def find(connection: sqlite3.Connection, instance_id: str) -> Instance | None:
+    """One instance; None if there is none of that id."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM instances WHERE instance_id = :instance_id",
+        {"instance_id": instance_id},
+    ).fetchone()
+    return None if row is None else _instance(row)
+
+
+def put(connection: sqlite3.Connection, instance: Instance) -> None:
+    """Insert an instance, or overwrite the one of its id."""
+    names = [name.strip() for name in _COLUMNS.split(",")]
+    connection.execute(
+        f"INSERT OR REPLACE INTO instances ({_COLUMNS}) "
+        f"VALUES ({', '.join(f':{name}' for name in names)})",
+        vars(instance),
+    )
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which instances a list shows; None means no condition. Bounds are inclusive."""
+
+    instance_id_prefix: str | None = None
+    created_from: str | None = None
+    created_to: str | None = None
+    statuses: frozenset[str] | None = None
+    after: str | None = None
+    """Only ids greater than this one: the place where the page before has ended."""
+
+
+def page(connection: sqlite3.Connection, wanted: Filter, *, limit: int) -> list[Instance]:
+    """Instances that fit, in the order of their ids, at most `limit`."""
+    statuses = sorted(wanted.statuses) if wanted.statuses is not None else []
+    conditions = ["1"]
+    values: dict[str, object] = {"limit": limit}
+    if wanted.instance_id_prefix:
+        conditions.append("substr(instance_id, 1, :prefix_length) = :prefix")
+        values["prefix"] = wanted.instance_id_prefix
+        values["prefix_length"] = len(wanted.instance_id_prefix)
+    if wanted.created_from is not None:
+        conditions.append("created_at >= :created_from")
+        values["created_from"] = wanted.created_from
+    if wanted.created_to is not None:
+        conditions.append("created_at <= :created_to")
+        values["created_to"] = wanted.created_to
+    if wanted.statuses is not None:
+        names = [f"status_{index}" for index in range(len(statuses))]
+        conditions.append(f"status IN ({', '.join(f':{name}' for name in names)})")
+        values.update(zip(names, statuses))
+    if wanted.after is not None:
+        conditions.append("instance_id > :after")
+        values["after"] = wanted.after
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM instances WHERE {' AND '.join(conditions)} "
+        "ORDER BY instance_id LIMIT :limit",
+        values,
+    ).fetchall()
+    return [_instance(row) for row in rows]
+
+
+def count_unfinished(connection: sqlite3.Connection) -> int:
+    """How many instances have not ended."""
+    [count] = connection.execute(
+        "SELECT count(*) FROM instances"
+        " WHERE status NOT IN ('Completed', 'Failed', 'Terminated', 'Canceled')"
+    ).fetchone()
+    return int(count)
+
+
+def leaves(connection: sqlite3.Connection, instance_id: str) -> list[Leaf]:
+    """Actions started so far, in order."""
+    rows = connection.execute(
+        "SELECT action_type, name, task_id FROM actions"
+        " WHERE instance_id = :instance_id ORDER BY position",
+        {"instance_id": instance_id},
+    ).fetchall()
+    return [Leaf(*row) for row in rows]
+
+
+def append_leaves(
+    connection: sqlite3.Connection, instance_id: str, first: int, new: Sequence[Leaf]
+) -> None:
+    """Add actions behind the first `first` ones."""
+    connection.executemany(
+        "INSERT INTO actions (instance_id, position, action_type, name, task_id)"
+        " VALUES (:instance_id, :position, :action_type, :name, :task_id)",
+        [
+            {"instance_id": instance_id, "position": position, **vars(leaf)}
+            for position, leaf in enumerate(new, first)
+        ],
+    )
+
+
+def open_tasks(connection: sqlite3.Connection, instance_id: str) -> dict[int, OpenTask]:
+    """What is scheduled and has not finished, by task id."""
+    rows = connection.execute(
+        "SELECT task_id, kind, retry FROM open_tasks WHERE instance_id = :instance_id",
+        {"instance_id": instance_id},
+    ).fetchall()
+    return {row[0]: OpenTask(*row) for row in rows}
+
+
+def open_task(connection: sqlite3.Connection, instance_id: str, task: OpenTask) -> None:
+    """Note that something was scheduled."""
+    connection.execute(
+        "INSERT OR REPLACE INTO open_tasks (instance_id, task_id, kind, retry)"
+        " VALUES (:instance_id, :task_id, :kind, :retry)",
+        {"instance_id": instance_id, **vars(task)},
+    )
+
+
+def close_tasks(
+    connection: sqlite3.Connection, instance_id: str, task_ids: Iterable[int]
+) -> None:
+    """Note that things have finished or were cancelled."""
+    connection.executemany(
+        "DELETE FROM open_tasks WHERE instance_id = :instance_id AND task_id = :task_id",
+        [{"instance_id": instance_id, "task_id": task_id} for task_id in task_ids],
+    )
+
+
+def forget_work(connection: sqlite3.Connection, instance_id: str) -> None:
+    """Delete what only matters while an instance goes on."""
+    for table in ("actions", "open_tasks", "activities"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE instance_id = :instance_id", {"instance_id": instance_id}
+        )
+
+
+def forget_execution(connection: sqlite3.Connection, instance_id: str) -> None:
+    """Delete everything that belongs to the current execution but for the row and messages."""
+    forget_work(connection, instance_id)
+    connection.execute(
+        "DELETE FROM history WHERE instance_id = :instance_id", {"instance_id": instance_id}
+    )
+
+
+def delete(connection: sqlite3.Connection, instance_id: str) -> None:
+    """Delete an instance with all it has."""
+    forget_execution(connection, instance_id)
+    for table in ("messages", "instances"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE instance_id = :instance_id", {"instance_id": instance_id}
+        )

@@ -1,0 +1,171 @@
+"""What waits: messages for instances, and activities to be run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Message:
+    """A history event that waits for its instance."""
+
+    message_id: int
+    instance_id: str
+    execution_id: str | None
+    """The execution that it is meant for; None for whichever is current."""
+    event_type: int
+    task_id: int | None
+    """What it completes, if anything."""
+    created_at: str
+    due_at: str | None
+    """Not before this moment; None for at once."""
+    event: str
+    """JSON text."""
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """A message to be stored; fields as in `Message`."""
+
+    instance_id: str
+    execution_id: str | None
+    event_type: int
+    created_at: str
+    event: str
+    task_id: int | None = None
+    due_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Activity:
+    """A scheduled activity whose result is not there yet."""
+
+    instance_id: str
+    task_id: int
+    execution_id: str
+    name: str
+    input: str | None
+    """JSON text, or any text."""
+
+
+_COLUMNS = "message_id, instance_id, execution_id, event_type, task_id, created_at, due_at, event"
+
+
+def send(connection: sqlite3.Connection, new: Iterable[NewMessage]) -> None:
+    """Store messages, in order."""
+    connection.executemany(
+        "INSERT INTO messages"
+        " (instance_id, execution_id, event_type, task_id, created_at, due_at, event) VALUES"
+        " (:instance_id, :execution_id, :event_type, :task_id, :created_at, :due_at, :event)",
+        [vars(message) for message in new],
+    )
+
+
+def due(connection: sqlite3.Connection, instance_id: str, now: str) -> list[Message]:
+    """Messages of an instance whose time has come, in order of arrival.
+
+    That is the order of their commits; a timer arrives when it falls due, not when it was set.
+    """
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM messages WHERE instance_id = :instance_id"
+        " AND (due_at IS NULL OR due_at <= :now) ORDER BY due_at, message_id",
+        {"instance_id": instance_id, "now": now},
+    ).fetchall()
+    found = [Message(*row) for row in rows]
+    timers = [message for message in found if message.due_at is not None]
+    if not timers:
+        return found
+    arrived: list[Message] = []
+    for message in found:
+        if message.due_at is None:
+            while timers and str(timers[0].due_at) < message.created_at:
+                arrived.append(timers.pop(0))
+            arrived.append(message)
+    return arrived + timers
+
+
+def instances_with_due(connection: sqlite3.Connection, now: str) -> list[str]:
+    """Ids of all instances for which something is due."""
+    rows = connection.execute(
+        "SELECT instance_id, min(message_id) AS first FROM messages"
+        " WHERE due_at IS NULL OR due_at <= :now GROUP BY instance_id ORDER BY first",
+        {"now": now},
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def planned(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Due time and instance of every message that waits for its time."""
+    return connection.execute(
+        "SELECT due_at, instance_id FROM messages WHERE due_at IS NOT NULL"
+    ).fetchall()
+
+
+def delete(connection: sqlite3.Connection, message_ids: Iterable[int]) -> None:
+    """Remove messages that have been consumed or dropped."""
+    connection.executemany(
+        "DELETE FROM messages WHERE message_id = :message_id",
+        [{"message_id": message_id} for message_id in message_ids],
+    )
+
+
+def delete_timers(
+    connection: sqlite3.Connection, instance_id: str, task_ids: Iterable[int]
+) -> None:
+    """Remove timers that were cancelled."""
+    connection.executemany(
+        "DELETE FROM messages WHERE instance_id = :instance_id AND task_id = :task_id"
+        " AND due_at IS NOT NULL",
+        [{"instance_id": instance_id, "task_id": task_id} for task_id in task_ids],
+    )
+
+
+def delete_of_instance(connection: sqlite3.Connection, instance_id: str) -> None:
+    """Remove all messages of an instance."""
+    connection.execute(
+        "DELETE FROM messages WHERE instance_id = :instance_id", {"instance_id": instance_id}
+    )
+
+
+def delete_of_execution(
+    connection: sqlite3.Connection, instance_id: str, execution_id: str
+) -> None:
+    """Remove what was meant for one execution; messages for whichever is current stay."""
+    connection.execute(
+        "DELETE FROM messages WHERE instance_id = :instance_id AND execution_id = :execution_id",
+        {"instance_id": instance_id, "execution_id": execution_id},
+    )
+
+
+def schedule(connection: sqlite3.Connection, new: Sequence[Activity]) -> None:
+    """Store activities to be run."""
+    connection.executemany(
+        "INSERT INTO activities (instance_id, task_id, execution_id, name, input)"
+        " VALUES (:instance_id, :task_id, :execution_id, :name, :input)",
+        [vars(activity) for activity in new],
+    )
+
+
+def scheduled(connection: sqlite3.Connection) -> list[Activity]:
+    """Every activity whose result is not there yet."""
+    rows = connection.execute(
+        "SELECT instance_id, task_id, execution_id, name, input FROM activities"
+        " ORDER BY instance_id, task_id"
+    ).fetchall()
+    return [Activity(*row) for row in rows]
+
+
+def take(connection: sqlite3.Connection, activity: Activity) -> bool:
+    """Remove a finished activity; False if it is not waited for any more."""
+    cursor = connection.execute(
+        "DELETE FROM activities WHERE instance_id = :instance_id AND task_id = :task_id"
+        " AND execution_id = :execution_id",
+        {
+            "instance_id": activity.instance_id,
+            "task_id": activity.task_id,
+            "execution_id": activity.execution_id,
+        },
+    )
+    return cursor.rowcount > 0

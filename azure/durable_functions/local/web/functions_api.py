@@ -1,0 +1,149 @@
+"""The app's own HTTP functions. Source: host.md 4."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from azure.durable_functions.local.engine.functions import WorkerLost
+from azure.durable_functions.local.workers import FunctionInfo, Response, WorkerPool
+
+from . import messages
+from .links import Links
+from .messages import Answer, Request
+from .routes import Route, RouteError
+
+logger = logging.getLogger("azure.durable_functions.local")
+
+_CLIENTS = ("durableClient", "orchestrationClient")
+_RESERVED = ("admin", "runtime")
+
+
+@dataclass(frozen=True)
+class HttpFunction:
+    """An HTTP function with its compiled route."""
+
+    function: FunctionInfo
+    route: Route
+    methods: frozenset[str]
+    """Upper case; empty means all."""
+
+    @property
+    def template(self) -> str:
+        """The route as written, without the prefix."""
+        return self.route.template
+
+
+def http_functions(
+    functions: list[FunctionInfo], prefix: str
+) -> tuple[list[HttpFunction], list[tuple[str, str]]]:
+    """The HTTP functions in matching order, and those whose route cannot be used with the reason.
+
+    The order is by name and the first match wins: there is no ranking by how specific a route is,
+    as officially (host.md 4.1).
+    """
+    usable: list[HttpFunction] = []
+    errors: list[tuple[str, str]] = []
+    for function in sorted(functions, key=lambda function: function.name.lower()):
+        trigger = function.trigger
+        if trigger["type"] != "httpTrigger":
+            continue
+        own = str(trigger.get("route") or function.name)
+        template = "/".join(part for part in (prefix, own.strip("/")) if part)
+        methods = frozenset(str(method).upper() for method in trigger.get("methods") or ())
+        try:
+            if template.lower().partition("/")[0] in _RESERVED:
+                raise RouteError(
+                    f"The route {own!r} begins with a word that is reserved for the host "
+                    f"({', '.join(_RESERVED)})."
+                )
+            candidate = HttpFunction(function, Route(template), methods)
+            for other in usable:
+                same = other.template.lower() == template.lower()
+                if same and (not methods or not other.methods or methods & other.methods):
+                    raise RouteError(
+                        "The route specified conflicts with the route defined by function "
+                        f"'{other.function.name}'."
+                    )
+        except RouteError as error:
+            errors.append((function.name, str(error)))
+            continue
+        usable.append(candidate)
+    return usable, errors
+
+
+class FunctionsApi:
+    """Finds the function for a request and has it answer."""
+
+    def __init__(self, functions: list[HttpFunction], workers: WorkerPool, links: Links) -> None:
+        self._functions = functions
+        self._workers = workers
+        self._links = links
+
+    async def answer(self, request: Request) -> tuple[Answer | None, Response | None]:
+        """The answer of the host, or the response of a function; one of them is None."""
+        for candidate in self._functions:
+            if candidate.methods and request.method not in candidate.methods:
+                continue
+            values = candidate.route.match(request.path)
+            if values is not None:
+                return await self._run(candidate.function, request, values)
+        return messages.empty(404), None
+
+    async def _run(
+        self, function: FunctionInfo, request: Request, values: Mapping[str, str]
+    ) -> tuple[Answer | None, Response | None]:
+        described = {
+            "method": request.method,
+            "url": request.url,
+            "headers": dict(request.headers),
+            "params": _parameters(request.query_text),
+            "routeParams": dict(values),
+        }
+        trace_parent = request.headers.get("traceparent") or new_trace_parent()
+        try:
+            response, failure = await self._workers.answer_http(
+                function, described, request.body, client_texts(function, self._links), trace_parent
+            )
+        except WorkerLost as error:
+            logger.error("Executed 'Functions.%s' (Failed): %s", function.name, error)
+            return messages.empty(500), None
+        if failure is not None:
+            logger.error(
+                "Executed 'Functions.%s' (Failed): %s\n%s",
+                function.name,
+                failure.text,
+                failure.stack,
+            )
+            return messages.empty(500), None
+        return None, response
+
+
+def client_texts(function: FunctionInfo, links: Links) -> dict[str, str]:
+    """Text of each durable client binding, by parameter."""
+    texts: dict[str, str] = {}
+    for binding in function.bindings:
+        if binding["type"] in _CLIENTS and str(binding.get("direction", "in")).lower() == "in":
+            payload: dict[str, Any] = links.client_binding(
+                task_hub=binding.get("taskHub"), connection=binding.get("connectionName")
+            )
+            texts[binding["name"]] = json.dumps(payload)
+    return texts
+
+
+def new_trace_parent() -> str:
+    """A W3C trace context of its own."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+
+
+def _parameters(query_text: str) -> dict[str, str]:
+    """Query values: repeated names joined by commas, empty ones dropped, as officially (4.2)."""
+    values: dict[str, list[str]] = {}
+    for name, value in parse_qsl(query_text, keep_blank_values=False):
+        values.setdefault(name, []).append(value)
+    return {name: ",".join(found) for name, found in values.items()}

@@ -1,0 +1,77 @@
+"""URLs that the host hands out. Source: http-api.md 4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+WEBHOOK_PATH = "/runtime/webhooks/durabletask"
+RPC_PATH = "/durabletask"
+
+_PLACEHOLDER = "INSTANCEID"
+
+
+@dataclass(frozen=True)
+class Links:
+    """What the URLs are made of."""
+
+    public_origin: str
+    """``http://localhost:7071``."""
+    hub_name: str
+    connection_name: str
+    key: str
+    rpc_base_url: str | None
+    """None when the worker door is closed."""
+
+    def of_instance(
+        self,
+        instance_id: str,
+        *,
+        origin: str,
+        hub_name: str | None = None,
+        connection: str | None = None,
+    ) -> dict[str, str]:
+        """The management URLs of an instance, with ``rewindPostUri``."""
+        suffix = (
+            f"taskHub={quote(hub_name or self.hub_name, safe='')}"
+            f"&connection={quote(connection or self.connection_name, safe='')}&code={self.key}"
+        )
+        instance = f"{origin}{WEBHOOK_PATH}/instances/{quote(instance_id, safe='')}"
+        return {
+            "id": instance_id,
+            "statusQueryGetUri": f"{instance}?{suffix}",
+            "sendEventPostUri": f"{instance}/raiseEvent/{{eventName}}?{suffix}",
+            "terminatePostUri": f"{instance}/terminate?reason={{text}}&{suffix}",
+            "rewindPostUri": f"{instance}/rewind?reason={{text}}&{suffix}",
+            "purgeHistoryDeleteUri": f"{instance}?{suffix}",
+            "restartPostUri": f"{instance}/restart?{suffix}",
+            "suspendPostUri": f"{instance}/suspend?reason={{text}}&{suffix}",
+            "resumePostUri": f"{instance}/resume?reason={{text}}&{suffix}",
+        }
+
+    def client_binding(
+        self, *, task_hub: str | None = None, connection: str | None = None
+    ) -> dict[str, Any]:
+        """What the durable client binding receives."""
+        base = f"{self.public_origin}{WEBHOOK_PATH}"
+        create = f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"
+        wait = "timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}"
+        return {
+            "taskHubName": task_hub or self.hub_name,
+            "connectionName": None,
+            "creationUrls": {
+                "createNewInstancePostUri": f"{create}?code={self.key}",
+                "createAndWaitOnNewInstancePostUri": f"{create}?{wait}&code={self.key}",
+            },
+            "managementUrls": self.of_instance(
+                _PLACEHOLDER,
+                origin=self.public_origin,
+                hub_name=task_hub,
+                connection=connection,
+            ),
+            "baseUrl": base,
+            "requiredQueryStringParameters": f"code={self.key}",
+            "rpcBaseUrl": self.rpc_base_url,
+            "httpBaseUrl": None,
+        }

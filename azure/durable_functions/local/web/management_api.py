@@ -1,0 +1,232 @@
+"""The HTTP management API. Source: http-api.md.
+
+Routes are tried in the order of 2.1; whatever none of them takes is 404 without a body.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from azure.durable_functions.local.engine import clock, events
+from azure.durable_functions.local.engine.hub import (
+    AlreadyExists,
+    BadArgument,
+    InstanceEnded,
+    NoSuchInstance,
+    TaskHub,
+)
+from azure.durable_functions.local.store.instances import Filter, Instance
+
+from . import instance_views, messages
+from .links import Links
+from .messages import Answer, Request
+
+_ALREADY_EXISTS = "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException"
+_PAGE_SIZE = 100
+_CONTINUATION = "x-ms-continuation-token"
+_STATUS_NAMES = instance_views._SHOWN_STATUS_NAMES
+
+Operation = Callable[["ManagementApi", Request, str], Awaitable[Answer]]
+
+
+class ManagementApi:
+    """Answers requests about one task hub."""
+
+    def __init__(self, hub: TaskHub, links: Links) -> None:
+        self._hub = hub
+        self._links = links
+
+    async def answer(self, request: Request) -> Answer:
+        """Answer one request; its path is below the base of the door it came through."""
+        hub_name = request.query.text("taskHub")
+        foreign = bool(hub_name) and (hub_name or "").lower() != self._links.hub_name.lower()
+        match request.segments:
+            case [first, *rest] if first.lower() == "orchestrators" and request.method == "POST":
+                if 1 <= len(rest) <= 2:
+                    return await self._start(request, rest[0], *rest[1:], foreign=foreign)
+            case [first] if first.lower() == "instances" and request.method == "GET":
+                return messages.as_json(200, []) if foreign else await self._list(request)
+            case [first, instance_id] if first.lower() == "instances" and request.method == "GET":
+                return messages.empty(404) if foreign else await self._status(request, instance_id)
+            case [first, instance_id, operation, *rest] if first.lower() == "instances":
+                return await self._operate(request, instance_id, operation, rest, foreign)
+            case _:
+                pass
+        return messages.empty(404)
+
+    async def _start(
+        self, request: Request, name: str, instance_id: str | None = None, *, foreign: bool
+    ) -> Answer:
+        try:
+            value = messages.read_json(request)
+        except messages.InvalidJson as error:
+            return _invalid_json(error)
+        if foreign:
+            return messages.bad_argument(f"This host has only the hub {self._links.hub_name}.")
+        try:
+            started = await self._hub.start_instance(
+                name,
+                instance_id=instance_id,
+                input_text=events.dump(value) if request.body.strip() else None,
+                version=request.query.text("version"),
+            )
+        except BadArgument as error:
+            return messages.bad_argument(str(error))
+        except AlreadyExists as error:
+            return messages.unexpected(str(error), _ALREADY_EXISTS)
+        return await self._answer_started(request, started)
+
+    async def _answer_started(self, request: Request, instance_id: str) -> Answer:
+        """At once, or when the instance has ended if both wait parameters are given (5.2)."""
+        timeout = request.query.number("timeout")
+        interval = request.query.number("pollingInterval")
+        if timeout is None or interval is None:
+            return self._check_status(request, instance_id)
+        if interval > timeout:
+            return messages.bad_argument(
+                f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}"
+            )
+        instance = await self._hub.wait_until_finished(instance_id, timeout)
+        if instance is None or not instance.is_terminal:
+            return self._check_status(request, instance_id)
+        if instance.status == "Completed":
+            return messages.as_json(200, instance_views.shown(instance.output))
+        return messages.as_json(200, instance_views.status(instance))
+
+    def _check_status(self, request: Request, instance_id: str) -> Answer:
+        is_rpc = self._links.rpc_base_url is not None and request.url.startswith(
+            self._links.rpc_base_url
+        )
+        links = self._links.of_instance(
+            instance_id,
+            origin=self._links.public_origin if is_rpc else request.origin,
+            hub_name=request.query.text("taskHub"),
+            connection=request.query.text("connection"),
+        )
+        del links["rewindPostUri"]  # not in this answer, as officially (4.2)
+        headers = {"Location": links["statusQueryGetUri"], "Retry-After": "10"}
+        return messages.as_json(202, links, headers)
+
+    async def _status(self, request: Request, instance_id: str) -> Answer:
+        instance = await self._hub.find(instance_id)
+        if instance is None:
+            return messages.empty(404)
+        query = request.query
+        show_input = query.flag("showInput") is not False
+        history: list[dict[str, Any]] | None = None
+        if query.flag("showHistory") and instance.status != "Pending":
+            history = instance_views.history(
+                await self._hub.history_of(instance_id),
+                show_input=show_input,
+                show_output=bool(query.flag("showHistoryOutput")),
+            )
+        view = instance_views.status(instance, show_input=show_input, history=history)
+        if not instance.is_terminal:
+            return messages.as_json(202, view, {"Location": request.url, "Retry-After": "5"})
+        if instance.status == "Failed" and query.flag("returnInternalServerErrorOnFailure"):
+            return messages.as_json(500, view)
+        return messages.as_json(200, view)
+
+    async def _list(self, request: Request) -> Answer:
+        query = request.query
+        top = query.integer("top")
+        size = top if top is not None and top > 0 else _PAGE_SIZE
+        try:
+            after = _read_token(request.headers.get(_CONTINUATION, ""))
+        except ValueError:
+            return messages.bad_argument(f"{_CONTINUATION} is not a token of this host")
+        wanted = Filter(
+            instance_id_prefix=query.text("instanceIdPrefix"),
+            created_from=_stored(query, "createdTimeFrom"),
+            created_to=_stored(query, "createdTimeTo"),
+            statuses=_statuses(query.text("runtimeStatus")),
+            after=after,
+        )
+        found = await self._hub.page(wanted, limit=size + 1)
+        token = _make_token(found[size - 1]) if len(found) > size else ""
+        show_input = query.flag("showInput") is not False
+        views = [instance_views.status(item, show_input=show_input) for item in found[:size]]
+        return messages.as_json(200, views, {_CONTINUATION: token})
+
+    async def _operate(
+        self, request: Request, instance_id: str, operation: str, rest: list[str], foreign: bool
+    ) -> Answer:
+        operate = _OPERATIONS.get((operation.lower(), len(rest)))
+        if request.method != "POST" or operate is None:
+            return messages.empty(404)
+        if foreign:
+            return messages.empty(404)
+        try:
+            return await operate(self, request, instance_id, *rest)
+        except NoSuchInstance:
+            return messages.empty(404)
+        except InstanceEnded:
+            return messages.empty(410)
+
+    async def _raise_event(self, request: Request, instance_id: str, name: str) -> Answer:
+        found = await self._hub.find(instance_id)
+        if found is None:
+            return messages.empty(404)
+        if found.is_terminal:  # 404 and 410 win over a wrong body (6.1)
+            return messages.empty(410)
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type != "application/json":
+            return messages.problem(400, "Only application/json request content is supported")
+        try:
+            value = messages.read_json(request)
+        except messages.InvalidJson as error:
+            return _invalid_json(error)
+        if not request.body.strip():
+            return _invalid_json(messages.InvalidJson("the body is empty"))
+        await self._hub.raise_event(instance_id, name, events.dump(value))
+        return messages.empty(202)
+
+    async def _terminate(self, request: Request, instance_id: str) -> Answer:
+        await self._hub.terminate(instance_id, request.query.text("reason") or None)
+        return messages.empty(202)
+
+
+_OPERATIONS: Mapping[tuple[str, int], Any] = {
+    ("raiseevent", 1): ManagementApi._raise_event,
+    ("terminate", 0): ManagementApi._terminate,
+}
+"""By name and number of further segments."""
+
+
+def _invalid_json(error: messages.InvalidJson) -> Answer:
+    return messages.exception(
+        400, "Invalid JSON content", str(error), "Newtonsoft.Json.JsonReaderException"
+    )
+
+
+def _stored(query: messages.Query, name: str) -> str | None:
+    moment = query.moment(name)
+    return None if moment is None else clock.stored(moment)
+
+
+def _statuses(text: str | None) -> frozenset[str] | None:
+    """Names or numbers; None if nothing valid remains (5.5)."""
+    found: set[str] = set()
+    for part in (text or "").split(","):
+        part = part.strip()
+        if part in _STATUS_NAMES:
+            found.add(part)
+        elif part.isdigit() and int(part) < len(_STATUS_NAMES):
+            found.add(_STATUS_NAMES[int(part)])
+    return frozenset(found) or None
+
+
+def _make_token(last: Instance) -> str:
+    return base64.urlsafe_b64encode(last.instance_id.encode("utf-8")).decode("ascii")
+
+
+def _read_token(token: str) -> str | None:
+    if not token:
+        return None
+    try:
+        return base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeError) as error:
+        raise ValueError(token) from error

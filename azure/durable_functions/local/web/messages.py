@@ -1,0 +1,177 @@
+"""Requests and answers, free of any HTTP library, and the rules that all routes share.
+
+Source: http-api.md 2 and 3.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from azure.durable_functions._wire import timestamps
+
+JSON_TYPE = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked."""
+
+    method: str
+    """Upper case."""
+    url: str
+    """Absolute, with query, as the client wrote it."""
+    path: str
+    """Below the base, still percent-encoded."""
+    query_text: str
+    headers: Mapping[str, str]
+    """Names ignore case."""
+    body: bytes
+    has_body: bool
+
+    @property
+    def segments(self) -> list[str]:
+        """Parts of the path, decoded once; an encoded slash stays encoded (http-api.md 2.1)."""
+        return [
+            unquote(part.replace("%2F", "%252F").replace("%2f", "%252f"))
+            for part in self.path.strip("/").split("/")
+            if part
+        ]
+
+    @property
+    def query(self) -> Query:
+        """The query string's parameters."""
+        return Query(self.query_text)
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority of the URL."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
+
+
+class Query:
+    """Parameters of a query string: names ignore case, a repeated one reads as a comma list."""
+
+    def __init__(self, text: str) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in parse_qsl(text, keep_blank_values=True):
+            self._values.setdefault(name.lower(), []).append(value)
+
+    def text(self, name: str) -> str | None:
+        """The value; None if the parameter is absent."""
+        values = self._values.get(name.lower())
+        return None if values is None else ",".join(values)
+
+    def flag(self, name: str) -> bool | None:
+        """``true`` or ``false`` in any case; anything else counts as absent."""
+        text = (self.text(name) or "").strip().lower()
+        return {"true": True, "false": False}.get(text)
+
+    def number(self, name: str) -> float | None:
+        """A decimal number; anything else counts as absent."""
+        try:
+            return float((self.text(name) or "").strip())
+        except ValueError:
+            return None
+
+    def integer(self, name: str) -> int | None:
+        """A whole number; anything else counts as absent."""
+        try:
+            return int((self.text(name) or "").strip())
+        except ValueError:
+            return None
+
+    def moment(self, name: str) -> datetime | None:
+        """A moment in UTC; naive ones are UTC already, unreadable ones count as absent."""
+        text = (self.text(name) or "").strip()
+        if not text:
+            return None
+        if len(text) > 6 and text[-6] == " ":  # an unescaped "+01:00"
+            text = f"{text[:-6]}+{text[-5:]}"
+        try:
+            return timestamps.to_utc(timestamps.parse_moment(text))
+        except (ValueError, OverflowError):
+            return None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is answered."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_json: bool = False
+
+
+def empty(status: int) -> Answer:
+    """An answer without a body."""
+    return Answer(status)
+
+
+def as_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer with a JSON body: compact, not escaped."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    try:
+        body = text.encode("utf-8")
+    except UnicodeEncodeError:  # half of a surrogate pair can only travel escaped
+        body = json.dumps(value, separators=(",", ":")).encode("ascii")
+    return Answer(status, body, headers or {}, is_json=True)
+
+
+class InvalidJson(ValueError):
+    """A request body that should be JSON is not; the text says where."""
+
+
+def read_json(request: Request) -> Any:
+    """The value of a JSON body; None for an empty one.
+
+    Raises:
+        InvalidJson: It is not JSON.
+    """
+    charset = "utf-8-sig"
+    content_type = request.headers.get("content-type", "")
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.strip().partition("=")
+        if name.lower() == "charset" and value.strip('"').lower() not in ("utf-8", "utf8"):
+            charset = value.strip('"')
+    try:
+        text = request.body.decode(charset)
+        return json.loads(text) if text.strip() else None
+    except (ValueError, LookupError, RecursionError) as error:
+        raise InvalidJson(str(error)) from None
+
+
+def problem(status: int, message: str) -> Answer:
+    """The first form of an error body (http-api.md 3.3)."""
+    return as_json(status, {"Message": message})
+
+
+def exception(status: int, message: str, text: str, kind: str) -> Answer:
+    """The second form of an error body; `kind` is the extension's exception type."""
+    return as_json(
+        status,
+        {
+            "Message": message,
+            "ExceptionMessage": text,
+            "ExceptionType": kind,
+            "StackTrace": None,
+        },
+    )
+
+
+def bad_argument(text: str) -> Answer:
+    """400 for an argument that breaks a rule."""
+    return exception(
+        400, "One or more of the arguments submitted is incorrect", text, "System.ArgumentException"
+    )
+
+
+def unexpected(text: str, kind: str = "System.InvalidOperationException") -> Answer:
+    """500 for something that cannot be done as things stand."""
+    return exception(500, "Something went wrong while processing your request", text, kind)

@@ -1,0 +1,176 @@
+"""The two doors of the host: the public port and the one for workers. Source: http-api.md 1, 10.
+
+This is the only module that knows the HTTP library.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from azure.durable_functions._errors import SettingsError
+from azure.durable_functions.local.workers import Response
+
+from . import links, messages
+from .functions_api import FunctionsApi
+from .management_api import ManagementApi
+from .messages import Answer, Request
+
+logger = logging.getLogger("azure.durable_functions.local")
+
+MAX_BODY_BYTES = 100 * 1024 * 1024
+RPC_PORT = 17071
+_RPC_ATTEMPTS = 10
+_HOME_PAGE = b"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Your function app is up and running</title>
+</head><body><h1>Your function app is up and running</h1>
+<p>It runs on the local host of azure-functions-durable.</p></body></html>
+"""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """Reserve the public port; requests are accepted only when the site is started.
+
+    Raises:
+        SettingsError: The port is taken or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    reserved = socket.socket(family, socket.SOCK_STREAM)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        reserved.bind((address, port))
+        reserved.listen(128)
+    except OSError as error:
+        reserved.close()
+        if error.errno is not None and port:
+            raise SettingsError(
+                f"Port {port} is unavailable ({error.strerror}). Close the process using that "
+                "port, or specify another port using --port [-p]."
+            ) from None
+        raise SettingsError(f"cannot listen on {address}: {error}") from None
+    return reserved
+
+
+def bind_rpc() -> socket.socket:
+    """Reserve the worker door: 17071, else up to nine random ports (http-api.md 10).
+
+    Raises:
+        SettingsError: None of them is free.
+    """
+    tried = [RPC_PORT, *random.sample(range(30000, 31000), _RPC_ATTEMPTS - 1)]
+    for port in tried:
+        try:
+            return bind("127.0.0.1", port)
+        except SettingsError:
+            continue
+    raise SettingsError(
+        f"Unable to find a port to open an RPC endpoint on after {_RPC_ATTEMPTS} attempts"
+    )
+
+
+class Server:
+    """Serves both doors."""
+
+    def __init__(self, management: ManagementApi, functions: FunctionsApi) -> None:
+        self._management = management
+        self._functions = functions
+        self._runners: list[web.AppRunner] = []
+
+    async def open_rpc(self, reserved: socket.socket) -> None:
+        """Accept requests of workers; no limit on bodies."""
+        await self._open(reserved, self._answer_rpc, max_body_bytes=2**40)
+
+    async def open_public(self, reserved: socket.socket) -> None:
+        """Accept requests of everybody."""
+        await self._open(reserved, self._answer_public, max_body_bytes=MAX_BODY_BYTES)
+
+    async def close(self) -> None:
+        """Close both doors; requests that are being answered get a moment."""
+        for runner in self._runners:
+            await runner.cleanup()
+
+    async def _open(
+        self, reserved: socket.socket, handler: Handler, *, max_body_bytes: int
+    ) -> None:
+        app = web.Application(client_max_size=max_body_bytes)
+        app.router.add_route("*", "/{path:.*}", handler)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        await runner.setup()
+        await web.SockSite(runner, reserved).start()
+        self._runners.append(runner)
+
+    async def _answer_rpc(self, request: web.Request) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        if not path.lower().startswith(f"{links.RPC_PATH}/"):
+            return _to_web(messages.empty(404))
+        return await self._manage(request, path[len(links.RPC_PATH) :])
+
+    async def _answer_public(self, request: web.Request) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        if path.lower().startswith("/runtime/webhooks/"):
+            if path.lower().startswith(f"{links.WEBHOOK_PATH}/"):
+                return await self._manage(request, path[len(links.WEBHOOK_PATH) :])
+            return _to_web(messages.empty(404))
+        if path == "/" and request.method == "GET":
+            return web.Response(body=_HOME_PAGE, content_type="text/html", charset="utf-8")
+        try:
+            answer, response = await self._functions.answer(await _read(request, path))
+        except Exception:  # one request must not take the host along
+            logger.exception("Answering %s %s failed", request.method, path)
+            return _to_web(messages.empty(500))
+        return _from_function(response) if response is not None else _to_web(answer)
+
+    async def _manage(self, request: web.Request, path: str) -> web.StreamResponse:
+        try:
+            return _to_web(await self._management.answer(await _read(request, path)))
+        except web.HTTPException:
+            raise
+        except Exception as error:  # one request must not take the host along
+            logger.exception("Answering %s %s failed", request.method, request.rel_url.raw_path)
+            return _to_web(messages.unexpected(str(error), type(error).__name__))
+
+
+async def _read(request: web.Request, path: str) -> Request:
+    body = await request.read()
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        lower = name.lower()
+        headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
+    return Request(
+        method=request.method.upper(),
+        url=f"{request.scheme}://{request.host}{request.raw_path}",
+        path=path,
+        query_text=request.rel_url.raw_query_string,
+        headers=headers,
+        body=body,
+        has_body=request.body_exists,
+    )
+
+
+def _to_web(answer: Answer | None) -> web.Response:
+    answer = answer or messages.empty(404)
+    headers = dict(answer.headers)
+    if answer.is_json:
+        headers["Content-Type"] = messages.JSON_TYPE
+    response = web.Response(status=answer.status, body=answer.body or None, headers=headers)
+    if not answer.body:
+        response.headers.setdefault("Content-Length", "0")
+    return response
+
+
+def _from_function(response: Response) -> web.Response:
+    answered = web.Response(status=response.status)
+    for name, value in response.headers:
+        if name.lower() == "set-cookie":
+            answered.headers.add(name, value)
+        elif name.lower() not in ("content-length", "transfer-encoding"):
+            answered.headers[name] = value
+    if response.status not in (204, 304):
+        answered.body = response.body
+    return answered

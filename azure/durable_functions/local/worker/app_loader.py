@@ -1,0 +1,424 @@
+"""Finds the functions of an app folder, of either programming model. Source: host.md 2 and 3.2."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import re
+import sys
+import traceback
+import types
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+from azure.functions import meta
+
+_DURABLE_TRIGGERS = ("orchestrationTrigger", "activityTrigger", "entityTrigger")
+_IMPLICIT_OUTPUT = (*_DURABLE_TRIGGERS, "assistantSkillTrigger")
+_FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
+_BINDING_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}|\$return")
+_LOOSE_BINDING_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,127}|\$return")
+_SETTING = re.compile(r"%([^%]+)%")
+_COMMENTS = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_NAMESPACE_PACKAGE = "__app__"
+
+
+class FunctionLoadError(Exception):
+    """A function cannot be used; the text says why."""
+
+
+@dataclass
+class LoadedFunction:
+    """A function that can be invoked."""
+
+    name: str
+    bindings: list[dict[str, Any]]
+    """As in function.json, with settings filled in."""
+    call: Callable[..., Any]
+    is_async: bool
+    directory: str
+    script_file: str
+    function_id: str
+    retry: dict[str, Any] | None = None
+    wants_context: bool = False
+    parameters: tuple[str, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def trigger(self) -> dict[str, Any]:
+        """The binding that starts it."""
+        return next(binding for binding in self.bindings if is_trigger(binding))
+
+    def describe(self) -> dict[str, Any]:
+        """What the host is told."""
+        return {
+            "name": self.name,
+            "bindings": self.bindings,
+            "directory": self.directory,
+            "scriptFile": self.script_file,
+            "id": self.function_id,
+            "retry": self.retry,
+            "warnings": self.warnings,
+        }
+
+
+@dataclass
+class LoadedApp:
+    """What an app folder holds."""
+
+    functions: list[LoadedFunction] = field(default_factory=list)
+    errors: list[tuple[str, str]] = field(default_factory=list)
+    """Name and reason of every function that cannot be used."""
+    failure: str | None = None
+    """Why the app as a whole cannot be used: a traceback and a line that says it."""
+    mixed_folders: list[str] = field(default_factory=list)
+    """Folders with function.json that are ignored, because function_app.py has functions."""
+
+
+def load(root: Path) -> LoadedApp:
+    """Load every function of an app.
+
+    User code is imported; whatever it raises becomes part of the answer.
+    """
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    script_name = os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
+    if not script_name.endswith(".py"):
+        return LoadedApp(
+            failure=f"PYTHON_SCRIPT_FILE_NAME must name a .py file, got {script_name!r}"
+        )
+    script = root / script_name
+    if script.is_file():
+        app = _load_decorated(root, script)
+        if app.functions or app.errors or app.failure:
+            app.mixed_folders = [folder.name for folder in _function_folders(root)]
+            return app
+    return _load_folders(root)
+
+
+def is_trigger(binding: dict[str, Any]) -> bool:
+    """Whether a binding starts its function."""
+    return str(binding.get("type", "")).lower().endswith("trigger")
+
+
+def _load_decorated(root: Path, script: Path) -> LoadedApp:
+    """The decorator model (host.md 2.3): one faulty function spoils them all."""
+    app = LoadedApp()
+    try:
+        module = importlib.import_module(script.stem)
+        register = _find_app(module, script.name)
+        functions = register.get_functions()
+    except Exception as error:
+        app.failure = _explain(error)
+        return app
+    except SystemExit as error:
+        app.failure = f"{script.name} ended the interpreter: SystemExit({error.code!r})"
+        return app
+    for function in functions:
+        name = function.get_function_name()
+        try:
+            bindings = [_resolve(_plain(b.get_dict_repr()), name) for b in function.get_bindings()]
+            retry = function.get_settings_dict("retry_policy")
+            app.functions.append(
+                _checked(
+                    name,
+                    bindings,
+                    function.get_user_function(),
+                    directory=str(root),
+                    script_file=script.name,
+                    retry=_plain(retry) if retry else None,
+                )
+            )
+        except FunctionLoadError as error:
+            app.errors.append((name, str(error)))
+    return app
+
+
+def _find_app(module: types.ModuleType, file_name: str) -> Any:
+    base = getattr(func, "FunctionRegister", None)
+    found: list[Any] = []
+    for value in vars(module).values():
+        if base is not None and isinstance(value, base) and all(value is not f for f in found):
+            found.append(value)
+    if not found:
+        raise ValueError(f"Could not find top level function app instances in {file_name}.")
+    if len(found) > 1:
+        raise ValueError(
+            f"More than one {type(found[0]).__name__} or other top level function app instances "
+            "are defined."
+        )
+    return found[0]
+
+
+def _load_folders(root: Path) -> LoadedApp:
+    """The function.json model (host.md 2.4): a faulty folder only disables itself."""
+    app = LoadedApp()
+    folders = sorted(_function_folders(root), key=lambda folder: folder.name.lower())
+    if folders:
+        _make_namespace_package(root)
+    for folder in folders:
+        try:
+            app.functions.append(_load_folder(root, folder))
+        except FunctionLoadError as error:
+            app.errors.append((folder.name, str(error)))
+        except (Exception, SystemExit) as error:
+            app.errors.append((folder.name, _explain(error)))
+    return app
+
+
+def _function_folders(root: Path) -> Iterator[Path]:
+    for child in root.iterdir():
+        if (child / "function.json").is_file():
+            yield child
+
+
+def _make_namespace_package(root: Path) -> None:
+    """`from .. import shared` works: the app root is the package ``__app__``."""
+    package = types.ModuleType(_NAMESPACE_PACKAGE)
+    package.__path__ = [str(root)]
+    sys.modules[_NAMESPACE_PACKAGE] = package
+
+
+def _load_folder(root: Path, folder: Path) -> LoadedFunction:
+    name = folder.name
+    if not _FUNCTION_NAME.fullmatch(name) or name.lower() == "host":
+        raise FunctionLoadError(
+            f"{name!r} is not a valid function name: a letter first, then letters, digits, '-' "
+            "and '_', at most 128 characters, and not 'host'"
+        )
+    config = _read_function_json(folder / "function.json")
+    bindings = config.get("bindings")
+    if not isinstance(bindings, list) or not bindings:
+        raise FunctionLoadError("function.json must have at least one entry in 'bindings'")
+    script = _script_of(folder, config)
+    module = _import_script(root, folder, script)
+    entry_point = config.get("entryPoint") or "main"
+    call = getattr(module, entry_point, None)
+    if call is None:
+        raise FunctionLoadError(
+            f"cannot load the {name} function: function {entry_point}() is not present in "
+            f"{script.relative_to(root) if script.is_relative_to(root) else script}"
+        )
+    return _checked(
+        name,
+        [_resolve(binding, name) for binding in bindings],
+        call,
+        directory=str(folder),
+        script_file=os.path.relpath(script, folder),
+        retry=config.get("retry"),
+    )
+
+
+def _read_function_json(path: Path) -> dict[str, Any]:
+    try:
+        text = _COMMENTS.sub(lambda match: match[1] or " ", path.read_text("utf-8-sig"))
+        config = json.loads(text)
+    except ValueError as error:
+        raise FunctionLoadError(f"{path} is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise FunctionLoadError(f"{path} must hold a JSON object")
+    return config
+
+
+def _script_of(folder: Path, config: dict[str, Any]) -> Path:
+    named = config.get("scriptFile")
+    if named:
+        script = (folder / named).resolve()
+        if not script.is_file():
+            raise FunctionLoadError(f"scriptFile {named!r} of function.json does not exist")
+        return script
+    files = [
+        child
+        for child in folder.iterdir()
+        if child.is_file() and child.name != "function.json" and not child.name.startswith(".")
+    ]
+    if len(files) == 1:
+        return files[0]
+    for candidate in ("run.py", "__init__.py"):
+        if (folder / candidate).is_file():
+            return folder / candidate
+    raise FunctionLoadError(
+        "it is not clear which file to run: name it as 'scriptFile' in function.json"
+    )
+
+
+def _import_script(root: Path, folder: Path, script: Path) -> types.ModuleType:
+    parts = [_NAMESPACE_PACKAGE]
+    try:
+        relative = script.with_suffix("").relative_to(root.resolve())
+    except ValueError:
+        raise FunctionLoadError(f"scriptFile {script} lies outside the app folder") from None
+    parts += relative.parts
+    if parts[-1] == "__init__":
+        parts.pop()
+    return importlib.import_module(".".join(parts))
+
+
+def _checked(
+    name: str,
+    bindings: list[dict[str, Any]],
+    call: Callable[..., Any],
+    *,
+    directory: str,
+    script_file: str,
+    retry: dict[str, Any] | None,
+) -> LoadedFunction:
+    """Apply the worker's rules for bindings and parameters (host.md 3.2).
+
+    Raises:
+        FunctionLoadError: One of them is broken.
+    """
+    triggers = [binding for binding in bindings if is_trigger(binding)]
+    if len(triggers) != 1:
+        raise FunctionLoadError(f"it must have exactly one trigger, it has {len(triggers)}")
+    warnings = _check_binding_names(bindings)
+    signature = inspect.signature(call)
+    parameters = {
+        parameter.name: parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    names = {binding["name"] for binding in bindings if binding["name"] != "$return"}
+    explicit_outputs = {b["name"] for b in bindings if str(b.get("direction")).lower() == "out"}
+    wants_context = "context" in parameters and "context" not in names
+    accepts_any = any(
+        parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()
+    )
+    unbound = set(parameters) - names - ({"context"} if wants_context else set())
+    if unbound:
+        raise FunctionLoadError(
+            f"cannot load the {name} function: the following parameters are declared in Python "
+            f"but not in the function definition: {sorted(unbound)}"
+        )
+    missing = names - set(parameters)
+    if missing and not accepts_any:
+        raise FunctionLoadError(
+            f"cannot load the {name} function: the following parameters are declared in the "
+            f"function definition but not in Python: {sorted(missing)}"
+        )
+    annotations = _annotations(call)
+    for binding in bindings:
+        if binding["name"] in annotations and binding["name"] not in explicit_outputs:
+            _check_annotation(name, binding, annotations[binding["name"]])
+    return LoadedFunction(
+        name=name,
+        bindings=bindings,
+        call=call,
+        is_async=inspect.iscoroutinefunction(inspect.unwrap(call))
+        or inspect.iscoroutinefunction(call),
+        directory=directory,
+        script_file=script_file,
+        function_id=str(uuid.uuid5(uuid.NAMESPACE_OID, name)),
+        retry=retry,
+        wants_context=wants_context,
+        parameters=tuple(parameters),
+        warnings=warnings,
+    )
+
+
+def _check_binding_names(bindings: list[dict[str, Any]]) -> list[str]:
+    warnings: list[str] = []
+    seen: set[str] = set()
+    for binding in bindings:
+        name = binding.get("name")
+        if not isinstance(name, str) or not _LOOSE_BINDING_NAME.fullmatch(name):
+            raise FunctionLoadError(f"{name!r} is not a valid binding name")
+        if name in seen:
+            raise FunctionLoadError(f"two bindings have the name {name!r}")
+        seen.add(name)
+        if not _BINDING_NAME.fullmatch(name):
+            warnings.append(
+                f"the binding name {name!r} has an underscore; the Functions host in the cloud "
+                "refuses it"
+            )
+        if name == "$return" and str(binding.get("direction")).lower() != "out":
+            raise FunctionLoadError("the binding $return must have the direction 'out'")
+    return warnings
+
+
+def _annotations(call: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return inspect.get_annotations(call, eval_str=True)
+    except Exception:  # unresolvable texts: nothing can be checked, nothing is wrong yet
+        return {}
+
+
+def _check_annotation(name: str, binding: dict[str, Any], annotation: Any) -> None:
+    """Refuse a parameter type that the binding's converter does not take."""
+    converter = meta.get_binding_registry().get(binding["type"])
+    if converter is None or not hasattr(converter, "check_input_type_annotation"):
+        return
+    if not isinstance(annotation, type):
+        if binding["type"] in ("activityTrigger", "entityTrigger"):
+            return
+        raise FunctionLoadError(
+            f"cannot load the {name} function: binding {binding['name']} has invalid non-type "
+            f"annotation {annotation!r}"
+        )
+    if not converter.check_input_type_annotation(annotation):
+        raise FunctionLoadError(
+            f"cannot load the {name} function: type of {binding['name']} binding in function "
+            f"definition {binding['type']!r} does not match its Python annotation "
+            f"{annotation.__name__!r}"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A binding of the decorator model as function.json would hold it."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value if isinstance(value.value, str) else value.name.lower()
+    return value
+
+
+def _resolve(binding: Any, function_name: str) -> dict[str, Any]:
+    """Put app settings in the place of ``%NAME%``."""
+    if not isinstance(binding, dict):
+        raise FunctionLoadError("every entry of 'bindings' must be a JSON object")
+    if "type" not in binding or "name" not in binding:
+        raise FunctionLoadError("every entry of 'bindings' must have 'type' and 'name'")
+
+    def fill(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1])
+        if value is None:
+            raise FunctionLoadError(
+                f"the binding {binding['name']!r} uses the app setting {match[1]!r}, which is "
+                "not set (local.settings.json, Values)"
+            )
+        return value
+
+    return {
+        key: _SETTING.sub(fill, value) if isinstance(value, str) else value
+        for key, value in binding.items()
+    }
+
+
+def _explain(error: BaseException) -> str:
+    """Traceback of user code; for a missing module, where to name it."""
+    own = str(Path(__file__).parent)
+    frames = traceback.extract_tb(error.__traceback__)
+    shown = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith(own) and "importlib" not in frame.filename
+    ]
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(shown)]
+    lines += traceback.format_exception_only(type(error), error)
+    text = "".join(lines).rstrip()
+    if isinstance(error, ImportError) and error.name:
+        text += (
+            f"\nThe module {error.name!r} cannot be imported by {sys.executable}. Name its "
+            "distribution in requirements.txt and install it into that interpreter."
+        )
+    return text

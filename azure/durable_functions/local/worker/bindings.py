@@ -1,0 +1,101 @@
+"""Converts between the host's data and what functions take and give. Source: host.md 3.3 and 4."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http.cookies import SimpleCookie
+from typing import Any
+
+import azure.functions as func
+from azure.functions import meta
+
+
+class Out(func.Out[Any]):
+    """An output parameter: the function sets it."""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.is_set = False
+
+    def set(self, val: Any) -> None:
+        """Give the output."""
+        self.value = val
+        self.is_set = True
+
+    def get(self) -> Any:
+        """What was set last."""
+        return self.value
+
+
+def decode_http(request: Mapping[str, Any], body: bytes) -> func.HttpRequest:
+    """The request object of an HTTP function."""
+    return func.HttpRequest(
+        method=request["method"],
+        url=request["url"],
+        headers=request["headers"],
+        params=request["params"],
+        route_params=request["routeParams"],
+        body=body,
+    )
+
+
+def encode_http(value: Any) -> tuple[dict[str, Any], bytes]:
+    """Status, headers and body of what an HTTP function gave.
+
+    Raises:
+        TypeError: It is nothing that can be sent.
+    """
+    if isinstance(value, str):
+        return _response(200, [("Content-Type", "text/plain; charset=utf-8")]), value.encode()
+    if isinstance(value, (bytes, bytearray)):
+        headers = [("Content-Type", "application/octet-stream")]
+        return _response(200, headers), bytes(value)
+    if not isinstance(value, func.HttpResponse):
+        raise TypeError(
+            f"unable to encode outgoing TypedData: unsupported type \"{type(value)}\" for an HTTP "
+            "response"
+        )
+    headers = [(str(name), str(text)) for name, text in value.headers.items()]
+    names = {name.lower() for name, _ in headers}
+    if "content-type" not in names:
+        content_type = value.mimetype
+        if content_type.startswith("text/"):
+            content_type += f"; charset={value.charset}"
+        headers.append(("Content-Type", content_type))
+    return _response(value.status_code, _single(headers)), value.get_body()
+
+
+def _response(status: int, headers: list[tuple[str, str]]) -> dict[str, Any]:
+    return {"status": status, "headers": headers}
+
+
+def _single(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of a repeated header the last wins; cookies stay separate (host.md 4.3)."""
+    last: dict[str, tuple[str, str]] = {}
+    cookies: list[tuple[str, str]] = []
+    for name, text in headers:
+        if name.lower() == "set-cookie":
+            parsed = SimpleCookie(text)
+            values = [morsel.OutputString() for morsel in parsed.values()] or [text]
+            cookies += [("Set-Cookie", value) for value in values]
+        else:
+            last[name.lower()] = (name, text)
+    return [*last.values(), *cookies]
+
+
+def decode_trigger(binding_type: str, text: str) -> Any:
+    """The argument of a durable function, through azure-functions' own converter."""
+    converter = meta.get_binding_registry().get(binding_type)
+    return converter.decode(meta.Datum(text, "string"), trigger_metadata=None)
+
+
+def encode_result(binding_type: str, value: Any) -> str:
+    """Text of what a durable function returned.
+
+    Raises:
+        ValueError: It cannot be encoded.
+    """
+    converter = meta.get_binding_registry().get(binding_type)
+    datum = converter.encode(value, expected_type=None)
+    return datum.value if isinstance(datum.value, str) else json.dumps(datum.value)

@@ -1,0 +1,227 @@
+"""Invokes functions: sync ones on threads, async ones on the event loop. Source: host.md 5."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextvars
+import logging
+import os
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+
+from . import bindings
+from .app_loader import LoadedFunction
+from .link import Frame
+
+current_invocation: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
+    "current_invocation", default=None
+)
+"""Function name and invocation id of the code that is running."""
+
+_EPISODE_TRIGGERS = ("orchestrationTrigger", "entityTrigger")
+
+
+@dataclass
+class _TraceContext:
+    trace_parent: str
+    trace_state: str
+    attributes: dict[str, str]
+
+
+@dataclass
+class _RetryContext:
+    retry_count: int | None = None
+    max_retry_count: int | None = None
+    exception: Any = None
+
+
+class InvocationContext(func.Context):
+    """What a parameter named ``context`` receives (host.md 5.3)."""
+
+    def __init__(self, function: LoadedFunction, header: dict[str, Any]) -> None:
+        self._function = function
+        self._header = header
+        self._local = threading.local()
+        self._local.invocation_id = header["invocationId"]
+
+    @property
+    def invocation_id(self) -> str:
+        """GUID of this invocation."""
+        return str(self._header["invocationId"])
+
+    @property
+    def thread_local_storage(self) -> Any:
+        """Thread-local with the invocation id."""
+        return self._local
+
+    @property
+    def function_name(self) -> str:
+        """Name of the function."""
+        return self._function.name
+
+    @property
+    def function_directory(self) -> str:
+        """Folder of the function."""
+        return self._function.directory
+
+    @property
+    def trace_context(self) -> Any:
+        """W3C trace context."""
+        return _TraceContext(
+            self._header.get("traceParent", ""), self._header.get("traceState", ""), {}
+        )
+
+    @property
+    def retry_context(self) -> Any:
+        """Retry state of function-level retries."""
+        return _RetryContext()
+
+
+class Functions:
+    """The functions of a loaded app."""
+
+    def __init__(self, functions: list[LoadedFunction]) -> None:
+        self._functions = {function.name: function for function in functions}
+        size = _pool_size()
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="functions")
+        # Orchestrators and entities have threads of their own, so that activities never keep
+        # them from going on (host.md 9.3).
+        self._episode_threads = ThreadPoolExecutor(size, thread_name_prefix="episodes")
+
+    async def invoke(self, header: dict[str, Any], payload: bytes) -> Frame:
+        """Run a function and give the answer frame; what it raises is part of the answer."""
+        function = self._functions[header["function"]]
+        try:
+            result = await self._run(function, header, payload)
+        except (Exception, SystemExit) as error:
+            return Frame({"type": "result", "id": header["id"], "error": describe(error)})
+        return Frame({"type": "result", "id": header["id"], **result.header}, result.payload)
+
+    def close(self) -> None:
+        """End the threads that are idle."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._episode_threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
+        token = current_invocation.set((function.name, header["invocationId"]))
+        try:
+            arguments, outputs = self._arguments(function, header, payload)
+            if function.is_async:
+                returned = await function.call(**arguments)
+            else:
+                episode = function.trigger["type"] in _EPISODE_TRIGGERS
+                pool = self._episode_threads if episode else self._threads
+                context = contextvars.copy_context()
+
+                def run() -> Any:
+                    return context.run(_call, function.call, arguments)
+
+                returned = await asyncio.get_running_loop().run_in_executor(pool, run)
+            return self._answer(function, returned, outputs)
+        finally:
+            current_invocation.reset(token)
+
+    def _arguments(
+        self, function: LoadedFunction, header: dict[str, Any], payload: bytes
+    ) -> tuple[dict[str, Any], dict[str, bindings.Out]]:
+        arguments: dict[str, Any] = {}
+        outputs: dict[str, bindings.Out] = {}
+        for binding in function.bindings:
+            name, kind = binding["name"], binding["type"]
+            if name == "$return":
+                continue
+            if str(binding.get("direction")).lower() == "out":
+                outputs[name] = arguments[name] = bindings.Out()
+            elif kind == "httpTrigger":
+                arguments[name] = bindings.decode_http(header["request"], payload)
+            elif kind in ("durableClient", "orchestrationClient"):
+                arguments[name] = header["client"][name]
+            elif binding is function.trigger:
+                arguments[name] = bindings.decode_trigger(kind, payload.decode("utf-8"))
+            else:
+                arguments[name] = None
+        if function.wants_context:
+            arguments["context"] = InvocationContext(function, header)
+        return arguments, outputs
+
+    def _answer(
+        self, function: LoadedFunction, returned: Any, outputs: dict[str, bindings.Out]
+    ) -> Frame:
+        trigger = function.trigger["type"]
+        if trigger != "httpTrigger":
+            return Frame({}, bindings.encode_result(trigger, returned).encode("utf-8"))
+        http_output = next((b["name"] for b in function.bindings if b["type"] == "http"), None)
+        if http_output is None:
+            return Frame({"response": {"status": 204, "headers": []}})
+        if http_output != "$return" and outputs[http_output].is_set:
+            returned = outputs[http_output].value
+        response, body = bindings.encode_http(returned)
+        return Frame({"response": response}, body)
+
+
+def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    return function(**arguments)
+
+
+def _pool_size() -> int | None:
+    """``PYTHON_THREADPOOL_THREAD_COUNT``, if it is a whole number from 1 on."""
+    text = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
+    if text is None:
+        return None
+    try:
+        size = int(text)
+    except ValueError:
+        size = 0
+    if size < 1:
+        logging.warning(
+            "PYTHON_THREADPOOL_THREAD_COUNT must be a whole number from 1 on, got %r", text
+        )
+        return None
+    return size
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """An exception of user code for the host: texts, and the details of host.md 8.9."""
+    return {
+        "typeName": type(error).__name__,
+        "message": str(error),
+        "stack": _stack(error),
+        "details": _details(error, depth=0),
+    }
+
+
+def _details(error: BaseException, depth: int) -> dict[str, Any]:
+    cause = error.__cause__
+    if cause is None and not error.__suppress_context__:
+        cause = error.__context__
+    kind = type(error)
+    built_in = getattr(builtins, kind.__name__, None) is kind
+    return {
+        "ErrorType": kind.__name__ if built_in else f"{kind.__module__}.{kind.__qualname__}",
+        "ErrorMessage": str(error),
+        "StackTrace": _stack(error),
+        "InnerFailure": None if cause is None or depth >= 8 else _details(cause, depth + 1),
+        "IsNonRetriable": False,
+        "Properties": None,
+    }
+
+
+def _stack(error: BaseException) -> str:
+    """Frames of user code: the worker's own and the thread pool's are left out."""
+    own = str(Path(__file__).parent)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(own)
+        and f"concurrent{os.sep}futures" not in frame.filename
+    ]
+    return "".join(traceback.format_list(frames)).rstrip()
+
