@@ -4,15 +4,15 @@ An independent implementation of the SDK for Azure Durable Functions. Importing 
 folder once (sdk.md 1.6) and registers the official addresses of its classes (`_aliases`).
 """
 
-import json
 import logging
-import os
-import re
 import sys
 import warnings
 from pathlib import Path
 
-from azure.durable_functions import _aliases, _startup, constants, entity, orchestrator
+from azure.durable_functions import _aliases, _startup
+from azure.durable_functions import constants as constants  # official attributes of the root
+from azure.durable_functions import entity as entity
+from azure.durable_functions import orchestrator as orchestrator
 from azure.durable_functions._client.client import DurableOrchestrationClient
 from azure.durable_functions._entities.context import DurableEntityContext
 from azure.durable_functions._replay.context import DurableOrchestrationContext
@@ -43,8 +43,8 @@ def validate_extension_bundles() -> None:
         warnings.warn(
             "Your application is currently configured to use Extension Bundles V1. Durable "
             "Functions for Python works best with Bundles V2, which brings new features, "
-            "performance improvements and bug fixes: set \"version\" of \"extensionBundle\" in "
-            "host.json to \"[2.*, 3.0.0)\".",
+            'performance improvements and bug fixes: set "version" of "extensionBundle" in '
+            'host.json to "[2.*, 3.0.0)".',
             stacklevel=2,
         )
 
@@ -92,7 +92,9 @@ def _specifier_excludes_v2(specifier: str) -> bool:
     return _startup.excludes_v2(specifier)
 
 
-def _release_parts(version: str) -> tuple[int, ...]:
+def _release_parts(  # pyright: ignore[reportUnusedFunction]  # official name
+    version: str,
+) -> tuple[int, ...]:
     return _startup.release_parts(version)
 
 

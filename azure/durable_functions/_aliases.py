@@ -251,6 +251,7 @@ _OTHER_HOMES: Mapping[str, str] = {
     "ABC": "abc",
     "ActivityTrigger": f"{ROOT}.decorators.metadata",
     "DATETIME_STRING_FORMAT": f"{ROOT}.constants",
+    "FunctionBuilder": "azure.functions.decorators.function_app",
     "OrchestrationTrigger": f"{ROOT}.decorators.metadata",
 }
 
@@ -262,6 +263,7 @@ class _AddressModule(ModuleType):
         super().__init__(name, f"Official address; its names live in {home}.")
         self.__dict__["_home_name"] = home
         self.__dict__["_elsewhere"] = elsewhere
+        self.__dict__["_replaced"] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name[:2] == "__" and name != "__all__":
@@ -282,11 +284,19 @@ class _AddressModule(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         if name[:2] == "__":
             super().__setattr__(name, value)
-        else:
-            setattr(sys.modules[self._home_name], name, value)
+            return
+        home = sys.modules[self._home_name]
+        if name in home.__dict__:
+            self._replaced.setdefault(name, home.__dict__[name])
+        setattr(home, name, value)
 
     def __delattr__(self, name: str) -> None:
-        delattr(sys.modules[self._home_name], name)
+        # `mock.patch` ends a patch by deleting what it has set: what stood there comes back.
+        home = sys.modules[self._home_name]
+        if name in self._replaced:
+            setattr(home, name, self._replaced.pop(name))
+        else:
+            delattr(home, name)
 
     def __dir__(self) -> list[str]:
         return sorted({*dir(sys.modules[self._home_name]), *self._elsewhere, *self.__dict__})

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from azure.durable_functions._wire import shapes
+
 REQUIREMENT = re.compile(
     r"azure[-_.]functions[-_.]durable(\[[^\]]+\])?\s*(?P<specifier>(===|~=|[=!<>]=|[<>]).*)?",
     re.IGNORECASE,
@@ -37,8 +39,8 @@ def bundle_version(folder: Path) -> object:
         host: Any = read_json_leniently((folder / "host.json").read_text("utf-8"))
     except (OSError, UnicodeDecodeError):
         return None
-    bundle = host.get("extensionBundle") if isinstance(host, dict) else None
-    return bundle.get("version") if isinstance(bundle, dict) else None
+    bundle = host.get("extensionBundle") if shapes.is_object(host) else None
+    return bundle.get("version") if shapes.is_object(bundle) else None
 
 
 def find_app_root() -> Path | None:
@@ -51,7 +53,7 @@ def find_app_root() -> Path | None:
 
 
 def requirement_lines(text: str) -> Iterator[str]:
-    """Specifiers that requirements.txt gives for this distribution; lines with markers are left out."""
+    """Specifiers that requirements.txt gives for this distribution, but for lines with markers."""
     for line in text.splitlines():
         requirement = _COMMENT.sub("", line).strip()
         if ";" in requirement:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
+from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.df_serialization import df_dumps
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
@@ -106,7 +107,7 @@ class DurableOrchestrationClient:
         )
         if status <= 202 and body:
             return str(body["id"])
-        if status == 400 and isinstance(body, dict) and "ExceptionMessage" in body:
+        if status == 400 and shapes.is_object(body) and "ExceptionMessage" in body:
             raise Exception(body["ExceptionMessage"])
         raise Exception(body)
 
@@ -253,7 +254,9 @@ class DurableOrchestrationClient:
                 "The Python SDK only supports RPC endpoints."
                 "Please remove the `localRpcEnabled` setting from host.json"
             )
-        url = f"{base_url}instances/{segment(instance_id)}/rewind?reason={query_value(reason or '')}"
+        url = (
+            f"{base_url}instances/{segment(instance_id)}/rewind?reason={query_value(reason or '')}"
+        )
         if task_hub_name is not None:
             url += f"&taskHub={query_value(task_hub_name)}"
         if connection_name is not None:
@@ -295,12 +298,12 @@ class DurableOrchestrationClient:
             url, None, function_invocation_id=self._function_invocation_id
         )
         if status in (202, 410):
-            if isinstance(body, dict) and "id" in body:
+            if shapes.is_object(body) and "id" in body:
                 return str(body["id"])
-            return body or instance_id
+            return str(body) if body else instance_id
         if status == 404:
             raise Exception(f"No instance with ID '{instance_id}' found.")
-        if isinstance(body, dict) and "Message" in body:
+        if shapes.is_object(body) and "Message" in body:
             raise Exception(f"{body['Message']} {body.get('ExceptionMessage') or ''}".rstrip())
         raise _unexpected(status)
 
@@ -544,9 +547,7 @@ class DurableOrchestrationClient:
 def _unexpected(status: int, body: Any = None) -> Exception:
     """An answer the protocol does not know; the host's own reason, where it gives one."""
     reason = ""
-    if isinstance(body, dict):
+    if shapes.is_object(body):
         told = body.get("ExceptionMessage") or body.get("Message")
         reason = f": {told}" if told else ""
-    return Exception(
-        f"The operation failed with an unexpected status code {status}{reason}"
-    )
+    return Exception(f"The operation failed with an unexpected status code {status}{reason}")

@@ -231,7 +231,7 @@ async def _release(session: Any) -> None:
         await abandoned.close()
 
 
-async def _close_session() -> None:
+async def _close_session() -> None:  # pyright: ignore[reportUnusedFunction]  # official name
     """Close the pool that was used last."""
     global _client_session
     session, _client_session = _client_session, None

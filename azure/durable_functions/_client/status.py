@@ -36,7 +36,9 @@ class DurableOrchestrationStatus:
         self._runtime_status = _status(runtimeStatus)
         self._custom_status = customStatus
         # The host's key is historyEvents; the official property stays None (sdk.md Q70).
-        self._history: list[Any] | None = kwargs.get("historyEvents") if history is None else history
+        self._history: list[Any] | None = (
+            kwargs.get("historyEvents") if history is None else history
+        )
         for key, value in kwargs.items():
             if not isinstance(getattr(type(self), key, None), property):  # sdk.md Q71
                 setattr(self, key, value)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 
 def propagator_class() -> Any:
-    """opentelemetry's propagator, or None where the library is not installed.
+    """Opentelemetry's propagator, or None where the library is not installed.
 
     It is optional and slow to import; only apps that trace have it.
     """
     try:
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+        tracecontext: Any = importlib.import_module("opentelemetry.trace.propagation.tracecontext")
     except ImportError:
         return None
-    return TraceContextTextMapPropagator
+    return tracecontext.TraceContextTextMapPropagator
 
 
 def trace_headers(propagator: Any) -> tuple[str | None, str | None]:

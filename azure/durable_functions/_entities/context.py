@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.df_serialization import df_loads
 
 
@@ -36,11 +37,12 @@ class DurableEntityContext:
             ValueError: It is not a JSON object with the fields of protocol.md 5.2.
         """
         trigger: Any = json.loads(json_str)
-        if not isinstance(trigger, dict) or not isinstance(trigger.get("self"), dict):
-            raise ValueError("The entity trigger must be a JSON object with the field self")
-        address, batch = trigger["self"], trigger.get("batch")
+        address = trigger.get("self") if shapes.is_object(trigger) else None
+        if not shapes.is_object(address):
+            raise ValueError("The entity trigger must be a JSON object with the object self")
+        batch = trigger.get("batch")
         missing = [key for key in ("name", "key") if key not in address]
-        if missing or not isinstance(batch, list):
+        if missing or not shapes.is_array(batch):
             lacks = f"self.{missing[0]}" if missing else "an array in batch"
             raise ValueError(f"The entity trigger lacks {lacks} (protocol.md 5.2)")
         context = cls(

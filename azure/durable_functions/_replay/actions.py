@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from azure.durable_functions._wire import durable_http, entity_id as entity_ids, retry_options
-from azure.durable_functions._wire import df_serialization, timestamps
+from azure.durable_functions._wire import df_serialization, durable_http, retry_options, timestamps
+from azure.durable_functions._wire import entity_id as entity_ids
 from azure.durable_functions._wire.vocabulary import ActionType
 
 Json = dict[str, Any]

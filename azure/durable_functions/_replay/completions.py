@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azure.durable_functions._errors import TaskFailedError
-from azure.durable_functions._wire import df_serialization
+from azure.durable_functions._wire import df_serialization, shapes
 from azure.durable_functions._wire.entity_messages import ResponseMessage
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 
@@ -80,7 +80,9 @@ def _read_event(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
         return False, _decode(event.get("Input"), task)
     answer = _decode_answer(event.get("Input"))
     value = _decode(answer.result, task)
-    return (True, TaskFailedError(value, task_id=task.id)) if answer.is_exception else (False, value)
+    return (
+        (True, TaskFailedError(value, task_id=task.id)) if answer.is_exception else (False, value)
+    )
 
 
 def _read_failure(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
@@ -97,7 +99,7 @@ def _decode(text: str | None, task: TaskBase) -> Any:
 
 def _decode_answer(text: str | None) -> ResponseMessage:
     fields: Any = None if text is None else json.loads(text)
-    if not isinstance(fields, dict):
+    if not shapes.is_object(fields):
         raise ValueError(f"An entity's answer must be a JSON object, got {text!r}")
     return ResponseMessage.from_dict({"result": None, **fields})
 

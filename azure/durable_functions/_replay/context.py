@@ -9,9 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 
-from azure.functions.decorators.function_app import FunctionBuilder
-
-from azure.durable_functions._wire import df_serialization, timestamps, type_discovery
+from azure.durable_functions._wire import df_serialization, shapes, timestamps, type_discovery
 from azure.durable_functions._wire.durable_http import DurableHttpRequest, TokenSource
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.function_context import FunctionContext
@@ -530,7 +528,7 @@ class DurableOrchestrationContext:
         if not found:
             completions.keep(self, key, completion)
             return
-        if isinstance(found, list):
+        if shapes.is_array(found):
             # Of several who wait for one event the latest is served (sdk.md 3.9).
             task = found.pop()
             if not found:
@@ -562,7 +560,7 @@ class DurableOrchestrationContext:
         """``Version`` of the first ExecutionStarted; None when it is not there (sdk.md Q41)."""
         for event in history_events:
             if _event_type(event) == _EXECUTION_STARTED:
-                found = event.get("Version") if isinstance(event, dict) else vars(event).get("Version")
+                found: object = _field(event, "Version")
                 return found if isinstance(found, str) else None
         return None
 
@@ -581,11 +579,16 @@ def _span(text: str | None) -> timedelta | None:
 
 
 def _event_type(event: Any) -> Any:
-    return event.get("EventType") if isinstance(event, dict) else event.event_type
+    return event.get("EventType") if shapes.is_object(event) else event.event_type
+
+
+def _field(event: Any, name: str) -> Any:
+    """A field of an event in either form; None where it is missing."""
+    return event.get(name) if shapes.is_object(event) else getattr(event, name, None)
 
 
 def _timestamp(event: Any) -> Any:
-    return event["Timestamp"] if isinstance(event, dict) else event.timestamp
+    return event["Timestamp"] if shapes.is_object(event) else event.timestamp
 
 
 def _negotiate(upper: int, upper_new: int | None) -> ReplaySchema:

@@ -13,9 +13,12 @@ from types import GeneratorType
 from typing import Any, NamedTuple
 
 from azure.durable_functions._errors import InternalError
+from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
 
-from . import completions, context as contexts, state as states
+from . import completions
+from . import context as contexts
+from . import state as states
 from .actions import NoOpAction
 from .history import wire_events
 from .tasks import TaskBase, TaskState
@@ -94,7 +97,7 @@ class TaskOrchestrationExecutor:
         """
         self.initialize()
         self.begin(context, fn)
-        self.advance(wire_events(history))
+        self.advance(wire_events(list(history)))
         return self.get_orchestrator_state_str()
 
     def begin(self, context: contexts.DurableOrchestrationContext, fn: UserFunction) -> None:
@@ -150,7 +153,7 @@ class TaskOrchestrationExecutor:
 
     def process_event(self, event: Any) -> None:
         """Take one event into account; types that replay does not use are passed over."""
-        kind = event["EventType"] if type(event) is dict else event.event_type
+        kind: Any = event["EventType"] if shapes.is_object(event) else event.event_type
         if kind in _COMPLETING:
             payload = _COMPLETING[kind]
             self.set_task_value(event, payload.is_success, payload.task_id_key)
@@ -318,10 +321,9 @@ def _exception_of(task: TaskBase) -> BaseException:
 
 
 def _not_a_task(yielded: object) -> TypeError:
-    hint = ""
-    if isinstance(yielded, (list, tuple)):
-        hint = "; to wait for several tasks, yield context.task_all(...)"
+    several = isinstance(yielded, (list, tuple))
+    hint = "; to wait for several tasks, yield context.task_all(...)" if several else ""
+    kind: str = type(yielded).__name__  # pyright: ignore[reportUnknownArgumentType]
     return TypeError(
-        f"An orchestrator can only yield tasks that its context made, got "
-        f"{type(yielded).__name__}{hint}"
+        f"An orchestrator can only yield tasks that its context made, got {kind}{hint}"
     )

@@ -63,9 +63,9 @@ class OrchestratorState:
     def to_json(self) -> dict[str, Any]:
         """The wire's object. ``schemaVersion`` is absent under V1, and unset fields are."""
         fields: dict[str, Any] = {"isDone": self._is_done}
-        schema: object = self._replay_schema  # official tests give a bare number or None
-        if isinstance(schema, ReplaySchema) and schema is not ReplaySchema.V1:
-            fields["schemaVersion"] = schema.value
+        # Official tests give a bare number or None, which count as V1.
+        if self._replay_schema in (ReplaySchema.V2, ReplaySchema.V3):
+            fields["schemaVersion"] = self._replay_schema.value
         fields["actions"] = [[action.to_json() for action in group] for group in self._actions]
         if self._output is not None:
             fields["output"] = self._output

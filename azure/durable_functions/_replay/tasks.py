@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING, Any
 from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import ReplaySchema
 
-from .actions import Action, CompoundAction, CreateTimerAction, NoOpAction
-from .actions import WhenAllAction, WhenAnyAction
+from .actions import (
+    Action,
+    CompoundAction,
+    CreateTimerAction,
+    NoOpAction,
+    WhenAllAction,
+    WhenAnyAction,
+)
 
 if TYPE_CHECKING:
     from azure.durable_functions._wire.retry_options import RetryOptions
@@ -205,7 +211,7 @@ class CompoundTask(TaskBase):
         self.state = _SUCCEEDED
 
     @property
-    def action_repr(self) -> Action | list[Action]:  # type: ignore[override]  # computed here
+    def action_repr(self) -> Action | list[Action]:
         """What is listed when the compound is first yielded.
 
         Which children are already scheduled is looked at when this is asked, not when the
@@ -216,7 +222,9 @@ class CompoundTask(TaskBase):
         return self._unlisted(set())
 
     @action_repr.setter
-    def action_repr(self, actions: Action | list[Action]) -> None:
+    def action_repr(  # pyright: ignore[reportIncompatibleVariableOverride]  # computed here
+        self, actions: Action | list[Action]
+    ) -> None:
         self._listed = actions
 
     def _unlisted(self, seen: set[int]) -> Action | list[Action]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from azure.durable_functions._wire import shapes
+
 _REQUIRED = ("history", "instanceId", "isReplaying", "parentInstanceId")
 
 
@@ -20,7 +22,7 @@ def read(text: str | bytes) -> dict[str, Any]:
         raise json.JSONDecodeError(
             f"The orchestration trigger is not JSON: {error.msg}", error.doc, error.pos
         ) from None
-    if not isinstance(trigger, dict):
+    if not shapes.is_object(trigger):
         raise ValueError(
             f"The orchestration trigger must be a JSON object, got {type(trigger).__name__}"
         )
@@ -28,12 +30,12 @@ def read(text: str | bytes) -> dict[str, Any]:
     if missing:
         raise ValueError(f"The orchestration trigger lacks {', '.join(missing)} (protocol.md 1)")
     history: Any = trigger["history"]
-    if not isinstance(history, list):
+    if not shapes.is_array(history):
         raise ValueError(
             f"history in the orchestration trigger must be an array, got {type(history).__name__}"
         )
     for index, event in enumerate(history):
-        if not isinstance(event, dict) or "EventType" not in event:
+        if not shapes.is_object(event) or "EventType" not in event:
             raise ValueError(
                 f"history[{index}] in the orchestration trigger must be an object with EventType"
             )

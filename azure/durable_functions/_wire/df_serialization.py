@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from azure.functions import _durable_functions as _sdk
+from azure.functions import (
+    _durable_functions as _sdk,
+)
 
 if TYPE_CHECKING:
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     def df_loads(s: str, expected_type: type | None = None) -> Any: ...
 
-    def _get_serialize_default() -> Callable[[Any], Any] | None: ...
+    def _get_serialize_default() -> Callable[[Any], Any] | None: ...  # pyright: ignore[reportUnusedFunction]  # others call it
 
     def _serialize_custom_object(obj: Any) -> dict[str, Any]: ...
 

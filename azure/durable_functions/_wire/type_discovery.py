@@ -9,7 +9,8 @@ import logging
 import types
 import typing
 import weakref
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 logger = logging.getLogger("azure.durable_functions.models.utils.type_discovery")
 

@@ -19,10 +19,10 @@ from azure.durable_functions.orchestrator import Orchestrator
 from .metadata import ActivityTrigger, DurableClient, EntityTrigger, OrchestrationTrigger
 
 try:
-    from azure.functions import SettingsApi
+    from azure.functions import SettingsApi  # pyright: ignore[reportAssignmentType]
 except ImportError:  # azure-functions of 2022 has none
 
-    class SettingsApi:  # type: ignore[no-redef]
+    class SettingsApi:  # type: ignore[no-redef]  # for that release only
         """Stands where azure-functions has no settings decorators."""
 
 
@@ -43,7 +43,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         Raises:
             KeyError: No such level.
         """
-        super().__init__(auth_level=http_auth_level)
+        super().__init__(auth_level=http_auth_level)  # type: ignore[no-untyped-call]
         self._is_durable_openai_agent_setup = False
 
     def orchestration_trigger(
@@ -186,7 +186,7 @@ class DFApp(Blueprint, FunctionRegister):
         """
         count = len(self._function_builders)
         if self._built is None or self._built[0] != count:
-            self.functions_bindings: dict[Any, Any] = {}  # where names are collected
+            self.functions_bindings = {}  # where names are collected
             self._built = (count, super().get_functions())
         return self._built[1]
 

@@ -111,7 +111,9 @@ class LocalHost:
             hub_name=host_json.hub_name,
             connection_name=host_json.connection_name,
             key=key,
-            rpc_base_url=rpc and f"http://127.0.0.1:{rpc.getsockname()[1]}{RPC_PATH}/",
+            rpc_base_url=(
+                None if rpc is None else f"http://127.0.0.1:{rpc.getsockname()[1]}{RPC_PATH}/"
+            ),
         )
         self._pool = self._make_pool(root, environment)
         app = await self._pool.start()
@@ -223,7 +225,7 @@ class LocalHost:
                 logger.warning("Function %s: %s", function.name, warning)
         if app.mixed_folders:
             logger.warning(
-                "function_app.py has functions, so these folders with function.json are ignored: %s",
+                "function_app.py has functions, so these function.json folders are ignored: %s",
                 ", ".join(sorted(app.mixed_folders)),
             )
         if not app.functions and app.failure is None:
@@ -232,9 +234,7 @@ class LocalHost:
                 "functions decorated or described by function.json files?"
             )
 
-    def _show_functions(
-        self, app: AppInfo, routes: list[HttpFunction], public_origin: str
-    ) -> None:
+    def _show_functions(self, app: AppInfo, routes: list[HttpFunction], public_origin: str) -> None:
         self._show("\nFunctions:\n")
         for http in routes:
             methods = f"[{','.join(sorted(http.methods))}]" if http.methods else ""

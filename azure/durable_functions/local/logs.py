@@ -47,7 +47,9 @@ def show_user_record(frame: Frame) -> None:
     header = frame.header
     name = f"Function.{header['function']}.User" if header["function"] else header["logger"]
     level = int(header["level"])
-    if level >= logging.INFO:
+    # azure-functions tells at every start that its codec could be used otherwise: not the app's.
+    least = logging.WARNING if str(header["logger"]).startswith("azure.functions") else logging.INFO
+    if level >= least:
         user_logger = logging.getLogger(name)
         record = user_logger.makeRecord(
             name, level, "", 0, "%s", (frame.payload.decode("utf-8", "replace"),), None

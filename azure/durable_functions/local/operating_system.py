@@ -23,9 +23,7 @@ class StartedProcess:
     """Never written to: its end tells the worker that the host is gone."""
 
 
-def start_worker(
-    python: str, root: Path, environment: Mapping[str, str]
-) -> StartedProcess:
+def start_worker(python: str, root: Path, environment: Mapping[str, str]) -> StartedProcess:
     """Start a worker of an app; it inherits two sockets, and nobody else can reach them.
 
     Raises:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from azure.durable_functions._errors import SettingsError
+from azure.durable_functions._wire import shapes
 
 _COMMENTS = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}")
@@ -44,7 +45,7 @@ class HostJson:
 class LocalSettings:
     """What local.settings.json holds."""
 
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
     """App settings, to be put into the environment where they are not there yet."""
     port: int | None = None
     address: str | None = None
@@ -69,7 +70,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise SettingsError(
             f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
         ) from None
-    if not isinstance(value, dict):
+    if not shapes.is_object(value):
         raise SettingsError(f"{path} must hold a JSON object, got {type(value).__name__}")
     return value
 
@@ -104,9 +105,7 @@ def read_host_json(root: Path, environment: Mapping[str, str]) -> HostJson:
         hub_name=hub_name,
         route_prefix=(reader.text("extensions", "http", "routePrefix", default="api")).strip("/"),
         function_timeout=_timeout(reader),
-        max_activities=reader.count(
-            *durable, "maxConcurrentActivityFunctions", default=10 * cores
-        ),
+        max_activities=reader.count(*durable, "maxConcurrentActivityFunctions", default=10 * cores),
         max_episodes=reader.count(
             *durable, "maxConcurrentOrchestratorFunctions", default=10 * cores
         ),
@@ -136,9 +135,17 @@ class _Reader:
     def get(self, *keys: str) -> Any:
         value: Any = self._content
         for key in keys:
-            if not isinstance(value, dict):
+            if not shapes.is_object(value):
                 return None
             value = next((v for k, v in value.items() if k.lower() == key.lower()), None)
+        return value
+
+    def section(self, key: str) -> dict[str, Any]:
+        value = self.get(key)
+        if value is None:
+            return {}
+        if not shapes.is_object(value):
+            raise self._wrong((key,), "must be an object", value)
         return value
 
     def text(self, *keys: str, default: str = "") -> str:
@@ -248,14 +255,13 @@ def read_local_settings(root: Path) -> LocalSettings:
             "decrypt the file with 'func settings decrypt' or set it to false"
         )
     values: dict[str, str] = {}
-    for name, value in (reader.get("Values") or {}).items():
+    for name, value in reader.section("Values").items():
         if value is not None:
             values[name] = value if isinstance(value, str) else str(value)
-    for name, value in (reader.get("ConnectionStrings") or {}).items():
-        if isinstance(value, dict):
-            value = value.get("ConnectionString")
-        if isinstance(value, str):
-            values[f"ConnectionStrings:{name}"] = value
+    for name, value in reader.section("ConnectionStrings").items():
+        text = value.get("ConnectionString") if shapes.is_object(value) else value
+        if isinstance(text, str):
+            values[f"ConnectionStrings:{name}"] = text
     port = reader.get("Host", "LocalHttpPort")
     if port is not None and (not isinstance(port, int) or not 0 <= port < 65536):
         raise reader.wrong("Host.LocalHttpPort", "must be a port number", port)

@@ -137,15 +137,11 @@ class WorkerProcess:
         except OSError as error:
             raise WorkerFailed(f"cannot start the worker's Python {python}: {error}") from error
         worker = cls(started, on_log)
-        reader, worker._writer = await asyncio.open_connection(
-            sock=started.connection, limit=2**30
-        )
+        reader, worker._writer = await asyncio.open_connection(sock=started.connection, limit=2**30)
         while True:
             frame = await link.read(reader)
             if frame is None:
-                code = await asyncio.get_running_loop().run_in_executor(
-                    None, started.process.wait
-                )
+                code = await asyncio.get_running_loop().run_in_executor(None, started.process.wait)
                 worker._close()
                 raise WorkerFailed(
                     f"the worker process ({python}) ended with status {code} while it loaded the "

@@ -85,14 +85,10 @@ class Activities:
             return self._failed(activity, failures.not_run(reason, "WorkerLost"))
         return self._completion(activity, outcome)
 
-    def _completion(
-        self, activity: Activity, outcome: Outcome
-    ) -> tuple[HistoryEventType, str]:
+    def _completion(self, activity: Activity, outcome: Outcome) -> tuple[HistoryEventType, str]:
         now = self._clock.now()
         if outcome.failure is not None:
-            return self._failed(
-                activity, failures.activity_failed(activity.name, outcome.failure)
-            )
+            return self._failed(activity, failures.activity_failed(activity.name, outcome.failure))
         result = None if outcome.value in (None, "null") else outcome.value
         return (
             HistoryEventType.TASK_COMPLETED,

@@ -46,20 +46,14 @@ def start_child(
         )
     elif child_id.startswith("@"):
         refusal = failures.not_run(
-            failures.orchestrator_failed(
-                name, "Orchestration instance ids must not start with @."
-            ),
+            failures.orchestrator_failed(name, "Orchestration instance ids must not start with @."),
             "ArgumentException",
         )
     if refusal is not None or registered is None:
         failed = events.sub_orchestration_failed(episode.now, task_id, refusal or {})
-        episode.deliver(
-            HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED, task_id, failed
-        )
+        episode.deliver(HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED, task_id, failed)
         return task_id
-    episode.children.append(
-        _child(episode, task_id, registered, child_id, input_text, version)
-    )
+    episode.children.append(_child(episode, task_id, registered, child_id, input_text, version))
     return task_id
 
 

@@ -107,7 +107,7 @@ def _describe(action_type: int, name: str | None, task_id: int | None) -> str:
 
 def _cancel_timers(episode: Episode, actions: Sequence[Action]) -> None:
     leaves = [*episode.leaves, *episode.new_leaves]
-    for leaf, action in zip(leaves, flatten(actions)):
+    for leaf, action in zip(leaves, flatten(actions), strict=False):
         if action.get("isCanceled") and leaf.task_id is not None:
             task = episode.find_open(leaf.task_id)
             if task is not None and task.kind == "timer":

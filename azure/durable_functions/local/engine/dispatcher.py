@@ -61,6 +61,7 @@ class Dispatcher:
         self._timer_set = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._pauses: dict[str, float] = {}
+        self._quiet_waiters: list[asyncio.Future[None]] = []
         self._stopping = False
 
     async def start(self) -> None:
@@ -96,6 +97,13 @@ class Dispatcher:
             or self._running_activities
             or due
         )
+
+    async def wait_until_quiet(self) -> None:
+        """Return when `is_quiet`."""
+        if not self.is_quiet:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._quiet_waiters.append(waiter)
+            await waiter
 
     @property
     def next_due(self) -> str | None:
@@ -157,6 +165,14 @@ class Dispatcher:
             self._again.discard(instance_id)
             self.wake(instance_id)
         self._run_turns()
+        self._tell_if_quiet()
+
+    def _tell_if_quiet(self) -> None:
+        if self._quiet_waiters and self.is_quiet:
+            for waiter in self._quiet_waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self._quiet_waiters.clear()
 
     def _next_pause(self, key: str) -> float:
         pause = self._pauses.get(key, _FIRST_PAUSE_SECONDS / 2) * 2
@@ -201,6 +217,7 @@ class Dispatcher:
         finally:
             self._running_activities -= 1
         self._run_activities()
+        self._tell_if_quiet()
 
     async def _watch_timers(self) -> None:
         while not self._stopping:

@@ -105,9 +105,7 @@ class Episode:
 
     def still_open(self) -> bool:
         """Whether something that keeps the instance from ending has not finished (8.2)."""
-        return bool(self.opened) or any(
-            task_id not in self.closed for task_id in self.open_tasks
-        )
+        return bool(self.opened) or any(task_id not in self.closed for task_id in self.open_tasks)
 
     def find_open(self, task_id: int | None) -> OpenTask | None:
         """The open task of a number; None if it has finished, or never was."""
@@ -201,9 +199,7 @@ class Episode:
         appended += [event for _, event in sorted(self.work, key=lambda item: item[0])]
         if self.status in events.STATUS_NUMBERS and self.status not in ("Running", "Suspended"):
             appended.append(
-                events.execution_completed(
-                    self.now, self.next_task_id, self.status, self.output
-                )
+                events.execution_completed(self.now, self.next_task_id, self.status, self.output)
             )
         appended.append(events.orchestrator_completed(self.now))
         return appended

@@ -122,9 +122,7 @@ def task_scheduled(now: datetime, task_id: int, name: str, input_text: str | Non
 
 def task_completed(now: datetime, task_id: int, result: str | None) -> str:
     """An activity has returned; the result is JSON text."""
-    return _event(
-        HistoryEventType.TASK_COMPLETED, now, TaskScheduledId=task_id, Result=result
-    )
+    return _event(HistoryEventType.TASK_COMPLETED, now, TaskScheduledId=task_id, Result=result)
 
 
 def task_failed(now: datetime, task_id: int, failure: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ def activity_failed(name: str, failure: Failure) -> dict[str, Any]:
 
     The two blanks of the reason are the extension's, which cuts the message out of a longer text.
     """
+    host_text = f"Result: Failure\nException: {failure.text}\nStack: {failure.stack}"
     return {
         "Reason": f"Activity function '{name}' failed:  {failure.text}",
         "Details": events.dump(
@@ -23,7 +24,7 @@ def activity_failed(name: str, failure: Failure) -> dict[str, Any]:
                 "Data": None,
                 "InnerException": {
                     "ClassName": "Microsoft.Azure.WebJobs.Script.Workers.Rpc.RpcException",
-                    "Message": f"Result: Failure\nException: {failure.text}\nStack: {failure.stack}",
+                    "Message": host_text,
                     "RemoteStackTrace": failure.stack,
                     "RemoteMessage": failure.text,
                 },

@@ -18,7 +18,7 @@ class Failure:
     message: str
     stack: str
     """Traceback of user code."""
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict[str, object])
     """``FailureDetails`` of the history (host.md 8.9)."""
 
     @property

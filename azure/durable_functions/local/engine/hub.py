@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire.vocabulary import HistoryEventType
@@ -50,7 +50,7 @@ class InstanceEnded(DurableFunctionsError):
 class HubSettings:
     """Settings of host.json that the engine honours."""
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     max_episodes: int = 10
     max_activities: int = 10
     may_replace_running: bool = False
@@ -71,9 +71,7 @@ class TaskHub:
         self._database = database
         self._clock = time
         self._settings = settings
-        self._orchestrations = Orchestrations(
-            database, time, invoker, registry, settings.limits
-        )
+        self._orchestrations = Orchestrations(database, time, invoker, registry, settings.limits)
         self.dispatcher = Dispatcher(
             database,
             time,
@@ -250,6 +248,4 @@ def check_instance_id(instance_id: str) -> None:
             "control characters.')"
         )
     if len(instance_id) > _LONGEST_INSTANCE_ID:
-        raise BadArgument(
-            f"Instance ID lengths must not exceed {_LONGEST_INSTANCE_ID} characters."
-        )
+        raise BadArgument(f"Instance ID lengths must not exceed {_LONGEST_INSTANCE_ID} characters.")

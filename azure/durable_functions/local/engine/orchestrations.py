@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.vocabulary import (
     FAILURE_LABEL,
     ActionType,
@@ -246,7 +247,7 @@ def _read_answer(outcome: Outcome) -> dict[str, Any] | None:
         answer: Any = json.loads(text or "")
     except ValueError:
         raise decisions.ProtocolError("the function's answer is not JSON") from None
-    if not isinstance(answer, dict):
+    if not shapes.is_object(answer):
         raise decisions.ProtocolError("the function's answer is not a JSON object")
     return answer
 
@@ -257,7 +258,7 @@ def _actions(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
             f"the answer's schemaVersion is {answer.get('schemaVersion')!r}, not 1 or 2"
         )
     groups: Any = answer.get("actions")
-    if not isinstance(groups, list) or len(groups) != 1 or not isinstance(groups[0], list):
+    if not shapes.is_array(groups) or len(groups) != 1 or not shapes.is_array(groups[0]):
         raise decisions.ProtocolError("the answer's actions must hold exactly one array")
     actions: list[dict[str, Any]] = groups[0]
     return actions
@@ -287,7 +288,7 @@ def _details(failure: Failure | None) -> dict[str, Any] | None:
     if failure is None:
         return None
     inner: Any = failure.details.get("InnerFailure")
-    if isinstance(inner, dict) and FAILURE_LABEL in failure.message:
+    if shapes.is_object(inner) and FAILURE_LABEL in failure.message:
         return inner
     return dict(failure.details) or None
 
@@ -310,7 +311,7 @@ def _continue_as_new(episode: Episode, actions: Sequence[Mapping[str, Any]]) -> 
     for raised in old:
         key = str(raised["Name"]).upper()
         seen[key] = seen.get(key, 0) + 1
-    for event_type, event in zip(episode.batch_types, episode.batch):
+    for event_type, event in zip(episode.batch_types, episode.batch, strict=True):
         if event_type != HistoryEventType.EVENT_RAISED:
             continue
         key = str(json.loads(event)["Name"]).upper()
@@ -375,9 +376,7 @@ def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
     return dispatch
 
 
-def _start_children(
-    connection: sqlite3.Connection, episode: Episode, dispatch: Dispatch
-) -> None:
+def _start_children(connection: sqlite3.Connection, episode: Episode, dispatch: Dispatch) -> None:
     for child in episode.children:
         existing = instances.find(connection, child.instance.instance_id)
         if existing is not None and not existing.is_terminal:

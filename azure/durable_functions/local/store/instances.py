@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 TERMINAL = ("Completed", "Failed", "Terminated", "Canceled")
 """Statuses that an instance does not leave by itself."""
@@ -70,8 +71,10 @@ _COLUMNS = (
 
 
 def _instance(row: Sequence[object]) -> Instance:
-    *fields, continued = row
-    return Instance(*fields, continued=bool(continued))  # type: ignore[arg-type]  # as in _COLUMNS
+    names = (name.strip() for name in _COLUMNS.split(","))
+    fields: dict[str, Any] = dict(zip(names, row, strict=True))
+    fields["continued"] = bool(fields["continued"])
+    return Instance(**fields)
 
 
 def find(connection: sqlite3.Connection, instance_id: str) -> Instance | None:
@@ -123,7 +126,7 @@ def page(connection: sqlite3.Connection, wanted: Filter, *, limit: int) -> list[
     if wanted.statuses is not None:
         names = [f"status_{index}" for index in range(len(statuses))]
         conditions.append(f"status IN ({', '.join(f':{name}' for name in names)})")
-        values.update(zip(names, statuses))
+        values.update(zip(names, statuses, strict=True))
     if wanted.after is not None:
         conditions.append("instance_id > :after")
         values["after"] = wanted.after
@@ -186,9 +189,7 @@ def open_task(connection: sqlite3.Connection, instance_id: str, task: OpenTask) 
     )
 
 
-def close_tasks(
-    connection: sqlite3.Connection, instance_id: str, task_ids: Iterable[int]
-) -> None:
+def close_tasks(connection: sqlite3.Connection, instance_id: str, task_ids: Iterable[int]) -> None:
     """Note that things have finished or were cancelled."""
     connection.executemany(
         "DELETE FROM open_tasks WHERE instance_id = :instance_id AND task_id = :task_id",

@@ -133,7 +133,9 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
             migration(connection)
-            connection.execute("INSERT INTO migrations (number) VALUES (:number)", {"number": number})
+            connection.execute(
+                "INSERT INTO migrations (number) VALUES (:number)", {"number": number}
+            )
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")

@@ -9,7 +9,7 @@ from typing import Any
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.store.instances import Instance
 
-_SHOWN_STATUS_NAMES = (
+STATUS_NAMES = (
     "Running",
     "Completed",
     "ContinuedAsNew",
@@ -75,9 +75,7 @@ def _whole_seconds(stored: str) -> str:
     return f"{stored[:19]}Z"
 
 
-def history(
-    stored: Sequence[str], *, show_input: bool, show_output: bool
-) -> list[dict[str, Any]]:
+def history(stored: Sequence[str], *, show_input: bool, show_output: bool) -> list[dict[str, Any]]:
     """The history as status queries show it: named, and with scheduling merged into results."""
     events = [json.loads(text) for text in stored]
     finished = {
@@ -109,7 +107,7 @@ def _event(
     hidden = ("EventType", "EventId", "IsPlayed", "Timestamp", *_HIDDEN_FIELDS.get(kind, ()))
     fields = {name: value for name, value in event.items() if name not in hidden}
     if kind == "ExecutionCompleted":
-        fields["OrchestrationStatus"] = _SHOWN_STATUS_NAMES[event["OrchestrationStatus"]]
+        fields["OrchestrationStatus"] = STATUS_NAMES[event["OrchestrationStatus"]]
     if kind in _RESULTS:
         if show_output:
             fields["Result"] = shown(fields.get("Result"))

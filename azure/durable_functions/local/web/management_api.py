@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from azure.durable_functions.local.engine import clock, events
@@ -27,9 +27,7 @@ from .messages import Answer, Request
 _ALREADY_EXISTS = "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException"
 _PAGE_SIZE = 100
 _CONTINUATION = "x-ms-continuation-token"
-_STATUS_NAMES = instance_views._SHOWN_STATUS_NAMES
-
-Operation = Callable[["ManagementApi", Request, str], Awaitable[Answer]]
+_STATUS_NAMES = instance_views.STATUS_NAMES
 
 
 class ManagementApi:
@@ -160,7 +158,8 @@ class ManagementApi:
         if foreign:
             return messages.empty(404)
         try:
-            return await operate(self, request, instance_id, *rest)
+            answer: Answer = await operate(self, request, instance_id, *rest)
+            return answer
         except NoSuchInstance:
             return messages.empty(404)
         except InstanceEnded:
@@ -227,6 +226,8 @@ def _read_token(token: str) -> str | None:
     if not token:
         return None
     try:
-        return base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode("utf-8")
+        return base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode(
+            "utf-8"
+        )
     except (binascii.Error, UnicodeError) as error:
         raise ValueError(token) from error

@@ -82,7 +82,9 @@ def _bounds(arguments: str, template: str) -> list[int]:
     try:
         return [int(part) for part in arguments.split(",")]
     except ValueError:
-        raise RouteError(f"the constraint ({arguments}) in {template!r} needs whole numbers") from None
+        raise RouteError(
+            f"the constraint ({arguments}) in {template!r} needs whole numbers"
+        ) from None
 
 
 def _constraint(name: str, arguments: str | None, template: str) -> Check:

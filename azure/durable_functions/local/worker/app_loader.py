@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -16,10 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import azure.functions as func
-from azure.functions import meta
+
+from .bindings import converter_of
 
 _DURABLE_TRIGGERS = ("orchestrationTrigger", "activityTrigger", "entityTrigger")
 _IMPLICIT_OUTPUT = (*_DURABLE_TRIGGERS, "assistantSkillTrigger")
@@ -195,9 +195,10 @@ def _load_folder(root: Path, folder: Path) -> LoadedFunction:
             "and '_', at most 128 characters, and not 'host'"
         )
     config = _read_function_json(folder / "function.json")
-    bindings = config.get("bindings")
+    bindings: Any = config.get("bindings")
     if not isinstance(bindings, list) or not bindings:
         raise FunctionLoadError("function.json must have at least one entry in 'bindings'")
+    entries: list[Any] = list(bindings)  # pyright: ignore[reportUnknownArgumentType]  # from JSON
     script = _script_of(folder, config)
     module = _import_script(root, folder, script)
     entry_point = config.get("entryPoint") or "main"
@@ -209,7 +210,7 @@ def _load_folder(root: Path, folder: Path) -> LoadedFunction:
         )
     return _checked(
         name,
-        [_resolve(binding, name) for binding in bindings],
+        [_resolve(binding, name) for binding in entries],
         call,
         directory=str(folder),
         script_file=os.path.relpath(script, folder),
@@ -218,6 +219,7 @@ def _load_folder(root: Path, folder: Path) -> LoadedFunction:
 
 
 def _read_function_json(path: Path) -> dict[str, Any]:
+    config: Any
     try:
         text = _COMMENTS.sub(lambda match: match[1] or " ", path.read_text("utf-8-sig"))
         config = json.loads(text)
@@ -225,11 +227,11 @@ def _read_function_json(path: Path) -> dict[str, Any]:
         raise FunctionLoadError(f"{path} is not JSON: {error}") from None
     if not isinstance(config, dict):
         raise FunctionLoadError(f"{path} must hold a JSON object")
-    return config
+    return cast("dict[str, Any]", config)  # JSON's keys are text
 
 
 def _script_of(folder: Path, config: dict[str, Any]) -> Path:
-    named = config.get("scriptFile")
+    named: str | None = config.get("scriptFile")
     if named:
         script = (folder / named).resolve()
         if not script.is_file():
@@ -353,7 +355,7 @@ def _annotations(call: Callable[..., Any]) -> dict[str, Any]:
 
 def _check_annotation(name: str, binding: dict[str, Any], annotation: Any) -> None:
     """Refuse a parameter type that the binding's converter does not take."""
-    converter = meta.get_binding_registry().get(binding["type"])
+    converter: Any = converter_of(binding["type"])
     if converter is None or not hasattr(converter, "check_input_type_annotation"):
         return
     if not isinstance(annotation, type):
@@ -374,33 +376,38 @@ def _check_annotation(name: str, binding: dict[str, Any], annotation: Any) -> No
 def _plain(value: Any) -> Any:
     """A binding of the decorator model as function.json would hold it."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in _items(value)}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast("list[Any]", value)]
     if isinstance(value, Enum):
         return value.value if isinstance(value.value, str) else value.name.lower()
     return value
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    return list(value.items())
 
 
 def _resolve(binding: Any, function_name: str) -> dict[str, Any]:
     """Put app settings in the place of ``%NAME%``."""
     if not isinstance(binding, dict):
         raise FunctionLoadError("every entry of 'bindings' must be a JSON object")
-    if "type" not in binding or "name" not in binding:
+    fields = cast("dict[str, Any]", binding)  # JSON's keys are text
+    if "type" not in fields or "name" not in fields:
         raise FunctionLoadError("every entry of 'bindings' must have 'type' and 'name'")
 
     def fill(match: re.Match[str]) -> str:
         value = os.environ.get(match[1])
         if value is None:
             raise FunctionLoadError(
-                f"the binding {binding['name']!r} uses the app setting {match[1]!r}, which is "
+                f"the binding {fields['name']!r} uses the app setting {match[1]!r}, which is "
                 "not set (local.settings.json, Values)"
             )
         return value
 
     return {
         key: _SETTING.sub(fill, value) if isinstance(value, str) else value
-        for key, value in binding.items()
+        for key, value in fields.items()
     }
 
 

@@ -53,7 +53,7 @@ def encode_http(value: Any) -> tuple[dict[str, Any], bytes]:
         return _response(200, headers), bytes(value)
     if not isinstance(value, func.HttpResponse):
         raise TypeError(
-            f"unable to encode outgoing TypedData: unsupported type \"{type(value)}\" for an HTTP "
+            f'unable to encode outgoing TypedData: unsupported type "{type(value)}" for an HTTP '
             "response"
         )
     headers = [(str(name), str(text)) for name, text in value.headers.items()]
@@ -84,9 +84,15 @@ def _single(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [*last.values(), *cookies]
 
 
+def converter_of(binding_type: str) -> Any:
+    """azure-functions' converter for a type of binding; None if it has none."""
+    registry: Any = meta.get_binding_registry()  # type: ignore[no-untyped-call]
+    return registry.get(binding_type)
+
+
 def decode_trigger(binding_type: str, text: str) -> Any:
     """The argument of a durable function, through azure-functions' own converter."""
-    converter = meta.get_binding_registry().get(binding_type)
+    converter = converter_of(binding_type)
     return converter.decode(meta.Datum(text, "string"), trigger_metadata=None)
 
 
@@ -96,6 +102,6 @@ def encode_result(binding_type: str, value: Any) -> str:
     Raises:
         ValueError: It cannot be encoded.
     """
-    converter = meta.get_binding_registry().get(binding_type)
+    converter = converter_of(binding_type)
     datum = converter.encode(value, expected_type=None)
     return datum.value if isinstance(datum.value, str) else json.dumps(datum.value)

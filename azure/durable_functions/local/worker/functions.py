@@ -220,8 +220,6 @@ def _stack(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(own)
-        and f"concurrent{os.sep}futures" not in frame.filename
+        if not frame.filename.startswith(own) and f"concurrent{os.sep}futures" not in frame.filename
     ]
     return "".join(traceback.format_list(frames)).rstrip()
-

@@ -1,0 +1,85 @@
+# Everything for developing and trying out this project. `make help` lists the entries.
+
+PYTHON ?= python3
+BIN := .venv/bin
+OFFICIAL := .venv-official
+OFFICIAL_VERSION := 1.7.0
+N ?= 2000
+KILLS ?= 1000
+ROUNDS ?= 15
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types samples storm fuzz chaos bench docs venv official clean
+
+help: ## List the entries
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' \
+		| awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+demo: venv ## Run a workflow, kill its host in the middle, and see it finish
+	@$(BIN)/python samples/demo.py
+
+test: venv official ## Run the test suite
+	@echo "Running the tests."
+	@$(BIN)/python -m pytest -q
+
+check: lint types docs samples storm test ## Everything that CI runs
+
+lint: venv ## Style and format
+	@echo "Checking style and format."
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: venv ## mypy --strict and pyright strict
+	@echo "Checking types."
+	@$(BIN)/mypy
+	@$(BIN)/basedpyright
+
+samples: venv official ## The samples with the official package in the worker
+	@echo "Running the samples with azure-functions-durable $(OFFICIAL_VERSION) in the worker."
+	@SAMPLES_WORKER_PYTHON=$(CURDIR)/$(OFFICIAL)/bin/python $(BIN)/python -m pytest -q samples
+
+storm: venv ## A kill storm of a minute
+	@echo "Killing hosts and workers for a minute."
+	@cd tests/local && ../../$(BIN)/python chaos.py --seconds 45 --kills 1000
+
+fuzz: venv official ## N random programs against the official package (N=20000)
+	@cd tests/differential && ../../$(BIN)/python fuzz.py $(N)
+
+chaos: venv ## A long kill storm (KILLS=1000)
+	@cd tests/local && ../../$(BIN)/python chaos.py --kills $(KILLS)
+
+bench: venv official ## Replay beside the official package; writes benchmarks/results.md
+	@$(BIN)/python benchmarks/replay.py --rounds $(ROUNDS)
+
+docs: venv ## Build the documentation into site/
+	@echo "Building the documentation."
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
+
+venv: .venv/ready ## The development environment in .venv
+
+.venv/ready: requirements.txt pyproject.toml
+	@echo "Setting up .venv with the development set (a minute, once)."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade pip setuptools
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt \
+		--editable '.[local]' --config-settings editable_mode=compat
+	@touch $@
+
+official: $(OFFICIAL)/ready ## The official package, as bytecode, in an environment of its own
+
+# A black box: an oracle for tests and a peer in benchmarks. Its sources are deleted, and so is the
+# top-level folder "tests" that its wheel brings along.
+$(OFFICIAL)/ready:
+	@echo "Setting up $(OFFICIAL) with azure-functions-durable $(OFFICIAL_VERSION), the official package."
+	@$(PYTHON) -m venv $(OFFICIAL)
+	@$(OFFICIAL)/bin/python -m pip install -qq --disable-pip-version-check \
+		azure-functions-durable==$(OFFICIAL_VERSION)
+	@cd $(OFFICIAL)/lib/python*/site-packages && rm -rf tests \
+		&& ../../../bin/python -m compileall -q -b azure/durable_functions \
+		&& find azure/durable_functions -name '*.py' -delete
+	@touch $@
+
+clean: ## Remove what the other entries have made
+	rm -rf .venv $(OFFICIAL) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+from azure.durable_functions._wire.function_context import FunctionContext as FunctionContext

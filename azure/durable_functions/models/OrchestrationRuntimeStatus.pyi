@@ -1,0 +1,4 @@
+from azure.durable_functions._wire.vocabulary import (
+    OrchestrationRuntimeStatus as OrchestrationRuntimeStatus,
+)
+from enum import Enum as Enum

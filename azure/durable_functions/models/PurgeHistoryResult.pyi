@@ -1,0 +1,1 @@
+from azure.durable_functions._client.status import PurgeHistoryResult as PurgeHistoryResult

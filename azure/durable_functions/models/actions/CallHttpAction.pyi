@@ -1,0 +1,6 @@
+from azure.durable_functions._replay.actions import Action as Action
+from azure.durable_functions._replay.actions import CallHttpAction as CallHttpAction
+from azure.durable_functions._wire.durable_http import DurableHttpRequest as DurableHttpRequest
+from azure.durable_functions._wire.json_utils import add_attrib as add_attrib
+from azure.durable_functions._wire.json_utils import add_json_attrib as add_json_attrib
+from azure.durable_functions._wire.vocabulary import ActionType as ActionType

@@ -1,0 +1,2 @@
+from azure.durable_functions._replay.history import HistoryEvent as HistoryEvent
+from azure.durable_functions._wire.vocabulary import HistoryEventType as HistoryEventType

@@ -1,0 +1,1 @@
+from azure.durable_functions._wire.entity_id import EntityId as EntityId

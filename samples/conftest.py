@@ -1,0 +1,33 @@
+"""Runs a sample as its README says: ``durable start`` on a copy of its folder, then HTTP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from host_process import HostProcess, copy_app
+
+StartSample = Callable[..., HostProcess]
+
+
+@pytest.fixture
+def start_sample(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StartSample]:
+    """Start the sample that the test stands beside; SAMPLES_WORKER_PYTHON picks its interpreter."""
+    running: list[HostProcess] = []
+
+    def start(**settings: str) -> HostProcess:
+        source = request.path.parent
+        folder = copy_app(source, tmp_path / source.name)
+        python = os.environ.get("SAMPLES_WORKER_PYTHON")
+        arguments = ["--worker-python", python] if python else []
+        host = HostProcess(folder, *arguments, settings=settings)
+        host.start()
+        running.append(host)
+        return host
+
+    yield start
+
+    for host in running:
+        host.stop()

@@ -1,0 +1,100 @@
+"""Compares our package with the official one on random programs and histories."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import emulated_host
+import programs
+import replay_server
+
+HERE = Path(__file__).parent
+OFFICIAL = HERE.parent.parent / ".venv-official" / "bin" / "python"
+
+
+class OfficialPackage:
+    """The official package, answering in a process of its own."""
+
+    def __enter__(self) -> OfficialPackage:
+        self._process = subprocess.Popen(
+            [str(OFFICIAL), str(HERE / "replay_server.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=HERE,
+            # Nothing of this checkout may be found in the place of the official package.
+            env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        )
+        assert self._process.stdout is not None
+        where = Path(json.loads(self._process.stdout.readline()))
+        assert OFFICIAL.parent.parent.resolve() in where.resolve().parents, where
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        raised: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.communicate()
+
+    def answers(self, program: programs.Program, triggers: list[str]) -> list[list[Any]]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"program": program, "triggers": triggers}) + "\n")
+        self._process.stdin.flush()
+        found: list[list[Any]] = json.loads(self._process.stdout.readline())
+        return found
+
+
+@dataclass
+class Report:
+    """What a series of programs has shown."""
+
+    programs: int = 0
+    episodes: int = 0
+    explained: Counter[str] = field(default_factory=Counter)
+    divergences: list[str] = field(default_factory=list)
+
+
+def compare(official: OfficialPackage, seed: int, report: Report) -> None:
+    """Run one program on the emulated host with our package, then ask the official one the same.
+
+    The first difference ends a program: it is explained by a defect that the program names, or it
+    is a divergence.
+    """
+    rng = random.Random(seed)
+    program = programs.random_program(rng)
+    ours: list[tuple[str | None, str | None]] = []
+
+    def replay(trigger: str) -> tuple[str | None, str | None]:
+        answer = replay_server.replay(program, trigger)
+        ours.append(answer)
+        return answer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        host = emulated_host.EmulatedHost(rng, program["events"], rng.choice([None, 0, "text"]))
+        triggers = host.run(replay)
+    report.programs += 1
+    report.episodes += len(triggers)
+    theirs = official.answers(program, triggers)
+    for index, (our, their) in enumerate(zip(ours, theirs, strict=True)):
+        if list(our) != their:
+            if program["defects"]:
+                report.explained[",".join(program["defects"])] += 1
+            else:
+                report.divergences.append(
+                    f"seed {seed}, episode {index}\n  program {json.dumps(program)}\n"
+                    f"  ours     {our}\n  official {their}\n  trigger  {triggers[index]}"
+                )
+            return

@@ -1,0 +1,157 @@
+"""A whole engine inside a test: real store, real decisions, time that only the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import azure.durable_functions as df
+from azure.durable_functions.local.engine import clock
+from azure.durable_functions.local.engine.functions import Failure, Outcome, Registry
+from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
+from azure.durable_functions.local.store.database import IN_MEMORY, Database
+
+BEGINNING = datetime(2026, 1, 15, 10, 0, tzinfo=timezone.utc)
+
+
+class ManualClock:
+    """Stands still until somebody moves it; each look is a microsecond later."""
+
+    def __init__(self) -> None:
+        self._now = BEGINNING
+        self._moved = asyncio.Event()
+
+    def now(self) -> datetime:
+        self._now += timedelta(microseconds=1)
+        return self._now
+
+    async def wait(self, until: datetime | None, woken: asyncio.Event) -> None:
+        self._moved.clear()
+        waits = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(self._moved.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def move_to(self, moment: datetime) -> None:
+        self._now = max(self._now, moment)
+        self._moved.set()
+
+
+class DirectInvoker:
+    """Calls functions in place, through the same handles as a worker."""
+
+    def __init__(
+        self,
+        orchestrators: dict[str, Callable[[Any], Any]],
+        activities: dict[str, Callable[[Any], Any]],
+    ) -> None:
+        self.handles = {name: df.Orchestrator.create(fn) for name, fn in orchestrators.items()}
+        self.activities = activities
+        self.started: Counter[str] = Counter()
+        self.episodes = 0
+
+    async def orchestrate(self, name: str, trigger: str) -> Outcome:
+        self.episodes += 1
+        return _outcome(lambda: self.handles[name](trigger))
+
+    async def run_activity(self, name: str, input_text: str | None, instance_id: str) -> Outcome:
+        self.started[f"{name}({input_text})"] += 1
+        value = json.loads(input_text or "null")
+        await asyncio.sleep(0)
+        return _outcome(lambda: json.dumps(self.activities[name](value)))
+
+    def registry(self) -> Registry:
+        return Registry(orchestrators=self.handles, activities=self.activities)
+
+
+def _outcome(call: Callable[[], str]) -> Outcome:
+    try:
+        return Outcome(value=call())
+    except Exception as error:
+        stack = "".join(traceback.format_tb(error.__traceback__))
+        kind = type(error).__name__
+        details = {"ErrorType": kind, "ErrorMessage": str(error), "StackTrace": stack}
+        return Outcome(failure=Failure(kind, str(error), stack, details))
+
+
+class Engine:
+    """A hub on a store, driven by hand."""
+
+    def __init__(
+        self,
+        invoker: DirectInvoker,
+        database: Database | None = None,
+        time: ManualClock | None = None,
+        settings: HubSettings | None = None,
+    ) -> None:
+        self.database = database or Database(IN_MEMORY)
+        self.clock = time or ManualClock()
+        self.invoker = invoker
+        self.hub = TaskHub(
+            self.database,
+            self.clock,
+            invoker,
+            invoker.registry(),
+            settings or HubSettings(max_episodes=20, max_activities=20),
+        )
+
+    async def __aenter__(self) -> Engine:
+        self.database.open()
+        await self.hub.start()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.hub.stop(patience_seconds=1)
+        await self.database.close()
+
+    async def settle(self) -> None:
+        """Run until only time or a client can change anything."""
+        await self.hub.dispatcher.wait_until_quiet()
+
+    async def run_out(self) -> None:
+        """Settle, and let time jump from timer to timer until none is left."""
+        await self.settle()
+        while (due := self.hub.dispatcher.next_due) is not None:
+            self.clock.move_to(clock.from_stored(due))
+            await self.settle()
+
+    async def result(self, instance_id: str) -> tuple[str, Any]:
+        """Status and output of an instance."""
+        found = await self.hub.find(instance_id)
+        assert found is not None
+        text = found.output
+        if found.status == "Completed" and text is not None:
+            return found.status, json.loads(text)
+        return found.status, text
+
+    async def history(self, instance_id: str) -> list[dict[str, Any]]:
+        return [json.loads(event) for event in await self.hub.history_of(instance_id)]
+
+    async def count(self, table: str) -> int:
+        def query(connection: sqlite3.Connection) -> int:
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+        return await self.database.read(query)
+
+
+async def run_to_end(
+    orchestrator: Callable[[Any], Any],
+    activities: dict[str, Callable[[Any], Any]] | None = None,
+    input_: Any = None,
+    more: dict[str, Callable[[Any], Any]] | None = None,
+) -> tuple[str, Any]:
+    """Status and output of one orchestrator that needs nobody from outside."""
+    invoker = DirectInvoker({"main": orchestrator, **(more or {})}, activities or {})
+    async with Engine(invoker) as engine:
+        text = None if input_ is None else json.dumps(json.dumps(input_))
+        instance_id = await engine.hub.start_instance("main", input_text=text)
+        await engine.run_out()
+        return await engine.result(instance_id)

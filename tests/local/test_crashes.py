@@ -1,0 +1,185 @@
+"""The engine is killed at every commit point in turn, and comes to the same end each time."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Generator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from engine_kit import DirectInvoker, Engine, ManualClock
+
+import azure.durable_functions as df
+from azure.durable_functions.local.engine.hub import InstanceEnded
+from azure.durable_functions.local.store.database import Database, StoreClosed
+
+Moment = Literal["before", "after"]
+OUTPUT = [1, 2, 3, 4, [10, 20, 30], "rested", "approved", 8, 9, "child of 10"]
+
+
+def ten_steps(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
+    done: list[Any] = []
+    for step in (1, 2, 3, 4):
+        done.append((yield context.call_activity("Step", step)))
+    done.append((yield context.task_all([context.call_activity("Work", k) for k in (1, 2, 3)])))
+    yield context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+    done.append("rested")
+    done.append((yield context.wait_for_external_event("approval")))
+    for step in (8, 9):
+        done.append((yield context.call_activity("Step", step)))
+    done.append((yield context.call_sub_orchestrator("child", 10)))
+    return done
+
+
+def child(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
+    number = yield context.call_activity("Step", context.get_input())
+    return f"child of {number}"
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+class MortalDatabase(Database):
+    """Dies at one commit: just before it, or when it is on disk but nobody knows yet."""
+
+    def __init__(self, path: Path, dies_at: int | None, moment: Moment) -> None:
+        super().__init__(path, synchronous="NORMAL")
+        self.commits = 0
+        self.died = asyncio.Event()
+        self._dies_at = dies_at
+        self._moment = moment
+        self._loop = asyncio.get_running_loop()
+
+    def _flush(self, connection: sqlite3.Connection) -> None:
+        self.commits += 1
+        if self._dies_at is not None and self.commits >= self._dies_at:
+            if self._moment == "after" and self.commits == self._dies_at:
+                super()._flush(connection)
+            self._closed = True
+            self._loop.call_soon_threadsafe(self.died.set)
+            raise StoreClosed("killed")
+        super()._flush(connection)
+
+    def bury(self) -> None:
+        """Let the file go without writing anything more."""
+        self._queue.put(None)
+        assert self._thread is not None
+        self._thread.join()
+        self._disconnect()
+
+
+def make_invoker() -> DirectInvoker:
+    return DirectInvoker(
+        {"ten_steps": ten_steps, "child": child},
+        {"Step": lambda step: step, "Work": lambda k: 10 * k},
+    )
+
+
+class Client:
+    """Starts the instance and approves it; repeats what was not acknowledged."""
+
+    def __init__(self) -> None:
+        self.has_started = False
+        self.has_approved = False
+
+    async def act(self, engine: Engine) -> None:
+        if not self.has_started:
+            if await engine.hub.find("the-instance") is None:
+                await engine.hub.start_instance("ten_steps", instance_id="the-instance")
+            self.has_started = True
+        await engine.run_out()
+        if not self.has_approved:
+            try:
+                await engine.hub.raise_event("the-instance", "approval", '"approved"')
+            except InstanceEnded:
+                pass  # the event had been stored, only its acknowledgement was lost
+            self.has_approved = True
+        await engine.run_out()
+
+
+async def live(path: Path, client: Client, time: ManualClock, died: MortalDatabase) -> Engine:
+    """Run until the client has seen everything through, or the store dies."""
+    engine = Engine(make_invoker(), died, time)
+    acting = asyncio.ensure_future(_act(engine, client))
+    dying = asyncio.ensure_future(died.died.wait())
+    await asyncio.wait({acting, dying}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (acting, dying):
+        task.cancel()
+    await asyncio.gather(acting, dying, return_exceptions=True)
+    await engine.hub.stop(patience_seconds=0)
+    return engine
+
+
+async def _act(engine: Engine, client: Client) -> None:
+    engine.database.open()
+    await engine.hub.start()
+    await client.act(engine)
+
+
+async def life_with_one_death(
+    path: Path, dies_at: int | None, moment: Moment
+) -> tuple[Engine, Counter[str], int, int]:
+    """The engine after the last life, all activity starts, commits of the first life, deaths."""
+    client, time = Client(), ManualClock()
+    first = MortalDatabase(path, dies_at, moment)
+    engine = await live(path, client, time, first)
+    started = Counter(engine.invoker.started)
+    if not first.died.is_set():
+        return engine, started, first.commits, 0
+    first.bury()
+    second = MortalDatabase(path, None, moment)
+    engine = await live(path, client, time, second)
+    return engine, started + engine.invoker.started, first.commits, 1
+
+
+def count_commits(folder: Path) -> int:
+    async def scenario() -> int:
+        path = folder / "count.sqlite"
+        engine, _, commits, _ = await life_with_one_death(path, None, "before")
+        await engine.database.close()
+        return commits
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_at_every_commit_it_ends_the_same(tmp_path: Path, moment: Moment) -> None:
+    commits = count_commits(tmp_path)
+
+    async def scenario(dies_at: int) -> None:
+        engine, started, _, deaths = await life_with_one_death(
+            tmp_path / f"{dies_at}.sqlite", dies_at, moment
+        )
+        assert deaths == 1
+        assert await engine.result("the-instance") == ("Completed", OUTPUT), dies_at
+        for row in await engine.hub.page(_everything(), limit=10):
+            events = await engine.history(row.instance_id)
+            scheduled = [event["EventId"] for event in events if event["EventId"] >= 0]
+            completed = [
+                event.get("TaskScheduledId", event.get("TimerId"))
+                for event in events
+                if "TaskScheduledId" in event or "TimerId" in event
+            ]
+            assert len(scheduled) == len(set(scheduled)), (dies_at, row.instance_id)
+            assert len(completed) == len(set(completed)), (dies_at, row.instance_id)
+        assert all(count <= 2 for count in started.values()), (dies_at, started)
+        assert await engine.count("messages") == await engine.count("activities") == 0
+        await engine.database.close()
+
+    async def all_of_them() -> None:
+        for dies_at in range(1, commits + 1):
+            await scenario(dies_at)
+
+    assert commits > 20
+    asyncio.run(all_of_them())
+
+
+def _everything() -> Any:
+    from azure.durable_functions.local.store.instances import Filter
+
+    return Filter()

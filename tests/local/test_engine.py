@@ -1,0 +1,397 @@
+"""What an instance comes to, on the real engine and store with time that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from engine_kit import DirectInvoker, Engine, run_to_end
+
+import azure.durable_functions as df
+from azure.durable_functions.local.engine.hub import AlreadyExists, HubSettings, InstanceEnded
+
+Context = df.DurableOrchestrationContext
+Orchestration = Generator[Any, Any, Any]
+
+
+def run(
+    orchestrator: Callable[[Any], Any],
+    activities: dict[str, Callable[[Any], Any]] | None = None,
+    input_: Any = None,
+    more: dict[str, Callable[[Any], Any]] | None = None,
+) -> tuple[str, Any]:
+    return asyncio.run(run_to_end(orchestrator, activities, input_, more))
+
+
+def fails(value: Any) -> Any:
+    raise ValueError(f"no {value}")
+
+
+def test_a_chain_passes_results_on() -> None:
+    def chain(context: Context) -> Orchestration:
+        value = context.get_input()
+        for _ in range(3):
+            value = yield context.call_activity("double", value)
+        return value
+
+    assert run(chain, {"double": lambda n: 2 * n}, input_=5) == ("Completed", 40)
+
+
+def test_a_failed_activity_is_told_in_the_extensions_words() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.call_activity("fails", "bread")
+
+    status, output = run(orchestrator, {"fails": fails})
+
+    assert status == "Failed"
+    assert output.startswith(
+        "Orchestrator function 'main' failed: Activity function 'fails' failed:  "
+        "ValueError: no bread \n {"
+    )
+
+
+def test_an_unknown_activity_fails_its_task_only() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        try:
+            yield context.call_activity("foo")
+        except Exception as error:
+            return str(error).partition(" \n ")[0]
+
+    assert run(orchestrator, {"A": fails, "B": fails}) == (
+        "Completed",
+        "Activity function 'foo' failed: The function 'foo' doesn't exist, is disabled, or is not "
+        "an activity function. Additional info: The following are the known activity functions: "
+        "'A', 'B'.",
+    )
+
+
+def test_names_of_activities_ignore_case() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        return (yield context.call_activity("HELLO", "you"))
+
+    assert run(orchestrator, {"hello": lambda name: f"hello {name}"}) == ("Completed", "hello you")
+
+
+def test_an_exception_of_the_orchestrator_fails_the_instance() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.call_activity("noop")
+        raise KeyError("missing")
+
+    assert run(orchestrator, {"noop": lambda _: None}) == (
+        "Failed",
+        "Orchestrator function 'main' failed: 'missing'",
+    )
+
+
+def test_a_retry_waits_between_attempts_and_gives_up_after_the_last() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.call_activity_with_retry("fails", df.RetryOptions(60_000, 3), 1)
+
+    async def scenario() -> tuple[str, list[tuple[int, int]], float]:
+        invoker = DirectInvoker({"main": orchestrator}, {"fails": fails})
+        async with Engine(invoker) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            began = engine.clock.now()
+            await engine.run_out()
+            took = (engine.clock.now() - began).total_seconds()
+            status, _ = await engine.result(instance_id)
+            events = await engine.history(instance_id)
+            wanted = (4, 6, 10, 11)
+            kinds = [(e["EventType"], e["EventId"]) for e in events if e["EventType"] in wanted]
+            return status, kinds, took
+
+    status, kinds, took = asyncio.run(scenario())
+    attempts = [(4, 0), (6, -1), (10, 1), (11, -1), (4, 2), (6, -1), (10, 3), (11, -1)]
+    attempts += [(4, 4), (6, -1), (10, 5), (11, -1)]  # the last timer is due at once
+    assert status == "Failed"
+    assert kinds == attempts
+    assert 120 <= took < 121
+
+
+def test_many_retried_activities_take_few_episodes() -> None:
+    """A fan-out of n must not cost n episodes (protocol.md 8.6)."""
+    seen: set[int] = set()
+
+    def fails_once(k: int) -> int:
+        if k not in seen:
+            seen.add(k)
+            raise ValueError(f"first time of {k}")
+        return k
+
+    def orchestrator(context: Context) -> Orchestration:
+        options = df.RetryOptions(1000, 3)
+        tasks = [context.call_activity_with_retry("fails_once", options, k) for k in range(300)]
+        return sum((yield context.task_all(tasks)))
+
+    async def scenario() -> tuple[tuple[str, Any], int]:
+        invoker = DirectInvoker({"main": orchestrator}, {"fails_once": fails_once})
+        settings = HubSettings(max_episodes=20, max_activities=1000)
+        async with Engine(invoker, settings=settings) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.run_out()
+            return await engine.result(instance_id), invoker.episodes
+
+    result, episodes = asyncio.run(scenario())
+    assert result == ("Completed", sum(range(300)))
+    assert episodes <= 20
+
+
+def test_children_get_derived_ids_and_their_results_come_back() -> None:
+    def child(context: Context) -> Any:
+        return [context.instance_id.rpartition(":")[2], context.parent_instance_id is not None]
+
+    def parent(context: Context) -> Orchestration:
+        first = yield context.call_sub_orchestrator("child")
+        second = yield context.call_sub_orchestrator("child")
+        return [first, second]
+
+    assert run(parent, more={"child": child}) == ("Completed", [["0", True], ["1", True]])
+
+
+@pytest.mark.parametrize(
+    ("instance_id", "told"),
+    [("@entity@a", "must not start with @"), ("me", "must be different")],
+    ids=["entity", "parent"],
+)
+def test_a_child_with_a_forbidden_id_fails_its_task(instance_id: str, told: str) -> None:
+    def parent(context: Context) -> Orchestration:
+        try:
+            yield context.call_sub_orchestrator("child", None, instance_id)
+        except Exception as error:
+            return str(error)
+
+    async def scenario() -> tuple[str, Any]:
+        async with Engine(DirectInvoker({"parent": parent, "child": parent}, {})) as engine:
+            await engine.hub.start_instance("parent", instance_id="me")
+            await engine.run_out()
+            return await engine.result("me")
+
+    status, output = asyncio.run(scenario())
+    assert status == "Completed"
+    assert told in output
+
+
+def test_a_child_whose_id_is_running_fails_its_task() -> None:
+    def waits(context: Context) -> Orchestration:
+        yield context.wait_for_external_event("never")
+
+    def parent(context: Context) -> Orchestration:
+        try:
+            yield context.call_sub_orchestrator("waits", None, "taken")
+        except Exception as error:
+            return str(error).partition(" \n ")[0]
+
+    async def scenario() -> tuple[str, Any]:
+        async with Engine(DirectInvoker({"parent": parent, "waits": waits}, {})) as engine:
+            await engine.hub.start_instance("waits", instance_id="taken")
+            await engine.settle()
+            await engine.hub.start_instance("parent", instance_id="me")
+            await engine.run_out()
+            return await engine.result("me")
+
+    assert asyncio.run(scenario()) == (
+        "Completed",
+        "An Orchestration instance with the status Running already exists.",
+    )
+
+
+def test_a_month_passes_without_anybody_waiting() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        begin = context.current_utc_datetime
+        yield context.create_timer(begin + timedelta(days=30))
+        return (context.current_utc_datetime - begin).days
+
+    assert run(orchestrator) == ("Completed", 30)
+
+
+def test_an_open_timer_keeps_the_instance_running() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        timer = context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+        event = context.wait_for_external_event("go")
+        yield context.task_any([event, timer])
+        return "went"
+
+    async def scenario() -> list[str]:
+        statuses = []
+        async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.settle()
+            await engine.hub.raise_event(instance_id, "go", "1")
+            await engine.settle()
+            statuses.append((await engine.result(instance_id))[0])
+            await engine.run_out()
+            statuses.append((await engine.result(instance_id))[0])
+        return statuses
+
+    assert asyncio.run(scenario()) == ["Running", "Completed"]
+
+
+def test_a_cancelled_timer_does_not() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        timer = context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+        event = context.wait_for_external_event("go")
+        yield context.task_any([event, timer])
+        timer.cancel()
+        return "went"
+
+    async def scenario() -> tuple[str, Any]:
+        async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.settle()
+            await engine.hub.raise_event(instance_id, "go", "1")
+            await engine.settle()
+            return await engine.result(instance_id)
+
+    assert asyncio.run(scenario()) == ("Completed", "went")
+
+
+def test_events_that_come_before_anybody_waits_are_taken_in_order() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        first = yield context.wait_for_external_event("ping")
+        second = yield context.wait_for_external_event("PING")
+        return [first, second]
+
+    async def scenario() -> tuple[str, Any]:
+        async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.hub.raise_event(instance_id, "Ping", "1")
+            await engine.hub.raise_event(instance_id, "Ping", "2")
+            await engine.settle()
+            return await engine.result(instance_id)
+
+    assert asyncio.run(scenario()) == ("Completed", [1, 2])
+
+
+def test_continue_as_new_keeps_only_the_last_generation() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        count = context.get_input() or 0
+        yield context.call_activity("noop")
+        context.set_custom_status(f"round {count}")
+        if count < 5:
+            context.continue_as_new(count + 1)
+            return None
+        return count
+
+    async def scenario() -> tuple[tuple[str, Any], int]:
+        async with Engine(DirectInvoker({"main": orchestrator}, {"noop": lambda _: 0})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.run_out()
+            events = await engine.history(instance_id)
+            return await engine.result(instance_id), len(events)
+
+    result, events = asyncio.run(scenario())
+    assert result == ("Completed", 5)
+    assert events == 8
+
+
+def test_continue_as_new_carries_events_that_nobody_has_waited_for() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        seen = context.get_input() or []
+        seen.append((yield context.wait_for_external_event("tick")))
+        if len(seen) < 3:
+            context.continue_as_new(seen)
+            return None
+        return seen
+
+    async def scenario() -> tuple[str, Any]:
+        async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            for tick in ("1", "2", "3"):
+                await engine.hub.raise_event(instance_id, "tick", tick)
+            await engine.run_out()
+            return await engine.result(instance_id)
+
+    assert asyncio.run(scenario()) == ("Completed", [1, 2, 3])
+
+
+def test_terminate_ends_at_once_and_takes_nothing_more() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.wait_for_external_event("never")
+
+    async def scenario() -> tuple[str, Any]:
+        async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.settle()
+            await engine.hub.terminate(instance_id, "enough")
+            await engine.settle()
+            with pytest.raises(InstanceEnded):
+                await engine.hub.raise_event(instance_id, "never", "1")
+            return await engine.result(instance_id)
+
+    assert asyncio.run(scenario()) == ("Terminated", "enough")
+
+
+def test_a_running_id_is_protected_and_an_ended_one_replaced() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        if context.get_input() == "wait":
+            yield context.wait_for_external_event("go")
+        return "done"
+
+    async def scenario() -> list[tuple[str, Any]]:
+        results = []
+        async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
+            await engine.hub.start_instance("main", instance_id="one", input_text='"\\"wait\\""')
+            await engine.settle()
+            with pytest.raises(AlreadyExists, match="status Running already exists"):
+                await engine.hub.start_instance("main", instance_id="one")
+            await engine.hub.raise_event("one", "go", "1")
+            await engine.settle()
+            results.append(await engine.result("one"))
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            results.append(await engine.result("one"))
+        return results
+
+    assert asyncio.run(scenario()) == [("Completed", "done"), ("Completed", "done")]
+
+
+def test_code_that_changed_under_a_running_instance_is_found_out() -> None:
+    asked = ["first"]
+
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.call_activity(asked[0])
+        yield context.call_activity("second")
+
+    async def scenario() -> tuple[str, Any]:
+        activities = {"first": lambda _: asked.append("other") or asked.pop(0), "second": fails}
+        activities["other"] = fails
+        async with Engine(DirectInvoker({"main": orchestrator}, activities)) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.run_out()
+            return await engine.result(instance_id)
+
+    assert asyncio.run(scenario()) == (
+        "Failed",
+        "Non-Deterministic workflow detected: the history has CALL_ACTIVITY 'first' with sequence "
+        "number 0, but now the code asks for CALL_ACTIVITY 'other' in its place",
+    )
+
+
+def test_a_custom_status_that_is_too_large_fails_the_instance() -> None:
+    def orchestrator(context: Context) -> Any:
+        context.set_custom_status("x" * 20_000)
+
+    status, output = run(orchestrator)
+
+    assert status == "Failed"
+    assert output == (
+        "Orchestrator function 'main' failed: The UTF-16 size of the JSON-serialized payload must "
+        "not exceed 16 KB. The current payload size is 39 KB."
+    )
+
+
+def test_what_has_finished_leaves_nothing_behind() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.task_all([context.call_activity("noop") for _ in range(5)])
+
+    async def scenario() -> list[int]:
+        async with Engine(DirectInvoker({"main": orchestrator}, {"noop": lambda _: 0})) as engine:
+            await engine.hub.start_instance("main")
+            await engine.run_out()
+            tables = ("messages", "activities", "open_tasks", "actions")
+            return [await engine.count(table) for table in tables]
+
+    assert asyncio.run(scenario()) == [0, 0, 0, 0]

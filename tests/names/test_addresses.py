@@ -1,0 +1,203 @@
+"""The promise to users of the official package: address, identity, state and subclassing."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from unittest import mock
+
+import pytest
+
+import azure.durable_functions as df
+from azure.durable_functions import _aliases
+
+ROOT = _aliases.ROOT
+PACKAGE = Path(df.__file__).parent
+
+
+def module(address: str) -> ModuleType:
+    return importlib.import_module(f"{ROOT}.{address}")
+
+
+@pytest.mark.parametrize("address", sorted(_aliases.ADDRESSES))
+def test_every_address_offers_its_names(address: str) -> None:
+    entry = _aliases.ADDRESSES[address]
+
+    missing = [
+        name
+        for name in (entry.defines + " " + entry.also).split()
+        if not hasattr(module(address), name.rstrip("*"))
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("package", sorted(_aliases.PACKAGES))
+def test_a_class_stands_over_the_module_of_its_name(package: str) -> None:
+    for name in _aliases.PACKAGES[package].split():
+        if f"{package}.{name}" in _aliases.ADDRESSES:
+            imported = module(f"{package}.{name}")
+            assert getattr(module(package), name) is getattr(imported, name)
+            assert isinstance(getattr(module(package), name), type)
+
+
+def test_importing_a_deep_name_gives_the_class_the_engine_uses() -> None:
+    from azure.durable_functions._replay import tasks
+    from azure.durable_functions.models.Task import TaskBase
+
+    assert TaskBase is tasks.TaskBase
+    assert TaskBase.__module__ == f"{ROOT}.models.Task"
+
+
+@pytest.mark.parametrize("address", sorted(_aliases.ADDRESSES))
+def test_classes_say_that_they_live_at_their_address(address: str) -> None:
+    for name in _aliases.ADDRESSES[address].defines.split():
+        value = getattr(module(address), name)
+        if isinstance(value, type):
+            assert value.__module__ == f"{ROOT}.{address}"
+
+
+def test_a_patch_through_an_address_takes_effect_and_goes_away() -> None:
+    from azure.durable_functions._replay import context
+
+    original = context.RetryAbleTask
+    with mock.patch(f"{ROOT}.models.DurableOrchestrationContext.RetryAbleTask") as patched:
+        assert context.RetryAbleTask is patched
+    assert context.RetryAbleTask is original
+
+
+def test_a_method_can_be_patched_through_the_shadowed_module() -> None:
+    path = f"{ROOT}.models.DurableOrchestrationClient.DurableOrchestrationClient.start_new"
+    with mock.patch(path) as patched:
+        assert df.DurableOrchestrationClient.start_new is patched
+
+
+def test_a_value_assigned_through_an_address_is_read_by_the_home() -> None:
+    from azure.durable_functions._client import http
+
+    utils = module("models.utils.http_utils")
+    with mock.patch.object(utils, "_client_session", "mine"):
+        assert http._client_session == "mine"
+    assert http._client_session is None
+
+
+def test_models_can_be_pickled() -> None:
+    options = pickle.loads(pickle.dumps(df.RetryOptions(5, 2)))
+    status = pickle.loads(pickle.dumps(df.OrchestrationRuntimeStatus.Running))
+
+    assert options.max_number_of_attempts == 2
+    assert status is df.OrchestrationRuntimeStatus.Running
+
+
+@pytest.mark.parametrize("address", ["models.Task", "models.utils.df_serialization"])
+def test_an_address_can_be_reloaded(address: str) -> None:
+    before = df.models.TaskBase  # type: ignore[attr-defined]  # an official attribute
+
+    reloaded = importlib.reload(module(address))
+
+    assert reloaded.__name__ == f"{ROOT}.{address}"
+    assert df.models.TaskBase is before  # type: ignore[attr-defined]
+
+
+def test_an_address_that_is_not_official_does_not_import() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        module("models.NoSuchThing")
+
+
+@pytest.mark.parametrize("address", sorted({*_aliases.ADDRESSES, *_aliases.PACKAGES}))
+def test_every_address_has_a_stub_that_re_exports_its_names(address: str) -> None:
+    stub = PACKAGE.joinpath(*address.split("."))
+    if address in _aliases.PACKAGES:
+        text = (stub / "__init__.pyi").read_text()
+        names = _aliases.PACKAGES[address]
+    else:
+        text = stub.with_suffix(".pyi").read_text()
+        names = f"{_aliases.ADDRESSES[address].defines} {_aliases.ADDRESSES[address].also}"
+
+    exported = {
+        alias.asname or alias.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    } | set(re.findall(r"^(\w+) = ", text, re.MULTILINE))
+
+    assert {name.rstrip("*") for name in names.split()} <= exported
+
+
+def test_no_stub_is_left_over() -> None:
+    stubs = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.pyi")}
+    known = {Path(*address.split(".")).with_suffix(".pyi") for address in _aliases.ADDRESSES}
+    known |= {Path(*package.split("."), "__init__.pyi") for package in _aliases.PACKAGES}
+
+    assert stubs == known
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules of ours that a file imports, as dotted names below the root."""
+    relative = path.relative_to(PACKAGE)
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = relative.parts[: len(relative.parts) - node.level]
+                found.add(".".join([*base, *((node.module or "").split("."))]).strip("."))
+            elif (node.module or "").startswith(ROOT):
+                inner = (node.module or "").removeprefix(ROOT).strip(".")
+                found |= {f"{inner}.{alias.name}".strip(".") for alias in node.names}
+    return found
+
+
+ALLOWED = {
+    "_wire": {"_wire", "constants"},
+    "_replay": {"_replay", "_wire", "_errors", "constants"},
+    "_entities": {"_entities", "_wire", "_errors", "constants"},
+    "_client": {"_client", "_wire", "_errors", "constants"},
+    "decorators": {"decorators", "_client", "_wire", "constants", "entity", "orchestrator"},
+    "local/worker": {"local.worker"},
+    "local/store": {"local.store", "_errors"},
+    "local/engine": {"local.engine", "local.store", "_wire", "_errors"},
+    "local/web": {"local.web", "local.engine", "local.store", "local.workers", "_wire", "_errors"},
+    "local": {"local", "_wire", "_errors"},
+}
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED))
+def test_import_arrows_point_one_way(room: str) -> None:
+    wrong = {
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in (PACKAGE / room).rglob("*.py")
+        for name in imports_of(path)
+        if not any(name == ok or name.startswith(f"{ok}.") for ok in ALLOWED[room])
+    }
+
+    assert wrong == set()
+
+
+def test_no_home_imports_models_or_the_root() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        names = imports_of(path)
+        assert not any(name.split(".")[0] == "models" for name in names), path
+
+
+def test_importing_is_light() -> None:
+    code = (
+        "import sys, azure.durable_functions\n"
+        "heavy = ('aiohttp', 'opentelemetry', 'openai', 'agents', 'dateutil', 'click', 'sqlite3')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert printed.stdout.strip() == "[]"
+
+
+def test_the_namespace_stays_shared() -> None:
+    assert not (PACKAGE.parent / "__init__.py").exists()
+    assert (PACKAGE / "py.typed").exists()
