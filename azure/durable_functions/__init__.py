@@ -15,6 +15,7 @@ from azure.durable_functions import entity as entity
 from azure.durable_functions import orchestrator as orchestrator
 from azure.durable_functions._client.client import DurableOrchestrationClient
 from azure.durable_functions._entities.context import DurableEntityContext
+from azure.durable_functions._replay import compat
 from azure.durable_functions._replay.context import DurableOrchestrationContext
 from azure.durable_functions._wire.durable_http import ManagedIdentityTokenSource
 from azure.durable_functions._wire.entity_id import EntityId
@@ -98,6 +99,7 @@ def _release_parts(  # pyright: ignore[reportUnusedFunction]  # official name
     return _startup.release_parts(version)
 
 
+compat.is_official()  # a wrong value of the switch is told at once
 validate_extension_bundles()
 validate_v1_programming_model()
 

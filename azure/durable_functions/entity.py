@@ -55,7 +55,9 @@ class Entity:
     def _run(self, context: DurableEntityContext, operation: dict[str, Any]) -> OperationResult:
         name = operation.get("name")
         if name is None:
-            raise InternalEntityException("Durable Functions Internal Error: operation has no name")
+            raise InternalEntityException(
+                "Durable Functions Internal Error:Entity operation was missing a name field"
+            )
         # The one clock of this package's pure side: a result says how long it took.
         started_at = datetime.now(timezone.utc)
         context._operation = name

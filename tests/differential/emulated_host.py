@@ -23,11 +23,11 @@ _MOST_EPISODES = 60
 class EmulatedHost:
     """One instance."""
 
-    def __init__(self, rng: random.Random, events: int, given: Any) -> None:
+    def __init__(self, rng: random.Random, events: list[str], given: Any) -> None:
         self._rng = rng
         self._now = datetime(2026, 1, 15, 10, tzinfo=timezone.utc)
         self._input = given
-        self._events_left = [f"event{number}" for number in range(1, events + 1)]
+        self._events_left = list(events)
         rng.shuffle(self._events_left)
         self._begin()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 import azure.durable_functions as df
@@ -58,6 +58,9 @@ class _Run:
                 self._kept.append(self._task(arguments[0]))
             elif kind == "signal":
                 self._context.signal_entity(df.EntityId(*arguments[:2]), arguments[2], arguments[3])
+            elif kind == "yield_signal":
+                entity = df.EntityId("Counter", "k")
+                self._seen.append((yield self._context.signal_entity(entity, "op", 1)))
             elif kind == "status":
                 self._context.set_custom_status(arguments[0])
             elif kind == "look":
@@ -122,6 +125,10 @@ class _Run:
             return context.call_activity_with_retry(name, df.RetryOptions(1000, attempts), given)
         if kind == "timer":
             return self._timer(arguments[0])
+        if kind == "timer_elsewhere":
+            zone = timezone(timedelta(hours=arguments[1]))
+            fire_at = context.current_utc_datetime + timedelta(seconds=arguments[0])
+            return context.create_timer(fire_at.astimezone(zone))
         if kind == "event":
             return context.wait_for_external_event(arguments[0])
         if kind == "sub":
@@ -152,7 +159,7 @@ def random_program(rng: random.Random) -> Program:
 class _Writer:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._events = 0
+        self._events: list[str] = []
         self._kept = 0
         self._defects: set[str] = set()
 
@@ -173,7 +180,13 @@ class _Writer:
         return {"statements": statements, **self._facts()}
 
     def _facts(self) -> dict[str, Any]:
-        return {"defects": sorted(self._defects), "events": self._events}
+        raised = []
+        for name in self._events:
+            if self._rng.random() < 0.05:
+                self._defects.add("Q12")
+                name = name.upper()
+            raised.append(name)
+        return {"defects": sorted(self._defects), "events": raised}
 
     def _statement(self) -> list[Any]:
         rng = self._rng
@@ -190,6 +203,9 @@ class _Writer:
             statement = ["keep", self._leaf(can_be_kept=False)]
             self._kept += 1
             return statement
+        if roll < 0.81:
+            self._defects.add("Q49")
+            return ["yield_signal"]
         if roll < 0.87:
             return ["signal", rng.choice(ENTITIES), "k", "op", rng.choice([None, 1, "x"])]
         if roll < 0.93:
@@ -227,11 +243,18 @@ class _Writer:
             return ["activity", rng.choice(ACTIVITIES), rng.choice([None, 1, "x", [1, {"a": 2}]])]
         if roll < 0.64:
             return ["retry", rng.choice(ACTIVITIES), rng.randint(1, 3), rng.randint(0, 9)]
-        if roll < 0.73:
+        if roll < 0.72:
             return ["timer", rng.randint(0, 100)]
+        if roll < 0.73:
+            self._defects.add("Q45")
+            return ["timer_elsewhere", rng.randint(0, 100), rng.choice([-5, 1, 9])]
         if roll < 0.82:
-            self._events += 1
-            return ["event", f"event{self._events}"]
+            name = f"event{len(self._events)}"
+            if self._events and rng.random() < 0.15:
+                name = rng.choice(self._events)
+                self._defects.add("Q10")
+            self._events.append(name)
+            return ["event", name]
         if roll < 0.89:
             return ["sub", "Child", rng.randint(0, 9)]
         if roll < 0.92:

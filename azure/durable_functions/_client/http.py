@@ -153,7 +153,10 @@ async def _request_over_http(
                 raise _not_json(text, response.status, url) from error
             return response.status, getattr(response, "headers", {}), parsed
     except (aiohttp.ClientError, asyncio.TimeoutError):
-        await _handle_request_error()
+        if _client_session is session:
+            await _handle_request_error()
+        else:  # another event loop has connected in between
+            await _retire(session, ending=1)
         raise
     finally:
         await _release(session)
@@ -180,13 +183,30 @@ async def _get_session() -> Any:
     current = _client_session
     if current is not None and not current.closed and _belongs_to(current, loop):
         return current
-    # None means that nobody has connected yet, or that somebody asks for a new pool.
-    session = None if current is None else _sessions.get(loop)
+    session = _sessions.get(loop)
+    if current is None and session is not None:  # somebody has asked for a new pool
+        await _retire(session)
+        session = None
     if session is None or session.closed:
         session = _make_session()
         _sessions[loop] = session
     _client_session = session
     return session
+
+
+async def _retire(session: Any, *, ending: int = 0) -> None:
+    """Close a pool, at once or when the last request that uses it has ended.
+
+    Args:
+        session: The pool.
+        ending: How many of its requests are just ending and do not count any more.
+    """
+    for loop in [loop for loop, known in _sessions.items() if known is session]:
+        del _sessions[loop]
+    if _in_use.get(id(session), 0) > ending:
+        _abandoned[id(session)] = session
+    elif not session.closed:
+        await session.close()
 
 
 def _belongs_to(session: Any, loop: asyncio.AbstractEventLoop) -> bool:
@@ -212,12 +232,7 @@ async def _handle_request_error() -> None:
     session, _client_session = _client_session, None
     if session is None:
         return
-    for loop in [loop for loop, known in _sessions.items() if known is session]:
-        del _sessions[loop]
-    if _in_use.get(id(session), 0) > 1:
-        _abandoned[id(session)] = session
-    elif not session.closed:
-        await session.close()
+    await _retire(session, ending=1)
 
 
 async def _release(session: Any) -> None:
@@ -232,11 +247,17 @@ async def _release(session: Any) -> None:
 
 
 async def _close_session() -> None:  # pyright: ignore[reportUnusedFunction]  # official name
-    """Close the pool that was used last."""
+    """Close the running loop's pool, which is the one that was used last if there is one loop."""
     global _client_session
-    session, _client_session = _client_session, None
-    if session is not None and not session.closed:
-        await session.close()
+    loop = asyncio.get_running_loop()
+    session = _client_session
+    if session is not None and not _belongs_to(session, loop):
+        session = None
+    else:
+        _client_session = None
+    for pool in {id(pool): pool for pool in (session, _sessions.pop(loop, None))}.values():
+        if pool is not None and not pool.closed:
+            await pool.close()
 
 
 @atexit.register

@@ -16,7 +16,7 @@ from azure.durable_functions._wire.function_context import FunctionContext
 from azure.durable_functions._wire.retry_options import RetryOptions
 from azure.durable_functions._wire.vocabulary import HistoryEventType, ReplaySchema
 
-from . import completions, references, triggers
+from . import compat, completions, references, triggers
 from .actions import (
     Action,
     CallActivityAction,
@@ -90,6 +90,7 @@ class DurableOrchestrationContext:
         self._sequence_number: int = 0
         self._continue_as_new_flag: bool = False
         self._replay_schema = _negotiate(upperSchemaVersion, upperSchemaVersionNew)
+        self._as_official = compat.is_official()
         self._lists_flat = self._replay_schema is ReplaySchema.V1
         self._action_payload_v1: list[list[Action]] = []
         self._action_payload_v2: list[Action] = []
@@ -285,7 +286,7 @@ class DurableOrchestrationContext:
         Raises:
             ValueError: Not a date.
         """
-        if isinstance(fire_at, datetime) and fire_at.tzinfo is not None:
+        if isinstance(fire_at, datetime) and fire_at.tzinfo is not None and not self._as_official:
             fire_at = timestamps.to_utc(fire_at)  # the action carries clock fields (sdk.md Q45)
         action = CreateTimerAction(fire_at)
         if self._needs_long_timer(fire_at):
@@ -475,8 +476,9 @@ class DurableOrchestrationContext:
         task = AtomicTask(self._sequence_number, [action] if self._lists_flat else action)
         self._add_to_actions(task.action_repr)
         self._sequence_number += 1
-        task._set_is_scheduled(True)
-        task.state = TaskState.SUCCEEDED
+        if not self._as_official:
+            task._set_is_scheduled(True)
+            task.state = TaskState.SUCCEEDED
         return task
 
     def _add_to_actions(self, action_repr: Action | list[Action]) -> None:
@@ -503,7 +505,7 @@ class DurableOrchestrationContext:
             return  # a framework's own kind, completed by itself
         key: int | str
         if isinstance(task.id, str):
-            key = event_key(task.id)
+            key = self._event_key(task.id)
             self.open_tasks[key].append(task)
         else:
             if task.id is None:
@@ -517,9 +519,12 @@ class DurableOrchestrationContext:
 
     def _complete_from_deferred(self, key: int | str) -> None:
         waiting: deque[completions.Completion] = self.deferred_tasks[key]
-        completion = waiting.popleft()
-        if not waiting:
-            del self.deferred_tasks[key]
+        if self._as_official:  # one completion a key, the last one, and it stays there (Q10)
+            completion = waiting[-1]
+        else:
+            completion = waiting.popleft()
+            if not waiting:
+                del self.deferred_tasks[key]
         self._complete(key, completion)
 
     def _complete(self, key: int | str, completion: completions.Completion) -> None:
@@ -549,8 +554,14 @@ class DurableOrchestrationContext:
         interval = self._long_timer_interval_duration
         if self._replay_schema is not ReplaySchema.V3 or not limit or not interval:
             return False
+        if self._as_official:
+            return timestamps.as_datetime(fire_at) > self.current_utc_datetime + limit
         final, now = timestamps.aligned(timestamps.as_datetime(fire_at), self.current_utc_datetime)
         return final > now + limit
+
+    def _event_key(self, name: str) -> str:
+        """Key under which events and those who wait for them meet: the host ignores case (Q12)."""
+        return name if self._as_official else name.upper()
 
     def _set_is_replaying(self, is_replaying: bool) -> None:
         self._is_replaying = is_replaying
@@ -567,11 +578,6 @@ class DurableOrchestrationContext:
     def _pretty_print_history(self) -> str:
         """One line per event, for debugging."""
         return "\n".join(str(vars(event)) for event in self.histories)
-
-
-def event_key(name: str) -> str:
-    """Key under which events and those who wait for them meet: the host ignores case (Q12)."""
-    return name.upper()
 
 
 def _span(text: str | None) -> timedelta | None:

@@ -148,7 +148,11 @@ class TaskOrchestrationExecutor:
         for event in events:
             if self.has_execution_completed:
                 return
-            self.process_event(event)
+            try:
+                self.process_event(event)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                # An event that is not as it must be ends the instance with a text that says so.
+                self.exception = _bad_event(self._seen_events, event, error)
             self._seen_events += 1
 
     def process_event(self, event: Any) -> None:
@@ -172,12 +176,9 @@ class TaskOrchestrationExecutor:
         [event] = wire_events([event])
         key = event.get(id_key)
         if id_key == "Name":
-            key = contexts.event_key(str(key))
+            key = self.context._event_key(str(key))
         elif type(key) is not int:
-            raise ValueError(
-                f"history event {self._seen_events} ({HistoryEventType(event['EventType']).name}) "
-                f"must carry a whole number in {id_key}, got {key!r}"
-            )
+            raise ValueError(f"it must carry a whole number in {id_key}, got {key!r}")
         is_played = bool(event.get("IsPlayed")) or self._seen_events < self._boundary
         self.context._complete(key, completions.Completion(event, is_played))
 
@@ -289,11 +290,8 @@ class TaskOrchestrationExecutor:
         try:
             request_id = str(json.loads(event["Input"])["id"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"history event {self._seen_events} (EVENT_SENT) must carry a JSON object with "
-                f"the request's id in Input"
-            ) from error
-        key = contexts.event_key(request_id)
+            raise ValueError("its Input must be a JSON object with the request's id") from error
+        key = self.context._event_key(request_id)
         open_tasks[key].append(open_tasks.pop(number))
         if key in self.context.deferred_tasks:
             self.context._complete_from_deferred(key)
@@ -302,6 +300,14 @@ class TaskOrchestrationExecutor:
         context, generator = self.context, self.generator
         self.initialize()
         self.context, self.generator = context, generator
+
+
+def _bad_event(index: int, event: object, error: Exception) -> ValueError:
+    kind = event.get("EventType") if shapes.is_object(event) else None
+    reason = f"it lacks the field {error}" if isinstance(error, KeyError) else str(error)
+    bad = ValueError(f"history event {index} (EventType {kind!r}) cannot be used: {reason}")
+    bad.__cause__ = error
+    return bad
 
 
 def _nothing_awaited() -> TaskBase:

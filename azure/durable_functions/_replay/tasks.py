@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import ReplaySchema
 
+from . import compat
 from .actions import (
     Action,
     CompoundAction,
@@ -190,25 +191,44 @@ class CompoundTask(TaskBase):
         """
         len(tasks)  # a generator fails here, as officially
         self._compound_action_constructor = compound_action_constructor
+        self._as_official = compat.is_official()
         self._listed: Action | list[Action] | None = None
         super().__init__(-1, [])
         self._listed = None
-        self.children: list[TaskBase] = list(tasks)
+        if self._as_official and isinstance(tasks, list):
+            self.children: list[TaskBase] = tasks
+        else:
+            self.children = list(tasks)
         self.completed_tasks: list[TaskBase] = []
         self.pending_tasks: set[TaskBase] = set(self.children)
         self._first_error: Exception | None = None
 
         for child in self.children:
-            child._join(self)
+            if self._as_official:
+                child.parent = self
+            else:
+                child._join(self)
+        if self._as_official:
+            self._listed = self._listed_as_official()
         if not self.children:
             self._complete_empty()
         elif any(child.state is not _RUNNING for child in self.children):
-            for child in self.children:
-                if child.state is not _RUNNING and child in self.pending_tasks:
+            for child in list(self.children):
+                is_new = self._as_official or child in self.pending_tasks
+                if child.state is not _RUNNING and is_new:
                     self.handle_completion(child)
 
     def _complete_empty(self) -> None:
         self.state = _SUCCEEDED
+
+    def _listed_as_official(self) -> Action | list[Action]:
+        """Decided as the compound is built, with doubles (sdk.md Q16, Q18)."""
+        constructor = self._compound_action_constructor
+        if constructor is None:
+            return [action for child in self.children for action in _as_list(child.action_repr)]
+        return constructor(
+            [child.action_repr for child in self.children if not child._is_scheduled]
+        )
 
     @property
     def action_repr(self) -> Action | list[Action]:
@@ -274,7 +294,7 @@ class CompoundTask(TaskBase):
             )
         self.pending_tasks.remove(child)
         self.completed_tasks.append(child)
-        if self.state is _RUNNING:  # a final state stays (sdk.md Q14, Q15)
+        if self.state is _RUNNING or self._as_official:  # a final state stays (sdk.md Q14, Q15)
             self.set_is_played(child.is_played)
             self.try_set_value(child)
 
@@ -295,7 +315,8 @@ class WhenAllTask(CompoundTask):
 
     def _complete_empty(self) -> None:
         super()._complete_empty()
-        self.result = []  # 1.7.0 gives None (sdk.md Q24)
+        if not self._as_official:
+            self.result = []  # 1.7.0 gives None (sdk.md Q24)
 
     def try_set_value(self, child: TaskBase) -> None:
         """Succeed with the results in list order, or fail with the child's exception."""
@@ -410,6 +431,8 @@ class LongTimerTask(WhenAllTask):
         if self.is_completed:
             raise ValueError("Cannot cancel a completed task.")
         self.action.is_cancelled = True
+        if self._as_official:
+            return
         for timer in self.pending_tasks:
             if isinstance(timer, TimerTask):
                 timer.cancel()
