@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from azure.durable_functions._entities.batch import EntityState, OperationResult
 from azure.durable_functions._entities.context import DurableEntityContext
+from azure.durable_functions._wire import handles
 
 UserFunction = Callable[[DurableEntityContext], Any]
 
@@ -83,16 +84,14 @@ class Entity:
             attribute ``entity_function``.
         """
 
-        def handle(context: Any) -> str:
-            body = getattr(context, "body", None)
-            entity_context, batch = DurableEntityContext.from_json(
-                context if body is None else body
-            )
+        def handle(context: Any = handles.MISSING, **renamed: Any) -> str:
+            given = handles.only_argument(handle.__name__, context, renamed)
+            body = getattr(given, "body", None)
+            entity_context, batch = DurableEntityContext.from_json(given if body is None else body)
             return cls(fn).handle(entity_context, batch)
 
         handle.entity_function = fn  # type: ignore[attr-defined]  # functions take any
-        # The worker looks at annotations; officially the parameter has none (sdk.md 2.2).
-        handle.__annotations__ = {"return": str}
+        handles.show_parameter(handle, "context")  # without annotation, officially (sdk.md 2.2)
         return handle  # type: ignore[return-value]  # the attribute was set above
 
 

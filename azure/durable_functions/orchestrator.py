@@ -11,6 +11,7 @@ from azure.durable_functions._replay import triggers
 from azure.durable_functions._replay.context import DurableOrchestrationContext
 from azure.durable_functions._replay.executor import TaskOrchestrationExecutor
 from azure.durable_functions._replay.session import OrchestrationSession
+from azure.durable_functions._wire import handles
 
 UserFunction = Callable[..., Any]
 """An orchestrator as users write it: takes the context; a generator, or a plain function."""
@@ -58,8 +59,9 @@ class Orchestrator:
             attribute ``orchestrator_function``.
         """
 
-        def handle(context: func.OrchestrationContext) -> str:
-            replayed = _context_of(context)
+        def handle(context: Any = handles.MISSING, **renamed: Any) -> str:
+            given = handles.only_argument(handle.__name__, context, renamed)
+            replayed = _context_of(given)
             replayed._input_expected_type = handle._df_input_type  # type: ignore[attr-defined]
             return cls(fn).handle(replayed)
 
@@ -74,9 +76,7 @@ class Orchestrator:
         handle.orchestrator_function = fn  # type: ignore[attr-defined]  # functions take any
         handle._df_input_type = None  # type: ignore[attr-defined]
         handle.open_session = open_session  # type: ignore[attr-defined]
-        # The worker matches names and annotations with its bindings, so these are real objects
-        # and not the texts that postponed evaluation leaves (sdk.md 6.3).
-        handle.__annotations__ = {"context": func.OrchestrationContext, "return": str}
+        handles.show_parameter(handle, "context", func.OrchestrationContext)
         return handle  # type: ignore[return-value]  # the attributes were set above
 
 

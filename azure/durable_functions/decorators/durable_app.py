@@ -12,6 +12,7 @@ from azure.functions import AuthLevel, BindingApi, FunctionRegister, TriggerApi
 from azure.functions.decorators.function_app import Function, FunctionBuilder
 
 from azure.durable_functions._client.client import DurableOrchestrationClient
+from azure.durable_functions._wire import handles
 from azure.durable_functions._wire.retry_options import RetryOptions
 from azure.durable_functions.entity import Entity
 from azure.durable_functions.orchestrator import Orchestrator
@@ -217,13 +218,7 @@ def _take_name(handle: Any, user_function: Callable[..., Any]) -> None:
 
 def _name_parameter(fb: FunctionBuilder, name: str) -> None:
     """Let the handle's parameter carry the binding's name, which the worker compares (Q112)."""
-    if name == "context":
-        return
     handle: Any = fb._function._func
-    shown = inspect.signature(handle)
-    parameters = [parameter.replace(name=name) for parameter in shown.parameters.values()]
-    handle.__signature__ = shown.replace(parameters=parameters)
-    annotations = dict(handle.__annotations__)
-    if "context" in annotations:
-        annotations[name] = annotations.pop("context")
-    handle.__annotations__ = annotations
+    [parameter] = inspect.signature(handle).parameters.values()
+    if parameter.name != name:
+        handles.show_parameter(handle, name, parameter.annotation)

@@ -1,0 +1,36 @@
+"""What the worker sees of a wrapped function: one parameter, of the name that its binding has.
+
+The worker compares names, and gives the argument by keyword. Source: sdk.md 6.3, Q112.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+MISSING: Any = object()
+"""Stands for an argument that was not given by position or as ``context``."""
+
+
+def only_argument(function_name: str, context: Any, renamed: Mapping[str, Any]) -> Any:
+    """The one argument of a handle, however it was given.
+
+    Raises:
+        TypeError: None was given, or several.
+    """
+    given = [*(() if context is MISSING else (context,)), *renamed.values()]
+    if len(given) != 1:
+        raise TypeError(f"{function_name}() takes one argument, the context, got {len(given)}")
+    return given[0]
+
+
+def show_parameter(handle: Any, name: str, annotation: Any = inspect.Parameter.empty) -> None:
+    """Let signature and annotations of a handle tell of one parameter with this name."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameter = inspect.Parameter(name, kind, annotation=annotation)
+    handle.__signature__ = inspect.Signature([parameter], return_annotation=str)
+    # Real classes: the worker looks at them, and postponed evaluation would leave texts.
+    handle.__annotations__ = {"return": str}
+    if annotation is not inspect.Parameter.empty:
+        handle.__annotations__ = {name: annotation, "return": str}

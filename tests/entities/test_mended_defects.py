@@ -1,0 +1,149 @@
+"""Defects of release 1.7.0's entities that are mended: the numbers of sdk.md 8.4."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import azure.durable_functions as df
+
+Context = df.DurableEntityContext
+
+
+def run(
+    entity: Callable[[Context], Any], *operations: str | dict[str, Any], **trigger: Any
+) -> dict[str, Any]:
+    batch = [
+        {"name": item, "input": None, "isSignal": False} if isinstance(item, str) else item
+        for item in operations
+    ]
+    address = {"name": "counter", "key": "a"}
+    text = json.dumps({"self": address, "exists": False, "state": None, "batch": batch, **trigger})
+    answer: dict[str, Any] = json.loads(df.Entity.create(entity)(text))
+    return answer
+
+
+def results(answer: dict[str, Any]) -> list[Any]:
+    return [json.loads(item["result"]) for item in answer["results"]]
+
+
+def test_q90_a_result_belongs_to_its_operation() -> None:
+    def entity(context: Context) -> None:
+        if context.operation_name == "one":
+            context.set_result(1)
+
+    assert results(run(entity, "one", "two")) == [1, None]
+
+
+def test_q91_a_result_is_what_it_was_when_the_operation_ended() -> None:
+    items: list[int] = []
+
+    def entity(context: Context) -> None:
+        items.append(len(items))
+        context.set_result(items)
+
+    assert results(run(entity, "a", "b")) == [[0], [0, 1]]
+
+
+def test_q92_state_that_was_set_before_an_exception_stays() -> None:
+    def entity(context: Context) -> None:
+        context.set_state(7)
+        raise ValueError("too late")
+
+    answer = run(entity, "set")
+
+    assert (answer["entityState"], answer["results"][0]["isError"]) == ("7", True)
+
+
+def test_q93_state_that_is_changed_in_place_is_kept() -> None:
+    def entity(context: Context) -> None:
+        context.get_state()["n"] = 2
+
+    assert run(entity, "x", exists=True, state='{"n": 1}')["entityState"] == '{"n": 2}'
+
+
+def test_q94_a_result_after_destruct_leaves_an_entity_without_state() -> None:
+    def entity(context: Context) -> None:
+        context.destruct_on_exit()
+        context.set_result("gone")
+
+    answer = run(entity, "x", exists=True, state="1")
+
+    assert (answer["entityExists"], answer["entityState"]) == (True, "null")
+
+
+async def _async_entity(context: Context) -> None:
+    context.set_state(1)
+
+
+def _generator_entity(context: Context) -> Any:
+    yield context.set_state(1)
+
+
+@pytest.mark.parametrize("entity", [_async_entity, _generator_entity], ids=["async", "generator"])
+def test_q96_entities_that_do_not_run_say_so(entity: Callable[[Context], Any]) -> None:
+    answer = run(entity, "x")
+
+    assert answer["results"][0]["isError"] is True
+    assert "must be a plain function" in results(answer)[0]
+
+
+def test_q97_a_result_that_cannot_be_sent_fails_its_operation_only() -> None:
+    def entity(context: Context) -> None:
+        context.set_result({1} if context.operation_name == "bad" else 2)
+
+    answer = run(entity, "bad", "good")
+
+    assert [item["isError"] for item in answer["results"]] == [True, False]
+
+
+def test_q98_unknown_keys_are_ignored_and_a_missing_input_is_none() -> None:
+    def entity(context: Context) -> None:
+        context.set_result([context.get_input()])
+
+    assert results(run(entity, {"name": "x"}, later="release")) == [[None]]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [('"5"', 5), ("5", 5), ('"null"', None), (None, None), ('"words"', "words"), ("[1]", [1])],
+    ids=["twice", "once", "null", "missing", "not JSON", "list"],
+)
+def test_q64_inputs_may_be_encoded_once_or_twice(text: str | None, value: object) -> None:
+    def entity(context: Context) -> None:
+        context.set_result([context.get_input()])
+
+    assert results(run(entity, {"name": "x", "input": text})) == [[value]]
+
+
+def test_q99_entity_ids_can_be_hashed_and_keys_may_hold_an_at_sign() -> None:
+    assert len({df.EntityId("a", "b"), df.EntityId("a", "b")}) == 1
+    assert df.EntityId.get_entity_id("@name@k@y") == df.EntityId("name", "k@y")
+    assert df.EntityId("A", "k") != df.EntityId("a", "k")
+
+
+def test_a_context_outside_an_operation_has_no_name() -> None:
+    with pytest.raises(Exception, match="Entity operation is unassigned"):
+        _ = Context("n", "k", False, None).operation_name
+
+
+def test_an_initializer_must_be_callable() -> None:
+    with pytest.raises(Exception, match="initializer argument needs to be a callable function"):
+        Context("n", "k", False, None).get_state(5)  # type: ignore[arg-type]  # on purpose
+
+
+@pytest.mark.parametrize(
+    ("trigger", "told"),
+    [
+        ("[]", "must be a JSON object with the object self"),
+        ('{"self": {"name": "n"}, "batch": []}', r"lacks self\.key"),
+        ('{"self": {"name": "n", "key": "k"}}', "lacks an array in batch"),
+    ],
+    ids=["array", "no key", "no batch"],
+)
+def test_a_trigger_that_is_none_is_refused_by_name(trigger: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        df.Entity.create(lambda context: None)(trigger)
