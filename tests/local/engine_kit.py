@@ -58,11 +58,13 @@ class DirectInvoker:
         self.started: Counter[str] = Counter()
         self.episodes = 0
 
-    async def orchestrate(self, name: str, trigger: str) -> Outcome:
+    async def orchestrate(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         self.episodes += 1
         return _outcome(lambda: self.handles[name](trigger))
 
-    async def run_activity(self, name: str, input_text: str | None, instance_id: str) -> Outcome:
+    async def run_activity(
+        self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
+    ) -> Outcome:
         self.started[f"{name}({input_text})"] += 1
         value = json.loads(input_text or "null")
         await asyncio.sleep(0)

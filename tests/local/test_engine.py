@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Generator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from engine_kit import DirectInvoker, Engine, run_to_end
+from engine_kit import DirectInvoker, Engine, ManualClock, run_to_end
 
 import azure.durable_functions as df
+from azure.durable_functions.local.engine.functions import UnknownFunction
 from azure.durable_functions.local.engine.hub import AlreadyExists, HubSettings, InstanceEnded
+from azure.durable_functions.local.store.database import IN_MEMORY, Database, StoreClosed
 
 Context = df.DurableOrchestrationContext
 Orchestration = Generator[Any, Any, Any]
@@ -395,3 +398,117 @@ def test_what_has_finished_leaves_nothing_behind() -> None:
             return [await engine.count(table) for table in tables]
 
     assert asyncio.run(scenario()) == [0, 0, 0, 0]
+
+
+class WaywardClock(ManualClock):
+    """A machine's clock that somebody sets back."""
+
+    def set_back(self, span: timedelta) -> None:
+        self._now -= span
+
+
+def test_a_clock_that_is_set_back_loses_no_timer() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.create_timer(context.current_utc_datetime + timedelta(minutes=1))
+        options = df.RetryOptions(1000, 1)
+        try:
+            yield context.call_activity_with_retry("fails", options, 1)
+        except Exception:
+            return "gave up"
+
+    async def scenario() -> tuple[str, Any]:
+        time = WaywardClock()
+        invoker = DirectInvoker({"main": orchestrator}, {"fails": fails})
+        async with Engine(invoker, time=time) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.settle()
+            time.set_back(timedelta(hours=1))
+            await engine.run_out()
+            return await engine.result(instance_id)
+
+    assert asyncio.run(scenario()) == ("Completed", "gave up")
+
+
+def test_a_timer_of_a_distant_past_fires_at_once() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.create_timer(datetime(3, 1, 1))
+        return "fired"
+
+    assert run(orchestrator) == ("Completed", "fired")
+
+
+def test_texts_that_no_database_takes_are_escaped() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        try:
+            yield context.call_sub_orchestrator("main", None, "child\udce9")
+        except Exception:
+            raise ValueError("file\udce9name") from None
+
+    def failing(context: Context) -> None:
+        raise ValueError("no")
+
+    status, output = run(orchestrator, more={"failing": failing})
+
+    assert status == "Failed"
+    assert "\\udce9" in output
+
+
+def test_an_activity_whose_function_is_gone_fails() -> None:
+    class Forgetful(DirectInvoker):
+        async def run_activity(self, *arguments: Any, **options: Any) -> Any:
+            raise UnknownFunction("gone")
+
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.call_activity("gone")
+
+    async def scenario() -> tuple[str, Any]:
+        async with Engine(Forgetful({"main": orchestrator}, {"gone": fails})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.run_out()
+            return await engine.result(instance_id)
+
+    status, output = asyncio.run(scenario())
+    assert status == "Failed"
+    assert "Activity function 'gone' failed: Activity function 'gone' does not exist." in output
+
+
+def test_cancelled_timers_are_forgotten() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        for _ in range(40):
+            fire_at = context.current_utc_datetime + timedelta(days=30)
+            timers = [context.create_timer(fire_at) for _ in range(50)]
+            yield context.task_any([context.call_activity("noop"), *timers])
+            for timer in timers:
+                timer.cancel()
+        return "done"
+
+    async def scenario() -> tuple[tuple[str, Any], int]:
+        async with Engine(DirectInvoker({"main": orchestrator}, {"noop": lambda _: 0})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.settle()
+            return await engine.result(instance_id), len(engine.hub.dispatcher._timers)
+
+    result, kept = asyncio.run(scenario())
+    assert result == ("Completed", "done")
+    assert kept < 1500
+
+
+def test_a_store_that_cannot_roll_back_accepts_nothing_more() -> None:
+    class Broken(Database):
+        def _flush(self, connection: sqlite3.Connection) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        def _roll_back(self, connection: sqlite3.Connection) -> None:
+            connection.close()  # the next statement on it fails
+            super()._roll_back(connection)
+
+    async def scenario() -> None:
+        database = Broken(IN_MEMORY)
+        database.open()
+        with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+            await database.write(lambda connection: None)
+        with pytest.raises(StoreClosed, match="has failed"):
+            await database.write(lambda connection: None)
+        await database.close()
+
+    asyncio.run(scenario())

@@ -115,3 +115,155 @@ def test_a_stopped_host_ends_with_status_zero(app: Path) -> None:
 
     assert host.stop() == 0
     assert wait_until_gone(worker)
+
+
+ODDITIES = """
+import asyncio
+import re
+
+@app.activity_trigger(input_name="kind")
+def sync_oddity(kind: str):
+    if kind == "stop iteration":
+        next(iter([]))
+    if kind == "system exit":
+        raise SystemExit(3)
+    if kind == "no text":
+        class Silent(Exception):
+            def __str__(self):
+                raise RuntimeError("no words")
+        raise Silent()
+
+@app.activity_trigger(input_name="nothing")
+async def cancelled(nothing) -> None:
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+@app.activity_trigger(input_name="orchestrator")
+@app.durable_client_input(client_name="client")
+async def starts(orchestrator: str, client) -> str:
+    return await client.start_new(orchestrator, "started-by-an-activity")
+
+@app.activity_trigger(input_name="nothing")
+def holds_the_interpreter(nothing) -> None:
+    re.match(r"(a+)+$", "a" * 40 + "b")
+
+@app.orchestration_trigger(context_name="context")
+def kills_its_worker(context):
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def odd_app(app: Path) -> Path:
+    with (app / "function_app.py").open("a") as script:
+        script.write(ODDITIES)
+    return app
+
+
+def test_whatever_a_function_raises_is_answered(odd_app: Path) -> None:
+    with HostProcess(odd_app) as host:
+        outputs = {
+            kind: host.run("ask", ["sync_oddity", kind])["output"]
+            for kind in ("stop iteration", "system exit", "no text")
+        }
+        outputs["cancelled"] = host.run("ask", ["cancelled", None])["output"]
+
+    assert "RuntimeError: the function raised StopIteration" in outputs["stop iteration"]
+    assert "SystemExit: 3" in outputs["system exit"]
+    assert "Silent: <its text cannot be had" in outputs["no text"]
+    assert "CancelledError" in outputs["cancelled"]
+
+
+def test_an_activity_may_use_the_durable_client(odd_app: Path) -> None:
+    with HostProcess(odd_app) as host:
+        started = host.run("ask", ["starts", "chaining_orchestrator"])
+        finished = host.finished("started-by-an-activity")
+
+    assert started["output"] == "started-by-an-activity"
+    assert finished["output"] == ["One", "Two", "Three"]
+
+
+def test_who_only_stood_beside_a_killer_does_not_fail(odd_app: Path) -> None:
+    with HostProcess(odd_app) as host:
+        neighbour = host.call("POST", f"{WEBHOOK}/orchestrators/ask", ["worker_id", 1.0])
+        killer = host.run("ask", ["always_dies", None])
+        finished = host.finished(neighbour.json["id"])
+
+    assert killer["runtimeStatus"] == "Failed"
+    assert finished["runtimeStatus"] == "Completed"
+
+
+def test_an_orchestrator_that_kills_three_workers_fails(odd_app: Path) -> None:
+    with HostProcess(odd_app) as host:
+        finished = host.run("kills_its_worker")
+
+    assert finished["output"] == (
+        "Orchestrator function 'kills_its_worker' failed: its code has ended 3 worker processes, "
+        "one at each try"
+    )
+
+
+def test_code_that_never_lets_go_ends_with_the_host(odd_app: Path) -> None:
+    host = HostProcess(odd_app)
+    host.start()
+    worker = host.run("ask", ["worker_id", 0])["output"]
+    host.call("POST", f"{WEBHOOK}/orchestrators/ask", ["holds_the_interpreter", None])
+    while host.call("GET", f"{WEBHOOK}/instances", query={"runtimeStatus": "Running"}).json == []:
+        continue
+
+    host.kill()
+
+    assert wait_until_gone(worker)
+
+
+def test_a_function_beyond_its_time_out_fails_and_the_host_goes_on(app: Path) -> None:
+    host_json = app / "host.json"
+    host_json.write_text('{"version": "2.0", "functionTimeout": "00:00:01"}')
+    with HostProcess(app) as host:
+        finished = host.run("ask", ["worker_id", 30])
+        after = host.run("chaining_orchestrator")
+
+    assert finished["runtimeStatus"] == "Failed"
+    assert (
+        "Timeout value of 00:00:01 was exceeded by function: Functions.worker_id"
+        in (finished["output"])
+    )
+    assert after["runtimeStatus"] == "Completed"
+
+
+def test_a_worker_that_no_longer_loads_is_reported_and_tried_again(app: Path) -> None:
+    script = app / "function_app.py"
+    whole = script.read_text()
+    with HostProcess(app) as host:
+        worker = host.run("ask", ["worker_id", 0])["output"]
+        script.write_text("import no_such_module\n")
+        os.kill(worker, signal.SIGKILL)
+        while not any("no_such_module" in line for line in host.lines):
+            threading.Event().wait(0.05)
+        script.write_text(whole)
+        finished = host.run("chaining_orchestrator")
+
+    assert finished["output"] == ["One", "Two", "Three"]
+
+
+def test_a_host_with_a_broken_app_leaves_instances_alone(app: Path) -> None:
+    script = app / "function_app.py"
+    whole = script.read_text()
+    waits = """
+@app.orchestration_trigger(context_name="context")
+def waits(context):
+    return (yield context.wait_for_external_event("go"))
+"""
+    script.write_text(whole + waits)
+    with HostProcess(app) as host:
+        instance_id = host.call("POST", f"{WEBHOOK}/orchestrators/waits").json["id"]
+    script.write_text("raise RuntimeError\n")
+    with HostProcess(app) as host:
+        path = f"{WEBHOOK}/instances/{instance_id}/raiseEvent/go"
+        assert host.call("POST", path, "now").status == 202
+    script.write_text(whole + waits)
+    with HostProcess(app) as host:
+        finished = host.finished(instance_id)
+
+    assert finished["output"] == "now"

@@ -67,14 +67,15 @@ def test_a_patch_through_an_address_takes_effect_and_goes_away() -> None:
     from azure.durable_functions._replay import context
 
     original = context.RetryAbleTask
-    with mock.patch(f"{ROOT}.models.DurableOrchestrationContext.RetryAbleTask") as patched:
+    shadowed = module("models.DurableOrchestrationContext")
+    with mock.patch.object(shadowed, "RetryAbleTask") as patched:
         assert context.RetryAbleTask is patched
     assert context.RetryAbleTask is original
 
 
 def test_a_method_can_be_patched_through_the_shadowed_module() -> None:
-    path = f"{ROOT}.models.DurableOrchestrationClient.DurableOrchestrationClient.start_new"
-    with mock.patch(path) as patched:
+    shadowed = module("models.DurableOrchestrationClient")
+    with mock.patch.object(shadowed.DurableOrchestrationClient, "start_new") as patched:
         assert df.DurableOrchestrationClient.start_new is patched
 
 

@@ -33,6 +33,7 @@ def main() -> None:
     default="FULL",
     help="FULL survives loss of power, NORMAL only the end of the process [FULL].",
 )
+@click.option("--allowed-host", multiple=True, help="Further name that requests may use.")
 @click.option("--fresh", is_flag=True, help="Start with an empty store.")
 @click.option("--strict", is_flag=True, help="Exit if a function does not load.")
 @click.option("--verbose", is_flag=True, help="Show all log lines of the host.")
@@ -44,6 +45,7 @@ def start(
     worker_python: str | None,
     in_process: bool,
     synchronous: str,
+    allowed_host: tuple[str, ...],
     fresh: bool,
     strict: bool,
     verbose: bool,
@@ -60,12 +62,20 @@ def start(
         synchronous="NORMAL" if synchronous == "NORMAL" else "FULL",
         is_fresh=fresh,
         is_strict=strict,
+        allowed_hosts=allowed_host,
     )
+    status = 0
     try:
         asyncio.run(_run(options))
     except DurableFunctionsError as error:
         click.echo(f"durable: {error}", err=True)
-        sys.exit(1)
+        status = 1
+    if in_process:
+        # Threads of user code that still run would keep the process from ending.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 async def _run(options: host.Options) -> None:

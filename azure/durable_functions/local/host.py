@@ -6,8 +6,11 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Callable
+import socket
+import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from azure.durable_functions._errors import SettingsError
@@ -19,9 +22,11 @@ from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database, StoreError, Synchronous
 from azure.durable_functions.local.web import server
+from azure.durable_functions.local.web.access import Access
 from azure.durable_functions.local.web.functions_api import (
     FunctionsApi,
     HttpFunction,
+    client_texts,
     http_functions,
 )
 from azure.durable_functions.local.web.links import RPC_PATH, Links
@@ -38,7 +43,6 @@ logger = logging.getLogger("azure.durable_functions.local")
 
 STATE_FOLDER = ".durable"
 _IGNORE_ALL = "*\n"
-_PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,22 @@ class Options:
     synchronous: Synchronous = "FULL"
     is_fresh: bool = False
     is_strict: bool = False
+    allowed_hosts: tuple[str, ...] = ()
 
 
 class AppFailed(SettingsError):
     """The app cannot be loaded and ``--strict`` was given."""
 
 
+def show_at_once(line: str) -> None:
+    """Print a line also where output goes to a file or a pipe."""
+    print(line, flush=True)
+
+
 class LocalHost:
     """One running host."""
 
-    def __init__(self, options: Options, show: Callable[[str], None] = print) -> None:
+    def __init__(self, options: Options, show: Callable[[str], None] = show_at_once) -> None:
         """Prepare; `start` does the work, in the order of host.md 12.1.
 
         Args:
@@ -77,6 +87,7 @@ class LocalHost:
         self._pool: WorkerPool | None = None
         self._server: Server | None = None
         self._hub: TaskHub | None = None
+        self._sockets: list[socket.socket] = []
         self.port = 0
 
     async def start(self) -> None:
@@ -99,13 +110,22 @@ class LocalHost:
         address = options.address or local.address or "127.0.0.1"
         port = next(p for p in (options.port, local.port, 7071) if p is not None)
         public = server.bind(address, port)
+        self._sockets.append(public)
         self.port = public.getsockname()[1]
         rpc = server.bind_rpc() if host_json.rpc_enabled else None
+        if rpc is not None:
+            self._sockets.append(rpc)
 
         self._database = self._open_store(root, host_json.hub_name)
         key = await self._database.write(
             lambda c: stored_settings.get_or_set(c, "system_key", secrets.token_urlsafe(32))
         )
+        access = Access.of_address(address, key, options.allowed_hosts)
+        if access.is_key_required:
+            self._show(
+                f"Listening on {address}: requests need the key, as ?code=... or as header "
+                "x-functions-key. It stands in the URLs that the durable client gives."
+            )
         links = Links(
             public_origin=f"http://{_shown_address(address)}:{self.port}",
             hub_name=host_json.hub_name,
@@ -115,7 +135,8 @@ class LocalHost:
                 None if rpc is None else f"http://127.0.0.1:{rpc.getsockname()[1]}{RPC_PATH}/"
             ),
         )
-        self._pool = self._make_pool(root, environment)
+        self._pool = self._make_pool(root, environment, host_json.function_timeout)
+        self._pool.client_texts = lambda function: client_texts(function, links)
         app = await self._pool.start()
         routes, route_errors = http_functions(app.functions, host_json.route_prefix)
         self._report(app, route_errors)
@@ -137,7 +158,7 @@ class LocalHost:
             ),
         )
         self._server = Server(
-            ManagementApi(self._hub, links), FunctionsApi(routes, self._pool, links)
+            ManagementApi(self._hub, links), FunctionsApi(routes, self._pool), access
         )
         if rpc is not None:
             await self._server.open_rpc(rpc)
@@ -152,17 +173,26 @@ class LocalHost:
         self._show(f"Listening on {links.public_origin} (Ctrl-C stops)")
 
     async def stop(self) -> None:
-        """Stop in the reverse order; what is still running after a while runs again later."""
+        """Take nothing new, let what runs finish for a while, then close everything.
+
+        The worker door closes last: functions that finish may still use their clients.
+        """
+        ending: list[Awaitable[None]] = []
         if self._server is not None:
-            await self._server.close()
+            ending.append(self._server.close_public())
         if self._hub is not None:
-            await self._hub.stop(_PATIENCE_SECONDS)
+            ending.append(self._hub.stop(server.PATIENCE_SECONDS))
+        await asyncio.gather(*ending)
+        if self._server is not None:
+            await self._server.close_rpc()
         if self._pool is not None:
             await self._pool.stop()
         if self._database is not None:
             await self._database.close()
         if self._lock is not None:
             self._lock.release()
+        for opened in self._sockets:
+            opened.close()
 
     def _open_store(self, root: Path, hub_name: str) -> Database:
         folder = root / STATE_FOLDER
@@ -186,7 +216,9 @@ class LocalHost:
         database.open()
         return database
 
-    def _make_pool(self, root: Path, environment: dict[str, str]) -> WorkerPool:
+    def _make_pool(
+        self, root: Path, environment: dict[str, str], timeout: timedelta | None
+    ) -> WorkerPool:
         options = self._options
         environment = {
             **environment,
@@ -198,7 +230,7 @@ class LocalHost:
         if options.in_process:
             os.environ.update(environment)
             os.chdir(root)
-            return WorkerPool(lambda: InProcessWorker.start(root, logs.show_user_record), 1)
+            return WorkerPool(lambda: InProcessWorker.start(root), 1)
         python = options.worker_python or _find_python(root, environment)
         packages = root / ".python_packages" / "lib" / "site-packages"
         if packages.is_dir():
@@ -209,6 +241,7 @@ class LocalHost:
         return WorkerPool(
             lambda: WorkerProcess.start(python, root, environment, logs.show_user_record),
             options.workers,
+            timeout=timeout,
         )
 
     def _report(self, app: AppInfo, route_errors: list[tuple[str, str]]) -> None:
@@ -266,8 +299,6 @@ def _shown_address(address: str) -> str:
 
 def _find_python(root: Path, environment: dict[str, str]) -> str:
     """The app's interpreter: VIRTUAL_ENV, else ``FOLDER/.venv``, else our own (host.md 11.1)."""
-    import sys
-
     candidates = [Path(environment["VIRTUAL_ENV"])] if environment.get("VIRTUAL_ENV") else []
     candidates.append(root / ".venv")
     for candidate in candidates:
@@ -280,8 +311,15 @@ def _find_python(root: Path, environment: dict[str, str]) -> str:
 async def run(options: Options, stop_requested: asyncio.Event) -> None:
     """Run a host until it is asked to stop."""
     host = LocalHost(options)
+    starting = asyncio.ensure_future(host.start())
+    stopping = asyncio.ensure_future(stop_requested.wait())
     try:
-        await host.start()
-        await stop_requested.wait()
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+            await stopping
     finally:
+        for task in (starting, stopping):
+            task.cancel()
+        await asyncio.gather(starting, stopping, return_exceptions=True)
         await host.stop()

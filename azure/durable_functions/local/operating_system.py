@@ -42,7 +42,8 @@ def start_worker(python: str, root: Path, environment: Mapping[str, str]) -> Sta
             ],
             pass_fds=(there.fileno(), lifeline_there.fileno()),
             cwd=root,
-            env=dict(environment),
+            # What the app prints appears at once, and nothing of it is lost.
+            env={**environment, "PYTHONUNBUFFERED": "1"},
             # Ctrl-C is for the host, which ends its workers itself when they have finished.
             start_new_session=True,
             stdin=subprocess.DEVNULL,

@@ -12,12 +12,17 @@ from azure.durable_functions.local.store.messages import Activity, NewMessage
 
 from . import clock, events, failures
 from .clock import Clock
-from .functions import Invoker, Outcome, TimedOut, WorkerLost
+from .functions import (
+    MOST_LOST_WORKERS,
+    Invoker,
+    LostWorkers,
+    Outcome,
+    TimedOut,
+    UnknownFunction,
+    WorkerLost,
+)
 
 logger = logging.getLogger("azure.durable_functions.local")
-
-MOST_LOST_WORKERS = 3
-"""An activity that has cost so many workers fails (host.md 1)."""
 
 
 class Activities:
@@ -27,7 +32,7 @@ class Activities:
         self._database = database
         self._clock = time
         self._invoker = invoker
-        self._lost: dict[Activity, int] = {}
+        self._lost = LostWorkers()
 
     async def run(self, activity: Activity) -> bool:
         """Run one activity and store its result as a message for its instance.
@@ -56,7 +61,7 @@ class Activities:
             return True
 
         recorded = await self._database.write(record)
-        self._lost.pop(activity, None)
+        self._lost.forget(activity)
         if not recorded:
             logger.debug(
                 "Dropping the late result of activity %s for instance %s",
@@ -68,19 +73,26 @@ class Activities:
     async def _invoke(self, activity: Activity) -> tuple[HistoryEventType, str]:
         try:
             outcome = await self._invoker.run_activity(
-                activity.name, activity.input, activity.instance_id
+                activity.name,
+                activity.input,
+                activity.instance_id,
+                alone=self._lost.must_run_alone(activity),
             )
+        except UnknownFunction:
+            reason = (
+                f"Activity function '{activity.name}' failed: Activity function "
+                f"'{activity.name}' does not exist."
+            )
+            return self._failed(activity, failures.not_run(reason, "FunctionNotFound"))
         except TimedOut as error:
             reason = f"Activity function '{activity.name}' failed: {error}"
             return self._failed(activity, failures.not_run(reason, "FunctionTimeoutException"))
         except WorkerLost:
-            count = self._lost.get(activity, 0) + 1
-            self._lost[activity] = count
-            if count < MOST_LOST_WORKERS:
+            if not self._lost.is_guilty(activity):
                 raise
             reason = (
-                f"Activity function '{activity.name}' failed: it has ended {count} worker "
-                "processes, one at each try"
+                f"Activity function '{activity.name}' failed: it has ended {MOST_LOST_WORKERS} "
+                "worker processes, one at each try"
             )
             return self._failed(activity, failures.not_run(reason, "WorkerLost"))
         return self._completion(activity, outcome)

@@ -26,7 +26,7 @@ def start_child(
     parent = episode.instance
     task_id = episode.take_task_id()
     child_id = instance_id if instance_id and instance_id.strip() else None
-    child_id = child_id or f"{parent.execution_id}:{task_id}"
+    child_id = events.storable(child_id or f"{parent.execution_id}:{task_id}")
     created = events.sub_orchestration_created(episode.now, task_id, name, child_id)
     episode.work.append((task_id, created))
     episode.open(task_id, "orchestration", retry)

@@ -45,7 +45,7 @@ class SystemClock:
 
 def stored(moment: datetime) -> str:
     """A moment as the store keeps it: sorts as text. Always UTC, six fraction digits."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def from_stored(text: str) -> datetime:

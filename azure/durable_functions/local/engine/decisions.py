@@ -13,7 +13,7 @@ from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import ActionType
 from azure.durable_functions.local.store.instances import Leaf
 
-from . import retries
+from . import events, retries
 from .children import start_child
 from .episodes import Episode
 
@@ -72,7 +72,7 @@ def name_of(action: Action) -> str | None:
     name = action.get("functionName") or action.get("externalEventName")
     if name is None and "instanceId" in action and "operation" in action:
         name = action["instanceId"]
-    return None if name is None else str(name)
+    return None if name is None else events.storable(str(name))
 
 
 def _verify(episode: Episode, known: Sequence[Action], listed: int) -> None:

@@ -28,6 +28,7 @@ logger = logging.getLogger("azure.durable_functions.local")
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_FEW_TIMERS = 1000
 
 
 class Dispatcher:
@@ -59,13 +60,16 @@ class Dispatcher:
         self._running_activities = 0
         self._timers: list[tuple[str, str]] = []
         self._timer_set = asyncio.Event()
+        self._most_timers = _FEW_TIMERS
         self._tasks: set[asyncio.Task[None]] = set()
         self._pauses: dict[str, float] = {}
         self._quiet_waiters: list[asyncio.Future[None]] = []
+        self._started = False
         self._stopping = False
 
     async def start(self) -> None:
         """Take up everything that the store holds."""
+        self._started = True
         now = clock.stored(self._clock.now())
         due = await self._database.read(lambda c: messages.instances_with_due(c, now))
         planned = await self._database.read(messages.planned)
@@ -84,6 +88,11 @@ class Dispatcher:
                 task.cancel()
             if unfinished:
                 await asyncio.wait(unfinished)
+
+    @property
+    def _is_working(self) -> bool:
+        """Between `start` and `stop`: else what waits stays in the store."""
+        return self._started and not self._stopping
 
     @property
     def is_quiet(self) -> bool:
@@ -118,8 +127,18 @@ class Dispatcher:
             heapq.heappush(self._timers, (due_at, instance_id))
         if dispatch.planned:
             self._timer_set.set()
+            if len(self._timers) > self._most_timers:
+                self._spawn(self._forget_cancelled_timers())
         self._waiting_activities.extend(dispatch.activities)
         self._run_activities()
+
+    async def _forget_cancelled_timers(self) -> None:
+        """Cancelled timers stay in the heap until they fall due; from time to time read it anew."""
+        self._most_timers = 2 * len(self._timers)
+        self._timers = await self._database.read(messages.planned)
+        heapq.heapify(self._timers)
+        self._most_timers = max(_FEW_TIMERS, 2 * len(self._timers))
+        self._timer_set.set()
 
     def wake(self, instance_id: str) -> None:
         """Something waits for the instance."""
@@ -131,7 +150,7 @@ class Dispatcher:
             self._run_turns()
 
     def _run_turns(self) -> None:
-        while self._ready and len(self._running) < self._max_episodes and not self._stopping:
+        while self._ready and len(self._running) < self._max_episodes and self._is_working:
             instance_id = self._ready.popleft()
             self._queued.discard(instance_id)
             self._running.add(instance_id)
@@ -187,7 +206,7 @@ class Dispatcher:
         while (
             self._waiting_activities
             and self._running_activities < self._max_activities
-            and not self._stopping
+            and self._is_working
         ):
             self._running_activities += 1
             self._spawn(self._activity(self._waiting_activities.popleft()))

@@ -121,6 +121,7 @@ class Episode:
         kept = events.dump([input_text]) if self.limits.store_inputs else None
         self.work.append((task_id, events.task_scheduled(self.now, task_id, name, kept)))
         self.open(task_id, "activity", retry)
+        input_text = None if input_text is None else events.storable(input_text)
         registered = self.registry.find("activity", name)
         if registered is None:
             explanation = self.registry.unknown("activity", name)
@@ -151,7 +152,8 @@ class Episode:
             HistoryEventType.TIMER_FIRED,
             task_id,
             events.timer_fired(max(fire_at, self.now), task_id, fire_at),
-            due_at=clock.stored(fire_at),
+            # One that is due already must not wait for a clock that may be set back.
+            due_at=None if fire_at <= self.now else clock.stored(fire_at),
         )
         return task_id
 

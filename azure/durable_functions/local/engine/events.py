@@ -33,6 +33,11 @@ def dump(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
+def storable(text: str) -> str:
+    """Text without halves of surrogate pairs, which no database and no socket takes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def played(event: str) -> str:
     """The event as later episodes see it. ``IsPlayed`` stands in front of all user texts."""
     return event.replace(_NOT_PLAYED, _PLAYED, 1)

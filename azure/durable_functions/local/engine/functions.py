@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -40,6 +40,38 @@ class WorkerLost(Exception):
     """The process that ran the function is gone; whether it had an effect is not known."""
 
 
+MOST_LOST_WORKERS = 3
+"""An invocation that has cost so many workers fails (host.md 1)."""
+
+
+class LostWorkers:
+    """Counts the workers that were lost while an invocation ran in them.
+
+    Others may have run there too, so the count alone proves nothing: the last try has a worker to
+    itself, and only who ends that one as well is to blame.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[Hashable, int] = {}
+
+    def must_run_alone(self, key: Hashable) -> bool:
+        """Whether the next loss would be the last."""
+        return self._counts.get(key, 0) >= MOST_LOST_WORKERS - 1
+
+    def is_guilty(self, key: Hashable) -> bool:
+        """Count one more loss; True if it was the last."""
+        self._counts[key] = self._counts.get(key, 0) + 1
+        return self._counts[key] >= MOST_LOST_WORKERS
+
+    def forget(self, key: Hashable) -> None:
+        """The invocation has come to an end."""
+        self._counts.pop(key, None)
+
+
+class UnknownFunction(Exception):
+    """The app has no such function (any more)."""
+
+
 class TimedOut(Exception):
     """The function ran longer than ``functionTimeout``; the text says so as officially."""
 
@@ -47,12 +79,18 @@ class TimedOut(Exception):
 class Invoker(Protocol):
     """Runs user functions; the engine does not know where."""
 
-    async def orchestrate(self, name: str, trigger: str) -> Outcome:
-        """Run one episode. Raises WorkerLost, TimedOut."""
+    async def orchestrate(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+        """Run one episode, in a worker of its own if `alone`.
+
+        Raises:
+            WorkerLost, TimedOut, UnknownFunction
+        """
         ...
 
-    async def run_activity(self, name: str, input_text: str | None, instance_id: str) -> Outcome:
-        """Run an activity. Raises WorkerLost, TimedOut."""
+    async def run_activity(
+        self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
+    ) -> Outcome:
+        """Run an activity; as `orchestrate`."""
         ...
 
 

@@ -28,7 +28,15 @@ from azure.durable_functions.local.store.messages import Activity, Message, NewM
 from . import clock, decisions, events, failures, retries
 from .clock import Clock
 from .episodes import Episode, Limits, take
-from .functions import Failure, Invoker, Outcome, Registry
+from .functions import (
+    MOST_LOST_WORKERS,
+    Failure,
+    Invoker,
+    LostWorkers,
+    Outcome,
+    Registry,
+    WorkerLost,
+)
 from .instances import new_instance
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -81,9 +89,10 @@ class Orchestrations:
         self._invoker = invoker
         self.registry = registry
         self._limits = limits
+        self._lost = LostWorkers()
 
     async def run_turn(self, instance_id: str) -> Dispatch | None:
-        """Run one turn; None if nothing was waiting.
+        """Run one turn; None if nothing was waiting, nor will be.
 
         Raises:
             WorkerLost, TimedOut: The function did not answer; nothing has changed.
@@ -93,7 +102,9 @@ class Orchestrations:
             lambda connection: _load(connection, instance_id, clock.stored(now))
         )
         if not loaded.messages:
-            return None
+            # The clock may have been set back since somebody was woken for a timer.
+            due_at = await self._database.read(lambda c: messages.next_due(c, instance_id))
+            return None if due_at is None else Dispatch(planned=[(due_at, instance_id)])
         instance = loaded.instance
         if instance is None or instance.is_terminal:
             return await self._drop(instance_id, loaded.messages)
@@ -124,7 +135,18 @@ class Orchestrations:
             explanation = self.registry.unknown("orchestrator", name)
             _end(episode, "Failed", failures.orchestrator_failed(name, explanation))
             return
-        outcome = await self._invoker.orchestrate(registered, episode.trigger())
+        key = (episode.instance.instance_id, episode.instance.execution_id)
+        try:
+            outcome = await self._invoker.orchestrate(
+                registered, episode.trigger(), alone=self._lost.must_run_alone(key)
+            )
+        except WorkerLost:
+            if not self._lost.is_guilty(key):
+                raise
+            reason = f"its code has ended {MOST_LOST_WORKERS} worker processes, one at each try"
+            _end(episode, "Failed", failures.orchestrator_failed(name, reason))
+            return
+        self._lost.forget(key)
         try:
             _apply_outcome(episode, outcome)
         except decisions.NonDeterminism as error:
@@ -169,7 +191,8 @@ def _take_messages(episode: Episode, waiting: Sequence[Message]) -> _Terminated 
     taken = {message.message_id for message in wanted}
     episode.consumed += [m.message_id for m in waiting if m.message_id not in taken]
     first = [message for message in wanted if retries.takes_task_id(episode, message)]
-    rest = [message for message in wanted if message not in first]
+    moved = {message.message_id for message in first}
+    rest = [message for message in wanted if message.message_id not in moved]
     if episode.is_first:  # the start stays the second event of the history
         rest.sort(key=lambda message: message.event_type != HistoryEventType.EXECUTION_STARTED)
     for message in [*first, *rest]:
@@ -295,7 +318,7 @@ def _details(failure: Failure | None) -> dict[str, Any] | None:
 
 def _end(episode: Episode, status: str, output: str | None) -> None:
     episode.status = status
-    episode.output = output
+    episode.output = None if output is None else events.storable(output)
 
 
 def _continue_as_new(episode: Episode, actions: Sequence[Mapping[str, Any]]) -> None:

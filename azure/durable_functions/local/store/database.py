@@ -8,6 +8,7 @@ a commit forms the next one; there is no timer. So durability costs one flush pe
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
@@ -19,6 +20,8 @@ from typing import Any, Literal, TypeVar
 from azure.durable_functions._errors import DurableFunctionsError
 
 from . import schema
+
+logger = logging.getLogger("azure.durable_functions.local")
 
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Result]
@@ -61,6 +64,7 @@ class Database:
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._closed = False
+        self._usable = True
 
     @property
     def is_in_memory(self) -> bool:
@@ -106,11 +110,10 @@ class Database:
         A change that raises is undone alone; others in the same transaction stay.
 
         Raises:
-            StoreClosed: The store was closed before.
+            StoreClosed: The store was closed before, or its file failed.
             sqlite3.Error: The transaction could not be committed; nothing of it is kept.
         """
-        if self._closed:
-            raise StoreClosed(f"the store {self.path} is closed")
+        self._demand_open()
         loop = asyncio.get_running_loop()
         job = _Job(change, loop, loop.create_future())
         self._queue.put(job)
@@ -121,10 +124,9 @@ class Database:
         """Run a query on what is committed; it must fetch all it needs before it returns.
 
         Raises:
-            StoreClosed: The store was closed before.
+            StoreClosed: The store was closed before, or its file failed.
         """
-        if self._closed:
-            raise StoreClosed(f"the store {self.path} is closed")
+        self._demand_open()
         if self._reader is None:  # in memory there is only one connection, the writer's
             return await self.write(query)
         return query(self._reader)
@@ -138,6 +140,12 @@ class Database:
         if self._thread is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
         self._disconnect()
+
+    def _demand_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"the store {self.path} is closed")
+        if not self._usable:
+            raise StoreClosed(f"the store {self.path} has failed; see the log, restart the host")
 
     def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -181,16 +189,25 @@ class Database:
                 self._run(job, connection)
             self._flush(connection)
         except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
             for job in batch:
                 job.error = error
+            self._roll_back(connection)
         for loop in {job.loop for job in batch}:
             jobs = [job for job in batch if job.loop is loop]
             try:
                 loop.call_soon_threadsafe(_tell, jobs)
             except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
                 continue
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            # The file cannot even be left as it was: nothing more is accepted, so that nobody is
+            # told of something that is not on disk.
+            logger.exception("The store %s cannot be used any more; restart the host", self.path)
+            self._usable = False
 
     def _flush(self, connection: sqlite3.Connection) -> None:
         connection.execute("COMMIT")

@@ -103,6 +103,15 @@ def planned(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     ).fetchall()
 
 
+def next_due(connection: sqlite3.Connection, instance_id: str) -> str | None:
+    """When the next timer of an instance falls due; None if none is set."""
+    [due_at] = connection.execute(
+        "SELECT min(due_at) FROM messages WHERE instance_id = :instance_id",
+        {"instance_id": instance_id},
+    ).fetchone()
+    return None if due_at is None else str(due_at)
+
+
 def delete(connection: sqlite3.Connection, message_ids: Iterable[int]) -> None:
     """Remove messages that have been consumed or dropped."""
     connection.executemany(

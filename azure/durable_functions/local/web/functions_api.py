@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from azure.durable_functions.local.engine.functions import WorkerLost
+from azure.durable_functions.local.engine.functions import TimedOut, WorkerLost
 from azure.durable_functions.local.workers import FunctionInfo, Response, WorkerPool
 
 from . import messages
@@ -32,6 +32,11 @@ class HttpFunction:
     route: Route
     methods: frozenset[str]
     """Upper case; empty means all."""
+
+    @property
+    def auth_level(self) -> str:
+        """``anonymous``, ``function`` or ``admin``."""
+        return str(self.function.trigger.get("authLevel") or "function").lower()
 
     @property
     def template(self) -> str:
@@ -77,27 +82,36 @@ def http_functions(
     return usable, errors
 
 
+@dataclass(frozen=True)
+class FoundFunction:
+    """A function with the request that is for it."""
+
+    http: HttpFunction
+    request: Request
+    values: Mapping[str, str]
+    """Route parameters."""
+
+
 class FunctionsApi:
     """Finds the function for a request and has it answer."""
 
-    def __init__(self, functions: list[HttpFunction], workers: WorkerPool, links: Links) -> None:
+    def __init__(self, functions: list[HttpFunction], workers: WorkerPool) -> None:
         self._functions = functions
         self._workers = workers
-        self._links = links
 
-    async def answer(self, request: Request) -> tuple[Answer | None, Response | None]:
-        """The answer of the host, or the response of a function; one of them is None."""
+    def find(self, request: Request) -> FoundFunction | None:
+        """The function that a request is for; None if there is none."""
         for candidate in self._functions:
             if candidate.methods and request.method not in candidate.methods:
                 continue
             values = candidate.route.match(request.path)
             if values is not None:
-                return await self._run(candidate.function, request, values)
-        return messages.empty(404), None
+                return FoundFunction(candidate, request, values)
+        return None
 
-    async def _run(
-        self, function: FunctionInfo, request: Request, values: Mapping[str, str]
-    ) -> tuple[Answer | None, Response | None]:
+    async def run(self, found: FoundFunction) -> tuple[Answer | None, Response | None]:
+        """The answer of the host, or the response of a function; one of them is None."""
+        function, request, values = found.http.function, found.request, found.values
         described = {
             "method": request.method,
             "url": request.url,
@@ -108,9 +122,9 @@ class FunctionsApi:
         trace_parent = request.headers.get("traceparent") or new_trace_parent()
         try:
             response, failure = await self._workers.answer_http(
-                function, described, request.body, client_texts(function, self._links), trace_parent
+                function, described, request.body, trace_parent
             )
-        except WorkerLost as error:
+        except (WorkerLost, TimedOut) as error:
             logger.error("Executed 'Functions.%s' (Failed): %s", function.name, error)
             return messages.empty(500), None
         if failure is not None:

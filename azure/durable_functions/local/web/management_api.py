@@ -26,6 +26,7 @@ from .messages import Answer, Request
 
 _ALREADY_EXISTS = "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException"
 _PAGE_SIZE = 100
+_LARGEST_PAGE = 100_000
 _CONTINUATION = "x-ms-continuation-token"
 _STATUS_NAMES = instance_views.STATUS_NAMES
 
@@ -131,7 +132,7 @@ class ManagementApi:
     async def _list(self, request: Request) -> Answer:
         query = request.query
         top = query.integer("top")
-        size = top if top is not None and top > 0 else _PAGE_SIZE
+        size = min(top, _LARGEST_PAGE) if top is not None and top > 0 else _PAGE_SIZE
         try:
             after = _read_token(request.headers.get(_CONTINUATION, ""))
         except ValueError:
@@ -213,7 +214,7 @@ def _statuses(text: str | None) -> frozenset[str] | None:
         part = part.strip()
         if part in _STATUS_NAMES:
             found.add(part)
-        elif part.isdigit() and int(part) < len(_STATUS_NAMES):
+        elif part.isascii() and part.isdigit() and int(part) < len(_STATUS_NAMES):
             found.add(_STATUS_NAMES[int(part)])
     return frozenset(found) or None
 

@@ -130,6 +130,11 @@ class _Parameter:
     is_optional: bool
 
 
+def _literal(path: str) -> str:
+    """The path with everything decoded that means nothing to routing: all but slashes."""
+    return unquote(path.replace("%2F", "%252F").replace("%2f", "%252F"))
+
+
 class Route:
     """A compiled template."""
 
@@ -145,13 +150,14 @@ class Route:
 
     def match(self, path: str) -> dict[str, str] | None:
         """Parameters of a percent-encoded path, decoded; None if it does not fit."""
-        found = self._pattern.fullmatch(path.strip("/"))
+        found = self._pattern.fullmatch(_literal(path.strip("/")))
         if found is None:
             return None
         values: dict[str, str] = {}
         for index, parameter in enumerate(self._parameters):
             raw = found[f"p{index}"]
-            text = parameter.default if raw is None or raw == "" else unquote(raw)
+            given = None if not raw else raw.replace("%2F", "/")
+            text = parameter.default if given is None else given
             if text is None:
                 if raw is None or parameter.is_optional:
                     continue

@@ -5,6 +5,7 @@ This is the only module that knows the HTTP library.
 
 from __future__ import annotations
 
+import errno
 import logging
 import random
 import socket
@@ -16,6 +17,7 @@ from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local.workers import Response
 
 from . import links, messages
+from .access import Access
 from .functions_api import FunctionsApi
 from .management_api import ManagementApi
 from .messages import Answer, Request
@@ -24,6 +26,8 @@ logger = logging.getLogger("azure.durable_functions.local")
 
 MAX_BODY_BYTES = 100 * 1024 * 1024
 RPC_PORT = 17071
+PATIENCE_SECONDS = 10.0
+"""How long requests that are being answered may take when the host stops (host.md 12.5)."""
 _RPC_ATTEMPTS = 10
 _HOME_PAGE = b"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Your function app is up and running</title>
@@ -45,15 +49,14 @@ def bind(address: str, port: int) -> socket.socket:
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         reserved.bind((address, port))
-        reserved.listen(128)
+    except OverflowError:
+        reserved.close()
+        raise SettingsError(f"{port} is not a port number; 0 to 65535 are") from None
     except OSError as error:
         reserved.close()
-        if error.errno is not None and port:
-            raise SettingsError(
-                f"Port {port} is unavailable ({error.strerror}). Close the process using that "
-                "port, or specify another port using --port [-p]."
-            ) from None
-        raise SettingsError(f"cannot listen on {address}: {error}") from None
+        if error.errno == errno.EADDRINUSE:
+            raise _port_taken(port, error) from None
+        raise SettingsError(f"cannot listen on {address}, port {port}: {error}") from None
     return reserved
 
 
@@ -66,9 +69,11 @@ def bind_rpc() -> socket.socket:
     tried = [RPC_PORT, *random.sample(range(30000, 31000), _RPC_ATTEMPTS - 1)]
     for port in tried:
         try:
-            return bind("127.0.0.1", port)
-        except SettingsError:
+            reserved = bind("127.0.0.1", port)
+            reserved.listen(128)  # at once: another host may be starting too
+        except (SettingsError, OSError):
             continue
+        return reserved
     raise SettingsError(
         f"Unable to find a port to open an RPC endpoint on after {_RPC_ATTEMPTS} attempts"
     )
@@ -77,50 +82,80 @@ def bind_rpc() -> socket.socket:
 class Server:
     """Serves both doors."""
 
-    def __init__(self, management: ManagementApi, functions: FunctionsApi) -> None:
+    def __init__(self, management: ManagementApi, functions: FunctionsApi, access: Access) -> None:
         self._management = management
         self._functions = functions
-        self._runners: list[web.AppRunner] = []
+        self._access = access
+        self._public: web.AppRunner | None = None
+        self._rpc: web.AppRunner | None = None
 
     async def open_rpc(self, reserved: socket.socket) -> None:
         """Accept requests of workers; no limit on bodies."""
-        await self._open(reserved, self._answer_rpc, max_body_bytes=2**40)
+        self._rpc = await self._open(reserved, self._answer_rpc, max_body_bytes=2**40)
 
     async def open_public(self, reserved: socket.socket) -> None:
         """Accept requests of everybody."""
-        await self._open(reserved, self._answer_public, max_body_bytes=MAX_BODY_BYTES)
+        self._public = await self._open(
+            reserved, self._answer_public, max_body_bytes=MAX_BODY_BYTES
+        )
 
-    async def close(self) -> None:
-        """Close both doors; requests that are being answered get a moment."""
-        for runner in self._runners:
-            await runner.cleanup()
+    async def close_public(self) -> None:
+        """Take no new requests and let those that are being answered finish for a while."""
+        if self._public is not None:
+            await self._public.cleanup()
+
+    async def close_rpc(self) -> None:
+        """Close the worker door."""
+        if self._rpc is not None:
+            await self._rpc.cleanup()
 
     async def _open(
         self, reserved: socket.socket, handler: Handler, *, max_body_bytes: int
-    ) -> None:
+    ) -> web.AppRunner:
         app = web.Application(client_max_size=max_body_bytes)
         app.router.add_route("*", "/{path:.*}", handler)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=PATIENCE_SECONDS)
         await runner.setup()
-        await web.SockSite(runner, reserved).start()
-        self._runners.append(runner)
+        try:
+            await web.SockSite(runner, reserved).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise _port_taken(reserved.getsockname()[1], error) from None
+        return runner
 
     async def _answer_rpc(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
+        if self._access.is_foreign(request.method, request.headers, is_rpc=True):
+            return _to_web(messages.empty(403))
         if not path.lower().startswith(f"{links.RPC_PATH}/"):
             return _to_web(messages.empty(404))
         return await self._manage(request, path[len(links.RPC_PATH) :])
 
     async def _answer_public(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
+        if self._access.is_foreign(request.method, request.headers):
+            return _to_web(messages.empty(403))
         if path.lower().startswith("/runtime/webhooks/"):
+            if not self._access.has_key(request.headers, request.query.get("code")):
+                return _to_web(messages.empty(401))
             if path.lower().startswith(f"{links.WEBHOOK_PATH}/"):
                 return await self._manage(request, path[len(links.WEBHOOK_PATH) :])
             return _to_web(messages.empty(404))
         if path == "/" and request.method == "GET":
             return web.Response(body=_HOME_PAGE, content_type="text/html", charset="utf-8")
+        return await self._run_function(request, path)
+
+    async def _run_function(self, request: web.Request, path: str) -> web.StreamResponse:
         try:
-            answer, response = await self._functions.answer(await _read(request, path))
+            found = self._functions.find(await _read(request, path))
+            if found is None:
+                return _to_web(messages.empty(404))
+            is_open = found.http.auth_level == "anonymous"
+            if not is_open and not self._access.has_key(request.headers, request.query.get("code")):
+                return _to_web(messages.empty(401))
+            answer, response = await self._functions.run(found)
+        except web.HTTPException:
+            raise
         except Exception:  # one request must not take the host along
             logger.exception("Answering %s %s failed", request.method, path)
             return _to_web(messages.empty(500))
@@ -134,6 +169,13 @@ class Server:
         except Exception as error:  # one request must not take the host along
             logger.exception("Answering %s %s failed", request.method, request.rel_url.raw_path)
             return _to_web(messages.unexpected(str(error), type(error).__name__))
+
+
+def _port_taken(port: int, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"Port {port} is unavailable ({error.strerror}). Close the process using that port, or "
+        "specify another port using --port [-p]."
+    )
 
 
 async def _read(request: web.Request, path: str) -> Request:

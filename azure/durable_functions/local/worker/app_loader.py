@@ -365,7 +365,8 @@ def _check_annotation(name: str, binding: dict[str, Any], annotation: Any) -> No
             f"cannot load the {name} function: binding {binding['name']} has invalid non-type "
             f"annotation {annotation!r}"
         )
-    if not converter.check_input_type_annotation(annotation):
+    # None: a converter of an older azure-functions that has not implemented the check.
+    if converter.check_input_type_annotation(annotation) is False:
         raise FunctionLoadError(
             f"cannot load the {name} function: type of {binding['name']} binding in function "
             f"definition {binding['type']!r} does not match its Python annotation "

@@ -50,7 +50,11 @@ class InvocationContext(func.Context):
         self._function = function
         self._header = header
         self._local = threading.local()
-        self._local.invocation_id = header["invocationId"]
+        self.enter_thread()
+
+    def enter_thread(self) -> None:
+        """Let the thread that calls this know the invocation."""
+        self._local.invocation_id = self._header["invocationId"]
 
     @property
     def invocation_id(self) -> str:
@@ -98,10 +102,14 @@ class Functions:
 
     async def invoke(self, header: dict[str, Any], payload: bytes) -> Frame:
         """Run a function and give the answer frame; what it raises is part of the answer."""
-        function = self._functions[header["function"]]
         try:
+            function = self._functions.get(header["function"])
+            if function is None:
+                raise LookupError(f"this worker has no function {header['function']!r}")
             result = await self._run(function, header, payload)
-        except (Exception, SystemExit) as error:
+        except (
+            BaseException
+        ) as error:  # CancelledError and SystemExit of user code are failures too
             return Frame({"type": "result", "id": header["id"], "error": describe(error)})
         return Frame({"type": "result", "id": header["id"], **result.header}, result.payload)
 
@@ -121,10 +129,15 @@ class Functions:
                 pool = self._episode_threads if episode else self._threads
                 context = contextvars.copy_context()
 
-                def run() -> Any:
+                def run() -> tuple[Any, BaseException | None]:
+                    if isinstance(arguments.get("context"), InvocationContext):
+                        arguments["context"].enter_thread()
                     return context.run(_call, function.call, arguments)
 
-                returned = await asyncio.get_running_loop().run_in_executor(pool, run)
+                loop = asyncio.get_running_loop()
+                returned, error = await loop.run_in_executor(pool, run)
+                if error is not None:
+                    raise error
             return self._answer(function, returned, outputs)
         finally:
             current_invocation.reset(token)
@@ -167,8 +180,16 @@ class Functions:
         return Frame({"response": response}, body)
 
 
-def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    return function(**arguments)
+def _call(
+    function: Callable[..., Any], arguments: dict[str, Any]
+) -> tuple[Any, BaseException | None]:
+    """What a function gives or raises; a StopIteration could not pass through a future."""
+    try:
+        return function(**arguments), None
+    except BaseException as error:
+        if isinstance(error, StopIteration):
+            return None, RuntimeError(f"the function raised StopIteration: {error}")
+        return None, error
 
 
 def _pool_size() -> int | None:
@@ -192,10 +213,18 @@ def describe(error: BaseException) -> dict[str, Any]:
     """An exception of user code for the host: texts, and the details of host.md 8.9."""
     return {
         "typeName": type(error).__name__,
-        "message": str(error),
+        "message": text_of(error),
         "stack": _stack(error),
         "details": _details(error, depth=0),
     }
+
+
+def text_of(error: BaseException) -> str:
+    """An exception's text, also if its class cannot even give that."""
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"<its text cannot be had: {type(broken).__name__}>"
 
 
 def _details(error: BaseException, depth: int) -> dict[str, Any]:
@@ -206,7 +235,7 @@ def _details(error: BaseException, depth: int) -> dict[str, Any]:
     built_in = getattr(builtins, kind.__name__, None) is kind
     return {
         "ErrorType": kind.__name__ if built_in else f"{kind.__module__}.{kind.__qualname__}",
-        "ErrorMessage": str(error),
+        "ErrorMessage": text_of(error),
         "StackTrace": _stack(error),
         "InnerFailure": None if cause is None or depth >= 8 else _details(cause, depth + 1),
         "IsNonRetriable": False,

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import app_loader, link
 from .functions import Functions, current_invocation
+from .functions import describe as describe_error
 from .link import Frame
 
 
@@ -40,7 +41,10 @@ async def _serve(socket_fd: int, root: Path) -> None:
     running: set[asyncio.Task[None]] = set()
 
     async def answer(header: dict[str, Any], payload: bytes) -> None:
-        send(await functions.invoke(header, payload))
+        try:
+            send(await functions.invoke(header, payload))
+        except Exception as error:  # an answer that cannot be sent must not leave the host waiting
+            send(Frame({"type": "result", "id": header["id"], "error": describe_error(error)}))
 
     while (frame := await link.read(reader)) is not None:
         if frame.header["type"] == "invoke":

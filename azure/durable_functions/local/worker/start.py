@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +21,7 @@ def main() -> None:
     """Make this folder importable under a private name, and serve."""
     socket_fd, lifeline_fd, root = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     threading.Thread(target=_watch, args=(lifeline_fd,), daemon=True).start()
+    _end_with_the_host()
     here = Path(__file__).resolve().parent
     # The app folder takes the place of this one: user code must not meet our module names.
     sys.path[0] = root
@@ -32,6 +34,16 @@ def main() -> None:
     sys.modules[_PACKAGE] = package
     spec.loader.exec_module(package)
     importlib.import_module(f"{_PACKAGE}.runtime").run(socket_fd, root)
+
+
+def _end_with_the_host() -> None:
+    """Ask Linux to end this process with its parent: a thread cannot while C code holds the GIL."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    set_death_signal = 1  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
 def _watch(lifeline_fd: int) -> None:

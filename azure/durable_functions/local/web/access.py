@@ -1,0 +1,65 @@
+"""Who may talk to the host. Source: http-api.md 1.3, 1.4.
+
+On a developer's machine everybody may, but no web page of another site: what such a page sends
+carries its `Origin`, and what reaches the host under a foreign name carries that in `Host`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
+
+
+@dataclass(frozen=True)
+class Access:
+    """The rules of one running host."""
+
+    key: str
+    is_key_required: bool
+    host_names: frozenset[str]
+    """Names in `Host` that are ours, lower case."""
+    is_any_name_ours: bool = False
+    """Listening on every interface without names given: the key alone protects."""
+
+    @staticmethod
+    def of_address(address: str, key: str, allowed_hosts: Sequence[str] = ()) -> Access:
+        """The rules for an address to listen on; one that is not loopback turns the key on."""
+        names = {name.lower() for name in (*_LOOPBACK, *allowed_hosts)}
+        if address not in _ANY_ADDRESS:
+            names.add(address.lower())
+        return Access(
+            key=key,
+            is_key_required=address.lower() not in _LOOPBACK,
+            host_names=frozenset(names),
+            is_any_name_ours=address in _ANY_ADDRESS and not allowed_hosts,
+        )
+
+    def is_foreign(self, method: str, headers: Mapping[str, str], *, is_rpc: bool = False) -> bool:
+        """Whether a request comes from somewhere it must not: answered with 403."""
+        host = headers.get("host", "")
+        if not self.is_any_name_ours and _name_of(host) not in self.host_names:
+            return True
+        origin = headers.get("origin")
+        if origin is None or method == "GET":
+            return False
+        return is_rpc or urlsplit(origin).netloc.lower() != host.lower()
+
+    def has_key(self, headers: Mapping[str, str], code: str | None) -> bool:
+        """Whether a request carries the key, where one is required; the header wins."""
+        if not self.is_key_required:
+            return True
+        given = headers.get("x-functions-key", code or "")
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self.key.encode())
+
+
+def _name_of(host: str) -> str:
+    """The name in a `Host` header, without the port."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""

@@ -1,0 +1,90 @@
+"""Who may drive the host: no web page of another site, and nobody without the key from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from host_process import WEBHOOK, HostProcess, copy_app
+
+from azure.durable_functions.local.web.access import Access
+
+SAMPLES = Path(__file__).parent.parent.parent / "samples"
+START = f"{WEBHOOK}/orchestrators/chaining_orchestrator"
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
+    folder = tmp_path_factory.mktemp("access") / "app"
+    with HostProcess(copy_app(SAMPLES / "function_chaining_v2", folder)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def open_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
+    folder = tmp_path_factory.mktemp("access") / "app"
+    app = copy_app(SAMPLES / "function_chaining_v2", folder)
+    with HostProcess(app, "--address", "0.0.0.0") as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", [START, "/api/orchestrators/chaining_orchestrator"])
+def test_a_page_of_another_site_cannot_start_anything(host: HostProcess, path: str) -> None:
+    reply = host.call("POST", path, raw=b"", headers={"Origin": "https://evil.example"})
+
+    assert (reply.status, reply.body) == (403, b"")
+
+
+def test_a_page_of_our_own_can(host: HostProcess) -> None:
+    assert host.call("POST", START, headers={"Origin": host.url}).status == 202
+
+
+def test_a_foreign_host_name_is_refused(host: HostProcess) -> None:
+    reply = host.call("GET", f"{WEBHOOK}/instances", headers={"Host": "evil.example"})
+
+    assert reply.status == 403
+
+
+def test_on_loopback_no_key_is_needed(host: HostProcess) -> None:
+    for query in ({}, {"code": ""}, {"code": "wrong"}):
+        assert host.call("GET", f"{WEBHOOK}/instances", query=query).status == 200
+
+
+def test_from_outside_the_key_is_needed(open_host: HostProcess) -> None:
+    refused = open_host.call("POST", START)
+    wrong = open_host.call("POST", START, query={"code": "wrong"})
+
+    assert (refused.status, refused.body) == (401, b"")
+    assert wrong.status == 401
+    assert any("requests need the key" in line for line in open_host.lines)
+    assert not any("code=" in line and "..." not in line for line in open_host.lines)
+
+
+def test_an_anonymous_function_stays_open_and_its_links_hold_the_key(
+    open_host: HostProcess,
+) -> None:
+    started = open_host.call("POST", "/api/orchestrators/chaining_orchestrator")
+    link = started.json["statusQueryGetUri"].partition(WEBHOOK)[2]
+
+    assert open_host.call("GET", WEBHOOK + link).status in (200, 202)
+
+
+def test_the_key_may_come_as_a_header_which_wins() -> None:
+    access = Access.of_address("0.0.0.0", "secret")
+
+    assert access.has_key({"x-functions-key": "secret"}, "wrong")
+    assert not access.has_key({"x-functions-key": "wrong"}, "secret")
+    assert access.has_key({}, "secret")
+    assert not access.has_key({}, None)
+
+
+def test_named_hosts_are_ours() -> None:
+    access = Access.of_address("10.0.0.5", "secret", ["dev.example"])
+
+    assert not access.is_foreign("GET", {"host": "dev.example:7071"})
+    assert not access.is_foreign("GET", {"host": "10.0.0.5:7071"})
+    assert access.is_foreign("GET", {"host": "other.example"})
+    assert access.is_foreign("GET", {"host": "[broken"})
+    own_page = {"host": "localhost", "origin": "http://localhost"}
+    assert access.is_foreign("POST", own_page, is_rpc=True)

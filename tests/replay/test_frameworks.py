@@ -1,0 +1,232 @@
+"""Frameworks subclass tasks, drive the executor and replace parts: all of that keeps working."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+from unittest import mock
+
+import pytest
+from history_kit import History
+
+import azure.durable_functions as df
+from azure.durable_functions.models.actions.CallActivityAction import CallActivityAction
+from azure.durable_functions.models.actions.NoOpAction import NoOpAction
+from azure.durable_functions.models.history.HistoryEvent import HistoryEvent
+from azure.durable_functions.models.ReplaySchema import ReplaySchema
+from azure.durable_functions.models.Task import (
+    AtomicTask,
+    CompoundTask,
+    LongTimerTask,
+    RetryAbleTask,
+    TaskBase,
+    TaskState,
+    TimerTask,
+    WhenAllTask,
+    WhenAnyTask,
+)
+from azure.durable_functions.models.TaskOrchestrationExecutor import TaskOrchestrationExecutor
+
+Context = df.DurableOrchestrationContext
+
+
+class FirstTwo(CompoundTask):
+    """Done when two children are; a framework's own kind."""
+
+    def __init__(self, tasks: list[TaskBase], constructor: Any) -> None:
+        super().__init__(tasks, constructor)
+        self.framework_attribute = "kept"
+
+    def try_set_value(self, child: TaskBase) -> None:
+        if child.state is TaskState.FAILED:
+            self._first_error = child.result
+            self.set_value(is_error=True, value=self._first_error)
+        elif len(self.completed_tasks) == 2:
+            self.set_value(is_error=False, value=[task.result for task in self.completed_tasks])
+
+
+def test_a_compound_of_their_own_kind_works() -> None:
+    from azure.durable_functions.models.actions.WhenAllAction import WhenAllAction
+
+    def orchestrator(context: Context) -> Any:
+        tasks = [context.call_activity(name) for name in "ABC"]
+        compound = FirstTwo(tasks, WhenAllAction)
+        results = yield compound
+        return [results, len(compound.pending_tasks), compound.framework_attribute]
+
+    answer = History().done(2, "c").done(0, "a").replay(orchestrator)
+
+    assert answer["output"] == [["c", "a"], 1, "kept"]
+    assert len(answer["actions"][0][0]["compoundActions"]) == 3
+
+
+def test_a_compound_of_their_own_kind_may_fail() -> None:
+    from azure.durable_functions.models.actions.WhenAllAction import WhenAllAction
+
+    def orchestrator(context: Context) -> Any:
+        yield FirstTwo([context.call_activity(name) for name in "AB"], WhenAllAction)
+
+    assert History().failed(1).replay(orchestrator)["error"] == "reason \n details"
+
+
+def test_a_finished_task_that_was_never_scheduled_goes_on_at_once() -> None:
+    def orchestrator(context: Context) -> Any:
+        ready = TaskBase(-1, NoOpAction())
+        ready.set_value(is_error=False, value="ready")
+        value = yield ready
+        failed = TaskBase(-1, NoOpAction("metadata"))
+        failed.set_value(is_error=True, value=ValueError("not so"))
+        try:
+            yield failed
+        except ValueError as error:
+            return [value, str(error)]
+
+    answer = History().replay(orchestrator)
+
+    assert answer["output"] == ["ready", "not so"]
+    assert answer["actions"] == [[]]
+
+
+def test_action_and_id_of_a_task_can_be_assigned() -> None:
+    def orchestrator(context: Context) -> Any:
+        task = context.call_activity("Original")
+        task.action_repr = CallActivityAction("Replaced", 1)
+        compound = context.task_all([context.call_activity("X")])
+        compound.action_repr = CallActivityAction("Instead")
+        compound.id = "mine"
+        yield task
+        yield compound
+        return compound.id
+
+    answer = History().done(0).done(1).replay(orchestrator)
+
+    names = [action["functionName"] for action in answer["actions"][0]]
+    assert (names, answer["output"]) == (["Replaced", "Instead"], "mine")
+
+
+def test_the_executor_can_be_driven_directly() -> None:
+    def orchestrator(context: Context) -> Any:
+        return (yield context.call_activity("A"))
+
+    context = Context(**History().done(0, 1).trigger())
+    text = TaskOrchestrationExecutor().execute(context, context.histories, orchestrator)
+
+    assert json.loads(text)["output"] == 1
+    assert all(isinstance(event, HistoryEvent) for event in context.histories)
+
+
+def test_events_may_be_changed_before_the_replay() -> None:
+    def orchestrator(context: Context) -> Any:
+        return (yield context.call_activity("A"))
+
+    context = Context(**History().done(0, 1).trigger())
+    context.histories[-1].Result = "2"  # type: ignore[attr-defined]  # fields are attributes
+
+    assert json.loads(df.Orchestrator(orchestrator).handle(context))["output"] == 2
+
+
+class Watched(MutableMapping[Any, Any]):
+    """A mapping that tells what was put into it."""
+
+    def __init__(self) -> None:
+        self._values: dict[Any, Any] = {}
+        self.log: list[Any] = []
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.log.append(key)
+        self._values[key] = value
+
+    def __delitem__(self, key: Any) -> None:
+        del self._values[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def test_deferred_tasks_may_be_another_mapping() -> None:
+    def orchestrator(context: Context) -> Any:
+        yield context.call_activity("A")
+        return (yield context.wait_for_external_event("E"))
+
+    context = Context(**History().raised("E", 5).done(0).trigger())
+    watched = Watched()
+    context.deferred_tasks = watched
+
+    assert json.loads(df.Orchestrator(orchestrator).handle(context))["output"] == 5
+    assert watched.log == ["E"]
+
+
+def test_patched_classes_are_used() -> None:
+    made: list[str] = []
+
+    class Tracing(WhenAllTask):
+        def __init__(self, task: Any, replay_schema: ReplaySchema) -> None:
+            made.append("task_all")
+            super().__init__(task, replay_schema)
+
+    def orchestrator(context: Context) -> Any:
+        yield context.task_all([context.call_activity("A")])
+
+    import sys
+
+    import azure.durable_functions.models.DurableOrchestrationContext  # noqa: F401
+
+    module = sys.modules["azure.durable_functions.models.DurableOrchestrationContext"]
+    with mock.patch.object(module, "WhenAllTask", Tracing):
+        History().replay(orchestrator)
+
+    assert made == ["task_all"]
+
+
+def test_free_attributes_may_be_set_on_the_context() -> None:
+    def orchestrator(context: Any) -> Any:
+        context._tracker = ["seen"]
+        return context._tracker
+
+    assert History().replay(orchestrator)["output"] == ["seen"]
+
+
+def test_tasks_know_their_bases_and_states() -> None:
+    task = AtomicTask(None, NoOpAction())
+    assert issubclass(TimerTask, AtomicTask)
+    assert issubclass(WhenAnyTask, CompoundTask)
+    assert issubclass(RetryAbleTask, WhenAllTask)
+    assert issubclass(LongTimerTask, WhenAllTask)
+    assert task.state is TaskState.RUNNING
+    with pytest.raises(Exception, match="Cannot change Task to the RUNNING state"):
+        task.change_state(TaskState.RUNNING)
+    with pytest.raises(Exception, match="failed but it's value was not an Exception"):
+        task.set_value(is_error=True, value="text")
+    with pytest.raises(NotImplementedError):
+        CompoundTask([task]).handle_completion(task)
+
+
+def test_a_completion_that_is_not_awaited_is_refused() -> None:
+    task = AtomicTask(7, NoOpAction())
+    compound = WhenAnyTask([AtomicTask(1, NoOpAction())], ReplaySchema.V3)
+
+    with pytest.raises(
+        Exception, match=r"does not have pending sub-task with ID 7.*completed twice"
+    ):
+        compound.handle_completion(task)
+
+
+def test_a_retried_task_names_its_attempts() -> None:
+    def orchestrator(context: Context) -> Any:
+        task = context.call_activity_with_retry("A", df.RetryOptions(1, 3))
+        try:
+            yield task
+        finally:
+            context.set_custom_status([task.id_, task.num_attempts])  # type: ignore[attr-defined]
+        return [task.id_, task.num_attempts]  # type: ignore[attr-defined]  # official names
+
+    answer = History().failed(0).episode().fired(1).episode().done(2, 1).replay(orchestrator)
+
+    assert answer["output"] == ["[0, 1, 2]_retryable_proxy", 2]
