@@ -4,7 +4,10 @@ An independent implementation of the SDK for Azure Durable Functions. Importing 
 folder once (sdk.md 1.6) and registers the official addresses of its classes (`_aliases`).
 """
 
+import json as json  # official attributes of the root, as are the next three
 import logging
+import os as os
+import re as re
 import sys
 import warnings
 from pathlib import Path

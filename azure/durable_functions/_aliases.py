@@ -29,7 +29,8 @@ class Address(NamedTuple):
     defines: str
     """What belongs to the address, separated by blanks; its classes say that they live here."""
     also: str = ""
-    """What can be reached there as well; modules with a star."""
+    """What can be reached there as well; modules with a star. With ``@home`` where another home
+    of ours uses the name, so that a patch takes effect there."""
 
 
 ADDRESSES: Mapping[str, Address] = {
@@ -54,7 +55,7 @@ ADDRESSES: Mapping[str, Address] = {
         "DurableOrchestrationBindings DurableOrchestrationStatus EntityId EntityStateResponse"
         " OrchestrationRuntimeStatus PurgeHistoryResult RpcManagementOptions datetime"
         " delete_async_request df_dumps func* get_async_request json* post_async_request sleep"
-        " time",
+        " quote time urlparse",
     ),
     "models.DurableOrchestrationContext": Address(
         "_replay.context",
@@ -66,13 +67,13 @@ ADDRESSES: Mapping[str, Address] = {
         " HistoryEvent HistoryEventType LongTimerTask NAMESPACE_OID NAMESPACE_URL"
         " OrchestrationTrigger ReplaySchema RetryAbleTask RetryOptions SignalEntityAction"
         " TaskBase TimerTask TokenSource UUID WaitForExternalEventAction WhenAllTask WhenAnyTask"
-        " activity_output_type defaultdict df_loads json* parse_timespan_attrib"
+        " activity_output_type defaultdict df_loads inspect* json* timezone parse_timespan_attrib"
         " sub_orchestrator_output_type uuid5",
     ),
     "models.DurableOrchestrationStatus": Address(
         "_client.status",
         "DurableOrchestrationStatus",
-        "OrchestrationRuntimeStatus add_attrib add_datetime_attrib datetime",
+        "OrchestrationRuntimeStatus add_attrib add_datetime_attrib datetime dt_parse",
     ),
     "models.EntityStateResponse": Address("_client.status", "EntityStateResponse"),
     "models.FunctionContext": Address("_wire.function_context", "FunctionContext"),
@@ -99,14 +100,15 @@ ADDRESSES: Mapping[str, Address] = {
         "AtomicTask CompoundTask LongTimerTask RetryAbleTask TaskBase TaskState TimerTask"
         " WhenAllTask WhenAnyTask",
         "Action CompoundAction CreateTimerAction NoOpAction ReplaySchema RetryOptions"
-        " WhenAllAction WhenAnyAction datetime",
+        " WhenAllAction WhenAnyAction datetime enum*",
     ),
     "models.TaskOrchestrationExecutor": Address(
         "_replay.executor",
         "TaskOrchestrationExecutor",
         "AtomicTask CompoundTask DurableOrchestrationContext GeneratorType HistoryEvent"
-        " HistoryEventType OrchestratorState ResponseMessage TaskBase TaskState df_loads json*"
-        " warnings*",
+        " HistoryEventType OrchestratorState ResponseMessage@_replay.completions TaskBase TaskState"
+        " df_loads@_replay.completions json*"
+        " namedtuple warnings*",
     ),
     "models.TokenSource": Address(
         "_wire.durable_http",
@@ -158,7 +160,7 @@ ADDRESSES: Mapping[str, Address] = {
     "models.actions.CreateTimerAction": Address(
         "_replay.actions",
         "CreateTimerAction",
-        "Action ActionType add_attrib add_datetime_attrib",
+        "Action ActionType add_attrib add_datetime_attrib datetime*",
     ),
     "models.actions.NoOpAction": Address("_replay.actions", "NoOpAction", "Action"),
     "models.actions.SignalEntityAction": Address(
@@ -194,7 +196,9 @@ ADDRESSES: Mapping[str, Address] = {
     ),
     "models.entities.ResponseMessage": Address("_wire.entity_messages", "ResponseMessage", "json*"),
     "models.entities.Signal": Address("_entities.batch", "Signal", "EntityId"),
-    "models.history.HistoryEvent": Address("_replay.history", "HistoryEvent", "HistoryEventType"),
+    "models.history.HistoryEvent": Address(
+        "_replay.history", "HistoryEvent", "HistoryEventType dt_parse"
+    ),
     "models.history.HistoryEventType": Address("_wire.vocabulary", "HistoryEventType", "IntEnum"),
     "models.utils.df_serialization": Address(
         "_wire.df_serialization",
@@ -212,7 +216,7 @@ ADDRESSES: Mapping[str, Address] = {
     "models.utils.json_utils": Address(
         "_wire.json_utils",
         "add_attrib add_datetime_attrib add_json_attrib parse_timespan_attrib",
-        "DATETIME_STRING_FORMAT",
+        "DATETIME_STRING_FORMAT datetime* re*",
     ),
     "models.utils.type_discovery": Address(
         "_wire.type_discovery",
@@ -242,7 +246,7 @@ PACKAGES: Mapping[str, str] = {
 """Official packages without a file of ours, and the names in their ``__all__``."""
 
 LAZY = frozenset({"testing.OrchestratorGeneratorWrapper"})
-"""Addresses that exist once their package is imported, which the root does not do."""
+"""Addresses that their package registers when it is imported, which the root does not do."""
 
 RELOADED_WITH_HOME = frozenset({"models.utils.df_serialization"})
 """Reloading these executes the home again; elsewhere that would make the classes anew."""
@@ -253,22 +257,30 @@ _OTHER_HOMES: Mapping[str, str] = {
     "DATETIME_STRING_FORMAT": f"{ROOT}.constants",
     "FunctionBuilder": "azure.functions.decorators.function_app",
     "OrchestrationTrigger": f"{ROOT}.decorators.metadata",
+    "dt_parse": "dateutil.parser:parse",
+    "namedtuple": "collections",
+    "quote": "urllib.parse",
+    "timezone": "datetime",
+    "urlparse": "urllib.parse",
 }
 
 
 class _AddressModule(ModuleType):
     """Reads and sets names where they live."""
 
-    def __init__(self, name: str, home: str, elsewhere: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, home: str, homes: Mapping[str, str], elsewhere: Mapping[str, str]
+    ) -> None:
         super().__init__(name, f"Official address; its names live in {home}.")
         self.__dict__["_home_name"] = home
+        self.__dict__["_homes"] = homes
         self.__dict__["_elsewhere"] = elsewhere
         self.__dict__["_replaced"] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name[:2] == "__" and name != "__all__":
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        home = sys.modules[self._home_name]
+        home = self._home_of(name)
         try:
             return getattr(home, name)
         except AttributeError:
@@ -285,21 +297,25 @@ class _AddressModule(ModuleType):
         if name[:2] == "__":
             super().__setattr__(name, value)
             return
-        home = sys.modules[self._home_name]
+        home = self._home_of(name)
         if name in home.__dict__:
             self._replaced.setdefault(name, home.__dict__[name])
         setattr(home, name, value)
 
     def __delattr__(self, name: str) -> None:
         # `mock.patch` ends a patch by deleting what it has set: what stood there comes back.
-        home = sys.modules[self._home_name]
+        home = self._home_of(name)
         if name in self._replaced:
             setattr(home, name, self._replaced.pop(name))
         else:
             delattr(home, name)
 
     def __dir__(self) -> list[str]:
-        return sorted({*dir(sys.modules[self._home_name]), *self._elsewhere, *self.__dict__})
+        home = sys.modules[self._home_name]
+        return sorted({*dir(home), *self._homes, *self._elsewhere, *self.__dict__})
+
+    def _home_of(self, name: str) -> ModuleType:
+        return sys.modules[self._homes.get(name, self._home_name)]
 
 
 class _AddressLoader(Loader):
@@ -347,16 +363,21 @@ def _make(short: str) -> ModuleType:
     if short in PACKAGES:
         return ModuleType(name, "Official address of a package; nothing lives here.")
     address = ADDRESSES[short]
+    homes: dict[str, str] = {}
     elsewhere: dict[str, str] = {}
     for listed in address.also.split():
-        if listed.endswith("*"):
+        if "@" in listed:
+            used, _, home = listed.partition("@")
+            homes[used] = f"{ROOT}.{home}"
+        elif listed.endswith("*"):
             module = listed[:-1]
             elsewhere[module] = "azure.functions" if module == "func" else module
         elif listed in _OTHER_HOMES:
-            elsewhere[listed] = f"{_OTHER_HOMES[listed]}:{listed}"
+            module, _, spelling = _OTHER_HOMES[listed].partition(":")
+            elsewhere[listed] = f"{module}:{spelling or listed}"
         elif listed in _homes:
             elsewhere[listed] = f"{ROOT}.{_homes[listed]}:{listed}"
-    return _AddressModule(name, f"{ROOT}.{address.home}", elsewhere)
+    return _AddressModule(name, f"{ROOT}.{address.home}", homes, elsewhere)
 
 
 _homes: Mapping[str, str] = {
@@ -375,7 +396,7 @@ def register() -> None:
         return
     sys.meta_path.append(_AddressFinder())
     for short in (*PACKAGES, *(short for short in ADDRESSES if short not in LAZY)):
-        _register_module(short)
+        register_module(short)
     for short, names in PACKAGES.items():
         package = sys.modules[f"{ROOT}.{short}"]
         for name in names.split():  # class over module of the same name (sdk.md 1.3)
@@ -384,7 +405,8 @@ def register() -> None:
             package.__dict__["__all__"] = names.split()
 
 
-def _register_module(short: str) -> None:
+def register_module(short: str) -> None:
+    """Make one address importable and an attribute of its package."""
     spec = _spec(short)
     module = _make(short)
     module.__dict__.update(__spec__=spec, __loader__=_loader, __package__=spec.parent)

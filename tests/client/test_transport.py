@@ -153,14 +153,36 @@ def test_lists_follow_the_continuation_token() -> None:
     assert server.asked[1].headers["x-ms-continuation-token"] == "next"
 
 
-def test_nothing_is_left_open_at_exit() -> None:
-    """1.7.0 leaves a ResourceWarning behind (sdk.md Q82)."""
+ENDS = {
+    "asyncio.run": "asyncio.run(use())",
+    "asyncio.run twice": "asyncio.run(use()); asyncio.run(use())",
+    "a loop left open": "loop.run_until_complete(use())",
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_nothing_is_left_open_at_exit(end: str) -> None:
+    """1.7.0 leaves ResourceWarnings behind (sdk.md Q82)."""
     code = (
-        "import asyncio\n"
-        "from azure.durable_functions._client import http\n"
+        "import asyncio, atexit, http.server, threading\n"
+        "loop = asyncio.new_event_loop()\n"
+        "atexit.register(loop.close)\n"
+        "from azure.durable_functions._client import http as client\n"
+        "class Answer(http.server.BaseHTTPRequestHandler):\n"
+        "    protocol_version = 'HTTP/1.1'\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(200)\n"
+        "        self.send_header('Content-Length', '2')\n"
+        "        self.end_headers()\n"
+        "        self.wfile.write(b'{}')\n"
+        "    def log_message(self, *arguments): pass\n"
+        "server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Answer)\n"
+        "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
         "async def use():\n"
-        "    await http._get_session()\n"
-        "asyncio.run(use())\n"
+        "    url = f'http://127.0.0.1:{server.server_port}/'\n"
+        "    assert await client.get_async_request(url) == [200, {}]\n"
+        f"{end}\n"
+        "server.shutdown(); server.server_close()\n"
     )
     ended = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", code],
@@ -170,3 +192,45 @@ def test_nothing_is_left_open_at_exit() -> None:
     )
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_loops_pool_ends_with_the_loop() -> None:
+    for _ in range(3):
+        server = RecordingServer(answers=[STARTED])
+        talk(server, lambda client: client.start_new("Orch"))
+
+    assert http._sessions == {}
+    assert http._guards == {}
+
+
+def test_an_answer_in_another_encoding_does_not_hide_its_status() -> None:
+    server = RecordingServer(status=500, raw=b"\xff\xfe broken")
+
+    with pytest.raises(Exception, match="answered 500 with a body that is not JSON"):
+        talk(server, lambda client: client.get_status("i1"))
+
+
+def test_the_library_can_be_replaced_in_the_module() -> None:
+    module = sys.modules["azure.durable_functions.models.utils.http_utils"]
+    response = mock.AsyncMock(status=200)
+    response.json.return_value = {"from": "a stand-in"}
+
+    class Session:
+        closed = False
+
+        def get(self, url: str, headers: dict[str, str]) -> Any:
+            answer = mock.MagicMock()
+            answer.__aenter__ = mock.AsyncMock(return_value=response)
+            answer.__aexit__ = mock.AsyncMock(return_value=False)
+            return answer
+
+        async def close(self) -> None:
+            self.closed = True
+
+    stand_in = mock.MagicMock()
+    stand_in.ClientSession.return_value = Session()
+    stand_in.ClientError = OSError
+    with mock.patch.object(module, "aiohttp", stand_in):
+        answer = asyncio.run(module.get_async_request("http://a.invalid/"))
+
+    assert answer == [200, {"from": "a stand-in"}]

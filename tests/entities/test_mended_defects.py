@@ -130,6 +130,14 @@ def test_a_context_outside_an_operation_has_no_name() -> None:
         _ = Context("n", "k", False, None).operation_name
 
 
+def test_the_text_null_is_no_state() -> None:
+    def counter(context: Context) -> None:
+        seen = [context.get_state(lambda: 7), context.get_state(lambda: 7)]
+        context.set_result(seen)
+
+    assert results(run(counter, "get", state="null")) == [[7, 7]]
+
+
 def test_an_initializer_must_be_callable() -> None:
     with pytest.raises(Exception, match="initializer argument needs to be a callable function"):
         Context("n", "k", False, None).get_state(5)  # type: ignore[arg-type]  # on purpose

@@ -79,11 +79,10 @@ def test_a_trigger_that_is_none_is_refused_by_name(trigger: str, told: str) -> N
 @pytest.mark.parametrize(
     ("event", "told"),
     [
-        ({"EventType": 5, "Result": "1"}, "must carry a whole number in TaskScheduledId, got None"),
         ({"EventType": 5, "TaskScheduledId": "0"}, "must carry a whole number in TaskScheduledId"),
-        ({"EventType": 11}, "must carry a whole number in TimerId, got None"),
+        ({"EventType": 11, "TimerId": [0]}, "must carry a whole number in TimerId, got [0]"),
     ],
-    ids=["no id", "id is text", "timer without id"],
+    ids=["id is text", "id is a list"],
 )
 def test_an_event_that_cannot_be_used_fails_inside_the_envelope(
     event: dict[str, Any], told: str
@@ -93,6 +92,14 @@ def test_an_event_that_cannot_be_used_fails_inside_the_envelope(
     assert answer["error"].startswith(f"history event 2 (EventType {event['EventType']})")
     assert told in answer["error"]
     assert len(answer["actions"][0]) == 1
+
+
+@pytest.mark.parametrize("event", [{"EventType": 5, "Result": "1"}, {"EventType": 11}])
+def test_an_event_without_id_fits_no_task_and_is_told_as_a_double(event: dict[str, Any]) -> None:
+    with pytest.warns(UserWarning, match="duplicate Task completion for TaskId: None"):
+        answer = replay(with_history(event, {"EventType": 5, "TaskScheduledId": 0}))
+
+    assert answer["isDone"] is True
 
 
 def test_unknown_event_types_are_passed_over() -> None:

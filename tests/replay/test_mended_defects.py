@@ -307,6 +307,22 @@ def test_q32_a_custom_status_that_cannot_be_sent_fails_inside_the_envelope() -> 
     assert History().replay(shows)["error"] == "Object of type set is not JSON serializable"
 
 
+@pytest.mark.parametrize("strict", ["", "1"], ids=["loose", "strict"])
+def test_q30_q32_what_no_codec_takes_stays_in_the_envelope(
+    strict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", strict)
+
+    def odd(context: Context) -> Any:
+        context.set_custom_status({1, 2})
+        return {"of": object()}
+
+    answer = History().replay(odd)
+
+    assert "is not JSON serializable" in answer["error"]
+    assert "customStatus" not in answer
+
+
 def test_q33_retried_calls_decode_with_the_expected_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -338,6 +354,10 @@ def test_q34_an_entitys_answer_is_checked_inside_its_envelope_only(
 
     monkeypatch.setenv("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "1")
     assert history.replay(calls)["output"] == 8
+
+    refused = {"exceptionType": "T", "result": json.dumps("the entity's reason")}
+    failed = History().sent(0, "g").answered("g", refused)
+    assert failed.replay(calls)["error"] == "the entity's reason"
 
 
 def make_app() -> df.DFApp:
@@ -424,6 +444,28 @@ def test_q39_a_failed_task_says_more_than_its_text() -> None:
     ]
 
 
+def test_q39_a_failed_task_names_what_it_has_called() -> None:
+    def calls(context: Context) -> Any:
+        retry = df.RetryOptions(1000, 2)
+        names = []
+        for task in (
+            context.call_activity("Once"),
+            context.call_activity_with_retry("Twice", retry),
+            context.call_entity(df.EntityId("E", "k"), "operation", 1),
+        ):
+            try:
+                yield task
+            except TaskFailedError as error:
+                names.append(error.task_name)
+        return names
+
+    history = History().episode().failed(0).episode().failed(1).episode().fired(2)
+    history.episode().failed(3).episode().fired(4).sent(5, "r").episode()
+    history.answered("r", {"exceptionType": "T", "result": json.dumps("text")})
+
+    assert history.replay(calls)["output"] == ["Once", "Twice", "operation"]
+
+
 def test_q40_a_payload_that_is_not_json_can_be_caught() -> None:
     def careful(context: Context) -> Any:
         caught = []
@@ -438,6 +480,20 @@ def test_q40_a_payload_that_is_not_json_can_be_caught() -> None:
     history._add(15, Name="E", Input="{")
 
     assert history.replay(careful)["output"] == ["caught", "caught"]
+
+
+def test_q40_a_retried_call_whose_result_cannot_be_read_fails_at_once() -> None:
+    """The host does not try again what has succeeded, so nothing may wait for that."""
+
+    def retried(context: Context) -> Any:
+        try:
+            yield context.call_activity_with_retry("A", df.RetryOptions(1000, 3))
+        except Exception as error:
+            return [type(error).__name__, (yield context.call_activity("B"))]
+
+    answer = History().episode().done_with(0, "not JSON").episode().done(1, "b").replay(retried)
+
+    assert answer["output"] == ["JSONDecodeError", "b"]
 
 
 def test_q41_missing_fields_count_as_null() -> None:
@@ -536,6 +592,17 @@ def test_q49_yielding_a_signal_goes_on_at_once() -> None:
 
     assert answer["output"] == [None, "after"]
     assert [action["actionType"] for action in answer["actions"][0]] == [9, 0]
+
+
+def test_q49_under_schema_v1_a_signal_in_a_compound_is_listed_once() -> None:
+    def signals(context: Context) -> Any:
+        signal: Any = context.signal_entity(df.EntityId("E", "k"), "op")
+        yield context.task_all([signal, context.call_activity("A")])
+
+    answer = History(upperSchemaVersion=0, upperSchemaVersionNew=None).replay(signals)
+
+    kinds = [[action["actionType"] for action in group] for group in answer["actions"]]
+    assert kinds == [[9], [0]]
 
 
 def test_q50_after_continue_as_new_nothing_more_is_recorded() -> None:

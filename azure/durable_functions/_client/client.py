@@ -141,7 +141,7 @@ class DurableOrchestrationClient:
         status, body = await self._get_async_request(options.to_url(self._rpc_base_url))
         if status in (200, 202, 400, 404, 500):
             return DurableOrchestrationStatus.from_json(body)
-        raise _unexpected(status)
+        raise _unexpected(status, body)
 
     async def get_status_all(self) -> list[DurableOrchestrationStatus]:
         """Status of every instance."""
@@ -305,7 +305,7 @@ class DurableOrchestrationClient:
             raise Exception(f"No instance with ID '{instance_id}' found.")
         if shapes.is_object(body) and "Message" in body:
             raise Exception(f"{body['Message']} {body.get('ExceptionMessage') or ''}".rstrip())
-        raise _unexpected(status)
+        raise _unexpected(status, body)
 
     async def signal_entity(
         self,
@@ -455,7 +455,7 @@ class DurableOrchestrationClient:
                 status, body = await self._get_async_request(url)
             if status != 200:
                 raise _unexpected(status, body)
-            found += body
+            found += body or []  # an empty body is an empty list
             if not continuation:
                 return [DurableOrchestrationStatus.from_json(item) for item in found]
 
@@ -550,4 +550,6 @@ def _unexpected(status: int, body: Any = None) -> Exception:
     if shapes.is_object(body):
         told = body.get("ExceptionMessage") or body.get("Message")
         reason = f": {told}" if told else ""
+    elif isinstance(body, str) and body:
+        reason = f": {body}"
     return Exception(f"The operation failed with an unexpected status code {status}{reason}")

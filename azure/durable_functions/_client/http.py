@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import json
-import weakref
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    import aiohttp
+    pass
 
 
 class Answer(NamedTuple):
@@ -40,7 +40,9 @@ _transports: dict[str, Transport] = {}
 _client_session: Any = None
 """The pool used last; assigned by tests, read at call time."""
 _session_lock: Any = None
-_sessions: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+"""Official name. Looking for a pool and making it has no await in between: no lock is needed."""
+_sessions: dict[asyncio.AbstractEventLoop, Any] = {}
+_guards: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
 _in_use: dict[int, int] = {}
 _abandoned: dict[int, Any] = {}
 
@@ -136,20 +138,18 @@ async def _request(
 async def _request_over_http(
     method: str, url: str, data: Any, headers: dict[str, str]
 ) -> tuple[int, Mapping[str, str], Any]:
-    import aiohttp
-
+    aiohttp = _aiohttp()
     session = await _get_session()
-    keywords: dict[str, Any] = {"headers": headers} if headers else {}
+    keywords: dict[str, Any] = {"headers": headers}
     if method == "post":
         keywords["json"] = data
-        keywords["headers"] = headers
     _in_use[id(session)] = _in_use.get(id(session), 0) + 1
     try:
         async with getattr(session, method)(url, **keywords) as response:
             try:
                 parsed = await response.json(content_type=None)
             except ValueError as error:
-                text = await response.text()
+                text = await response.text(errors="replace")
                 raise _not_json(text, response.status, url) from error
             return response.status, getattr(response, "headers", {}), parsed
     except (aiohttp.ClientError, asyncio.TimeoutError):
@@ -184,14 +184,36 @@ async def _get_session() -> Any:
     if current is not None and not current.closed and _belongs_to(current, loop):
         return current
     session = _sessions.get(loop)
-    if current is None and session is not None:  # somebody has asked for a new pool
-        await _retire(session)
-        session = None
-    if session is None or session.closed:
+    replaced = session if current is None else None  # None: somebody has asked for a new pool
+    if replaced is not None or session is None or session.closed:
         session = _make_session()
         _sessions[loop] = session
     _client_session = session
+    if replaced is not None:
+        await _retire(replaced)
+    if loop not in _guards:
+        await _watch(loop)
     return session
+
+
+async def _watch(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the loop's end close its pool, and forget pools of loops that ended unnoticed."""
+    for ended in [known for known in _sessions if known.is_closed()]:
+        _guards.pop(ended, None)
+        _let_go(_sessions.pop(ended))
+
+    async def guard() -> AsyncGenerator[None, None]:
+        # asyncio.run closes the asynchronous generators of its loop before the loop (Q80, Q82).
+        try:
+            yield
+        finally:
+            _guards.pop(loop, None)
+            session = _sessions.pop(loop, None)
+            if session is not None and not session.closed:
+                await session.close()
+
+    _guards[loop] = guard()
+    await _guards[loop].__anext__()
 
 
 async def _retire(session: Any, *, ending: int = 0) -> None:
@@ -214,9 +236,18 @@ def _belongs_to(session: Any, loop: asyncio.AbstractEventLoop) -> bool:
     return not isinstance(owner, asyncio.AbstractEventLoop) or owner is loop
 
 
-def _make_session() -> aiohttp.ClientSession:
+def _aiohttp() -> Any:
+    """The library, or what a user's test has put in its place in this module."""
+    replaced = globals().get("aiohttp")
+    if replaced is not None:
+        return replaced
     import aiohttp
 
+    return aiohttp
+
+
+def _make_session() -> Any:
+    aiohttp = _aiohttp()
     timeout = aiohttp.ClientTimeout(total=240, sock_connect=10, sock_read=None)
     connector = aiohttp.TCPConnector(limit=30, limit_per_host=30, enable_cleanup_closed=True)
     return aiohttp.ClientSession(timeout=timeout, connector=connector)
@@ -262,11 +293,20 @@ async def _close_session() -> None:  # pyright: ignore[reportUnusedFunction]  # 
 
 @atexit.register
 def _drop_connections() -> None:
-    """Close sockets without an event loop, which is gone at exit (sdk.md Q82)."""
-    for session in [_client_session, *_sessions.values(), *_abandoned.values()]:
-        connector = getattr(session, "connector", None)
-        if connector is not None and not getattr(session, "closed", True):
-            session.detach()
-            closing = connector.close()
-            if hasattr(closing, "close"):
-                closing.close()
+    """Close what no loop's end has closed (sdk.md Q82)."""
+    for loop, session in list(_sessions.items()):
+        _guards.pop(loop, None)
+        if loop.is_closed():
+            _let_go(session)
+        elif not loop.is_running() and not session.closed:
+            loop.run_until_complete(session.close())
+
+
+def _let_go(session: Any) -> None:
+    """Give up a pool whose loop was closed before it: what is left is to be silent about it."""
+    connector = session.connector
+    if connector is None:
+        return
+    session.detach()
+    with contextlib.suppress(StopIteration):
+        connector.close().__await__().__next__()  # has nothing to wait for without a loop

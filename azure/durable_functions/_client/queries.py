@@ -85,7 +85,7 @@ class RpcManagementOptions:
         self._add_date_arg(query, "createdTimeFrom", self._created_time_from)
         self._add_date_arg(query, "createdTimeTo", self._created_time_to)
         self._add_arg(query, "op", self.operation_name)
-        if self.entity_Id is None and self._instance_id is None:
+        if self.entity_Id is None and not self._instance_id:
             self._add_arg(query, "instanceIdPrefix", self._instance_id_prefix)
         if self._runtime_status:
             names = ",".join(status.value for status in self._runtime_status)

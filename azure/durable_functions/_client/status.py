@@ -39,9 +39,7 @@ class DurableOrchestrationStatus:
         self._history: list[Any] | None = (
             kwargs.get("historyEvents") if history is None else history
         )
-        for key, value in kwargs.items():
-            if not isinstance(getattr(type(self), key, None), property):  # sdk.md Q71
-                setattr(self, key, value)
+        _keep_unknown(self, kwargs)
 
     def __bool__(self) -> bool:
         return self._created_time is not None
@@ -134,13 +132,19 @@ def _status(text: str | None) -> OrchestrationRuntimeStatus | str | None:
         return text
 
 
+def _keep_unknown(answer: object, fields: dict[str, Any]) -> None:
+    """Fields that this release does not know become attributes, unless a property is in the way."""
+    for key, value in fields.items():
+        if not isinstance(getattr(type(answer), key, None), property):  # sdk.md Q71
+            setattr(answer, key, value)
+
+
 class PurgeHistoryResult:
     """How many instances a purge has removed."""
 
     def __init__(self, instancesDeleted: int, **kwargs: Any) -> None:
         self._instances_deleted = instancesDeleted
-        for key, value in kwargs.items():
-            setattr(self, key, value)
+        _keep_unknown(self, kwargs)
 
     @classmethod
     def from_json(cls, json_obj: dict[str, Any]) -> PurgeHistoryResult:

@@ -94,13 +94,11 @@ class DurableEntityContext:
         Raises:
             Exception: The initializer cannot be called.
         """
-        state = self._state
-        if state is not None:
-            if self._state_is_raw:
-                state = from_json_util(state, expected_type)
-                self._state = state
-                self._state_is_raw = False
-            return state
+        if self._state_is_raw:
+            self._state = from_json_util(self._state, expected_type)
+            self._state_is_raw = False
+        if self._state is not None:  # the text "null" is no state either
+            return self._state
         if initializer is None:
             return None
         if not callable(initializer):

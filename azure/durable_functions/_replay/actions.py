@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from azure.durable_functions._wire import df_serialization, durable_http, retry_options, timestamps
+from azure.durable_functions._wire import durable_http, retry_options, timestamps
 from azure.durable_functions._wire import entity_id as entity_ids
+from azure.durable_functions._wire.df_serialization import df_dumps
 from azure.durable_functions._wire.vocabulary import ActionType
 
 Json = dict[str, Any]
@@ -57,7 +58,7 @@ class CallActivityAction(Action):
 
     def __init__(self, function_name: str, input_: Any = None) -> None:
         self.function_name: str = _required_name(function_name)
-        self.input_: str = df_serialization.df_dumps(input_)
+        self.input_: str = df_dumps(input_)
 
     @property
     def action_type(self) -> int:
@@ -79,7 +80,7 @@ class CallActivityWithRetryAction(Action):
         if not retry_options:
             raise ValueError("retry_options cannot be empty")
         self.retry_options = retry_options
-        self.input_: str = df_serialization.df_dumps(input_)
+        self.input_: str = df_dumps(input_)
 
     @property
     def action_type(self) -> int:
@@ -107,7 +108,7 @@ class CallSubOrchestratorAction(Action):
         version: str | None = None,
     ) -> None:
         self.function_name: str = _required_name(function_name)
-        self._input: str = df_serialization.df_dumps(_input)
+        self._input: str = df_dumps(_input)
         self.instance_id = instance_id
         self.version = version
 
@@ -139,7 +140,7 @@ class CallSubOrchestratorWithRetryAction(Action):
         version: str | None = None,
     ) -> None:
         self.function_name: str = _required_name(function_name)
-        self._input: str = df_serialization.df_dumps(_input)
+        self._input: str = df_dumps(_input)
         self.retry_options = retry_options
         self.instance_id = instance_id
         self.version = version
@@ -165,7 +166,7 @@ class ContinueAsNewAction(Action):
     """End this generation and begin the next one with a new input."""
 
     def __init__(self, input_: Any = None) -> None:
-        self.input_: str = df_serialization.df_dumps(input_)
+        self.input_: str = df_dumps(input_)
 
     @property
     def action_type(self) -> int:
@@ -237,8 +238,9 @@ class CallEntityAction(Action):
         if not entity_id:
             raise ValueError("entity_id cannot be empty")
         self.entity_id = entity_id
+        self.instance_id: str = entity_ids.EntityId.get_scheduler_id(entity_id)
         self.operation = operation
-        self.input_: str = df_serialization.df_dumps(input_)
+        self.input_: str = df_dumps(input_)
 
     @property
     def action_type(self) -> int:
@@ -249,7 +251,7 @@ class CallEntityAction(Action):
         """The wire's object."""
         return {
             "actionType": 7,
-            "instanceId": entity_ids.EntityId.get_scheduler_id(self.entity_id),
+            "instanceId": self.instance_id,
             "operation": self.operation,
             "input": self.input_,
         }
@@ -278,8 +280,9 @@ class SignalEntityAction(Action):
         if not entity_id:
             raise ValueError("entity_id cannot be empty")
         self.entity_id = entity_id
+        self.instance_id: str = entity_ids.EntityId.get_scheduler_id(entity_id)
         self.operation = operation
-        self.input_: str = df_serialization.df_dumps(input_)
+        self.input_: str = df_dumps(input_)
 
     @property
     def action_type(self) -> int:
@@ -290,7 +293,7 @@ class SignalEntityAction(Action):
         """The wire's object."""
         return {
             "actionType": 9,
-            "instanceId": entity_ids.EntityId.get_scheduler_id(self.entity_id),
+            "instanceId": self.instance_id,
             "operation": self.operation,
             "input": self.input_,
         }

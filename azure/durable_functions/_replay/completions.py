@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azure.durable_functions._errors import TaskFailedError
-from azure.durable_functions._wire import df_serialization, shapes
+from azure.durable_functions._wire import shapes
+from azure.durable_functions._wire.df_serialization import df_loads
 from azure.durable_functions._wire.entity_messages import ResponseMessage
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 
 from .actions import CallEntityAction
-from .tasks import AtomicTask, TaskBase
+from .tasks import AtomicTask, RetryAbleTask, TaskBase
 
 if TYPE_CHECKING:
     from .context import DurableOrchestrationContext
@@ -40,6 +41,7 @@ def apply(task: TaskBase, completion: Completion) -> None:
         is_error, value = READ[event["EventType"]](task, event)
     except Exception as error:  # user classes decode themselves: from_json may raise anything
         is_error, value = True, error
+        task._is_unreadable = True
     task.set_value(is_error, value)
 
 
@@ -64,7 +66,7 @@ def keep(context: DurableOrchestrationContext, key: int | str, completion: Compl
 
 def is_entity_call(task: object) -> bool:
     """Whether the task waits for an entity's answer."""
-    return isinstance(task, AtomicTask) and isinstance(task._get_action(), CallEntityAction)
+    return isinstance(task, AtomicTask) and task._api_name == CallEntityAction.__name__
 
 
 def _read_result(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
@@ -79,22 +81,38 @@ def _read_event(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
     if not is_entity_call(task):
         return False, _decode(event.get("Input"), task)
     answer = _decode_answer(event.get("Input"))
-    value = _decode(answer.result, task)
-    return (
-        (True, TaskFailedError(value, task_id=task.id)) if answer.is_exception else (False, value)
-    )
+    if not answer.is_exception:
+        return False, _decode(answer.result, task)
+    # The expected type is that of a result, not of an error's text (sdk.md Q34).
+    text = None if answer.result is None else df_loads(answer.result)
+    return True, TaskFailedError(text, task_id=task.id, task_name=_name_of(task))
 
 
 def _read_failure(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
     reason, details = event.get("Reason"), event.get("Details")
     error = TaskFailedError(
-        f"{reason} \n {details}", task_id=task.id, reason=reason, details=details
+        f"{reason} \n {details}",
+        task_id=task.id,
+        task_name=_name_of(task),
+        reason=reason,
+        details=details,
     )
     return True, error
 
 
+def _name_of(task: TaskBase) -> str | None:
+    """Name of the function that a task calls, or the entity's operation.
+
+    Later attempts of a retried task have no action of their own; the first one has.
+    """
+    if isinstance(task.parent, RetryAbleTask):
+        task = task.parent.children[0]
+    action = task._get_action() if isinstance(task, AtomicTask) else None
+    return getattr(action, "function_name", None) or getattr(action, "operation", None)
+
+
 def _decode(text: str | None, task: TaskBase) -> Any:
-    return None if text is None else df_serialization.df_loads(text, task._expected_output_type)
+    return None if text is None else df_loads(text, task._expected_output_type)
 
 
 def _decode_answer(text: str | None) -> ResponseMessage:

@@ -9,10 +9,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 
-from azure.durable_functions._wire import df_serialization, shapes, timestamps, type_discovery
+from azure.durable_functions._wire import shapes, timestamps, type_discovery
+from azure.durable_functions._wire.df_serialization import df_loads
 from azure.durable_functions._wire.durable_http import DurableHttpRequest, TokenSource
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.function_context import FunctionContext
+from azure.durable_functions._wire.json_utils import parse_timespan_attrib
 from azure.durable_functions._wire.retry_options import RetryOptions
 from azure.durable_functions._wire.vocabulary import HistoryEventType, ReplaySchema
 
@@ -342,7 +344,7 @@ class DurableOrchestrationContext:
         if not isinstance(raw, str):
             return raw
         try:
-            return df_serialization.df_loads(raw, expected_type or self._input_expected_type)
+            return df_loads(raw, expected_type or self._input_expected_type)
         except json.JSONDecodeError:
             return raw
 
@@ -420,7 +422,7 @@ class DurableOrchestrationContext:
         """The history as objects; made at the first look, then replayed from these."""
         if self._history_objects is None:
             self._history_objects = [
-                event if isinstance(event, HistoryEvent) else HistoryEvent(**event)
+                HistoryEvent(**event) if shapes.is_object(event) else event
                 for event in self._events
             ]
             self._events = self._history_objects
@@ -439,7 +441,7 @@ class DurableOrchestrationContext:
     def decision_started_event(self) -> HistoryEvent:
         """The first OrchestratorStarted."""
         first = self._first_started
-        return first if isinstance(first, HistoryEvent) else HistoryEvent(**first)
+        return HistoryEvent(**first) if shapes.is_object(first) else first
 
     @property
     def will_continue_as_new(self) -> bool:
@@ -473,7 +475,9 @@ class DurableOrchestrationContext:
         return retried
 
     def _record_fire_and_forget_action(self, action: Action) -> TaskBase:
-        task = AtomicTask(self._sequence_number, [action] if self._lists_flat else action)
+        # 1.7.0 counts a number but does not give it, so a yielded one takes the next (Q49).
+        number = None if self._as_official else self._sequence_number
+        task = AtomicTask(number, [action] if self._lists_flat else action)
         self._add_to_actions(task.action_repr)
         self._sequence_number += 1
         if not self._as_official:
@@ -581,7 +585,7 @@ class DurableOrchestrationContext:
 
 
 def _span(text: str | None) -> timedelta | None:
-    return None if text is None else timestamps.parse_timespan(text)
+    return None if text is None else parse_timespan_attrib(text)
 
 
 def _event_type(event: Any) -> Any:

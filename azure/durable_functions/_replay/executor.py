@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from types import GeneratorType
 from typing import Any, NamedTuple
@@ -18,10 +19,10 @@ from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEvent
 
 from . import completions
 from . import context as contexts
-from . import state as states
 from .actions import NoOpAction
 from .history import wire_events
-from .tasks import TaskBase, TaskState
+from .state import OrchestratorState, refused_by_every_codec
+from .tasks import AtomicTask, TaskBase, TaskState
 
 _RUNNING = TaskState.RUNNING
 _FAILED = TaskState.FAILED
@@ -177,6 +178,11 @@ class TaskOrchestrationExecutor:
         key = event.get(id_key)
         if id_key == "Name":
             key = self.context._event_key(str(key))
+        elif key is None:  # a broken host's event that fits no task (sdk.md Q41)
+            warnings.warn(
+                "Potential duplicate Task completion for TaskId: None", UserWarning, stacklevel=2
+            )
+            return
         elif type(key) is not int:
             raise ValueError(f"it must carry a whole number in {id_key}, got {key!r}")
         is_played = bool(event.get("IsPlayed")) or self._seen_events < self._boundary
@@ -228,7 +234,7 @@ class TaskOrchestrationExecutor:
         # Exactly `Exception`: the worker sends the class name on (sdk.md 3.4).
         raise Exception(f"{error}{FAILURE_LABEL}{state.to_json_string()}") from error
 
-    def final_state(self) -> tuple[states.OrchestratorState, BaseException | None]:
+    def final_state(self) -> tuple[OrchestratorState, BaseException | None]:
         """What the host is told, and the exception that ended the function, if any.
 
         An output or a custom status that cannot be encoded is left out and ends it too.
@@ -236,14 +242,14 @@ class TaskOrchestrationExecutor:
         context = self.context
         output, status = self.output, context.custom_status
         if self.exception is None and output is not None:
-            self.exception = states.refused_by_every_codec(output)
+            self.exception = refused_by_every_codec(output)
         if status is not None:
-            refusal = states.refused_by_every_codec(status)
+            refusal = refused_by_every_codec(status)
             if refusal is not None:
                 status = None
                 self.exception = self.exception or refusal
         error = self.exception
-        state = states.OrchestratorState(
+        state = OrchestratorState(
             is_done=self.orchestration_invocation_succeeded,
             actions=context._actions,
             output=output if error is None else None,
@@ -312,7 +318,7 @@ def _bad_event(index: int, event: object, error: Exception) -> ValueError:
 
 def _nothing_awaited() -> TaskBase:
     """What the function waits for before it has started: nothing, and that is there already."""
-    task = TaskBase(-1, NoOpAction("before the first yield"))
+    task = AtomicTask(-1, NoOpAction("before the first yield"))
     task.state = TaskState.SUCCEEDED
     return task
 

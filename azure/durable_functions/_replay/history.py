@@ -29,7 +29,8 @@ class HistoryEvent:
         self._event_type = EventType
         self._event_id = EventId
         self._is_played = IsPlayed
-        self._timestamp: str | datetime = Timestamp
+        self._timestamp: str = Timestamp
+        self._moment: datetime | None = None
         self._is_processed = False
         self.Name: str | None = None
         self.InstanceId: str | None = None
@@ -60,9 +61,9 @@ class HistoryEvent:
     @property
     def timestamp(self) -> datetime:
         """When it happened; parsed at the first look. Aware UTC if the text ends in ``Z``."""
-        if isinstance(self._timestamp, str):
-            self._timestamp = timestamps.parse_moment(self._timestamp)
-        return self._timestamp
+        if self._moment is None:
+            self._moment = timestamps.parse_moment(self._timestamp)
+        return self._moment
 
     @property
     def is_processed(self) -> bool:
@@ -79,10 +80,7 @@ class HistoryEvent:
         fields["EventType"] = self._event_type
         fields["EventId"] = self._event_id
         fields["IsPlayed"] = self._is_played
-        stamp = self._timestamp
-        fields["Timestamp"] = (
-            stamp if isinstance(stamp, str) else timestamps.format_event_moment(stamp)
-        )
+        fields["Timestamp"] = self._timestamp
         return fields
 
 

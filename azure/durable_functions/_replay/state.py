@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from azure.durable_functions._wire import df_serialization
+from azure.durable_functions._wire.df_serialization import df_dumps
 from azure.durable_functions._wire.vocabulary import ReplaySchema
 
 from .actions import Action
@@ -81,8 +81,7 @@ class OrchestratorState:
         Raises:
             TypeError: Output or custom status cannot be encoded.
         """
-        default = df_serialization._get_serialize_default()
-        return json.dumps(self.to_json(), default=default)
+        return df_dumps(self.to_json())
 
 
 def refused_by_every_codec(value: object) -> Exception | None:
@@ -91,7 +90,7 @@ def refused_by_every_codec(value: object) -> Exception | None:
         json.dumps(value)
     except (TypeError, ValueError, RecursionError) as plain:
         try:
-            df_serialization.df_dumps(value)
+            df_dumps({"output": value})
         except Exception:  # a user's to_json may raise anything; the plain reason is reported
             return plain
     return None

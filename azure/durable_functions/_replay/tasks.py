@@ -21,6 +21,7 @@ from .actions import (
     CompoundAction,
     CreateTimerAction,
     NoOpAction,
+    SignalEntityAction,
     WhenAllAction,
     WhenAnyAction,
 )
@@ -62,15 +63,24 @@ class TaskBase:
         self.action_repr: Action | list[Action] = actions
         """What is listed when the task is first yielded; a list under schema V1."""
         self._is_scheduled_flag = False
+        self._is_unreadable = False
+        """Whether the host's result could not be decoded: the result is the decoder's error."""
         self._expected_output_type: type | None = None
+        self._given_api_name: str | None = None
 
     @property
     def _api_name(self) -> str:
         """Class name of the (first) action; tells entity calls from the rest."""
+        if self._given_api_name is not None:
+            return self._given_api_name
         actions = self.action_repr
         if isinstance(actions, list):
             return type(actions[0]).__name__ if actions else ""
         return type(actions).__name__
+
+    @_api_name.setter
+    def _api_name(self, name: str) -> None:
+        self._given_api_name = name
 
     @property
     def is_completed(self) -> bool:
@@ -151,6 +161,9 @@ class AtomicTask(TaskBase):
 
 class TimerTask(AtomicTask):
     """A timer; its result is None."""
+
+    def __init__(self, id_: int | str | None, action: Action | list[Action]) -> None:
+        super().__init__(id_, action)
 
     @property
     def is_cancelled(self) -> bool:
@@ -259,6 +272,8 @@ class CompoundTask(TaskBase):
         for child in self.children:
             if id(child) in seen or (constructor is not None and child._is_scheduled):
                 continue
+            if constructor is None and _is_signal(child):  # listed when it was made (D10)
+                continue
             seen.add(id(child))
             if isinstance(child, CompoundTask) and child._listed is None:
                 unlisted = child._unlisted(seen)
@@ -301,6 +316,10 @@ class CompoundTask(TaskBase):
     def try_set_value(self, child: TaskBase) -> None:
         """Complete the compound if the child that has just finished decides it."""
         raise NotImplementedError
+
+
+def _is_signal(task: TaskBase) -> bool:
+    return isinstance(task, AtomicTask) and isinstance(task._get_action(), SignalEntityAction)
 
 
 def _as_list(actions: Action | list[Action]) -> list[Action]:
@@ -378,6 +397,9 @@ class RetryAbleTask(WhenAllTask):
                 self._wait_for(attempt)
         elif child.state is _SUCCEEDED:
             self.set_value(is_error=False, value=child.result)
+        elif child._is_unreadable:
+            # The attempt has succeeded, so the host will not try again (sdk.md Q40).
+            self.set_value(is_error=True, value=child.result)
         else:
             self.error = child.result
             self.is_waiting_on_timer = True

@@ -40,13 +40,13 @@ _FALLBACK_MESSAGE = (
 if not TYPE_CHECKING:
     _serialize_custom_object = _sdk._serialize_custom_object
     _deserialize_custom_object = _sdk._deserialize_custom_object
+    _get_serialize_default = getattr(
+        _sdk, "_get_serialize_default", lambda: _serialize_custom_object
+    )
 
     if hasattr(_sdk, "df_dumps") and hasattr(_sdk, "df_loads"):
         df_dumps = _sdk.df_dumps
         df_loads = _sdk.df_loads
-        _get_serialize_default = getattr(
-            _sdk, "_get_serialize_default", lambda: _serialize_custom_object
-        )
     else:
         _notice_given = False
 
@@ -65,7 +65,3 @@ if not TYPE_CHECKING:
             """Value of a JSON text; `expected_type` is not looked at by this codec."""
             _note_fallback()
             return json.loads(s, object_hook=_deserialize_custom_object)
-
-        def _get_serialize_default():
-            """The hook for `json.dumps(default=...)`."""
-            return _serialize_custom_object

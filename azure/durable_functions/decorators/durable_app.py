@@ -13,7 +13,7 @@ from azure.functions.decorators.function_app import Function, FunctionBuilder
 
 from azure.durable_functions._client.client import DurableOrchestrationClient
 from azure.durable_functions._wire import handles
-from azure.durable_functions._wire.retry_options import RetryOptions
+from azure.durable_functions._wire.retry_options import RetryOptions as RetryOptions
 from azure.durable_functions.entity import Entity
 from azure.durable_functions.orchestrator import Orchestrator
 
@@ -28,8 +28,6 @@ except ImportError:  # azure-functions of 2022 has none
 
 
 _Decorator = Callable[[Any], FunctionBuilder]
-
-__all__ = ["Blueprint", "DFApp", "RetryOptions"]
 
 
 class Blueprint(TriggerApi, BindingApi, SettingsApi):

@@ -23,5 +23,7 @@ from azure.durable_functions._wire.vocabulary import (
 )
 from datetime import datetime as datetime
 from time import time as time
+from urllib.parse import quote as quote
+from urllib.parse import urlparse as urlparse
 
 func = azure.functions

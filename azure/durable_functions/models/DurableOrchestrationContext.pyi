@@ -1,3 +1,4 @@
+import inspect as inspect
 import json as json
 from azure.durable_functions._replay.actions import Action as Action
 from azure.durable_functions._replay.actions import CallActivityAction as CallActivityAction
@@ -49,6 +50,7 @@ from azure.durable_functions.decorators.metadata import ActivityTrigger as Activ
 from azure.durable_functions.decorators.metadata import OrchestrationTrigger as OrchestrationTrigger
 from azure.functions.decorators.function_app import FunctionBuilder as FunctionBuilder
 from collections import defaultdict as defaultdict
+from datetime import timezone as timezone
 from uuid import NAMESPACE_OID as NAMESPACE_OID
 from uuid import NAMESPACE_URL as NAMESPACE_URL
 from uuid import UUID as UUID

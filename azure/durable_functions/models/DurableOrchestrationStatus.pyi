@@ -7,3 +7,6 @@ from azure.durable_functions._wire.vocabulary import (
     OrchestrationRuntimeStatus as OrchestrationRuntimeStatus,
 )
 from datetime import datetime as datetime
+from dateutil import parser as _parser
+
+dt_parse = _parser.parse

@@ -1,3 +1,4 @@
+import enum as enum
 from azure.durable_functions._replay.actions import Action as Action
 from azure.durable_functions._replay.actions import CompoundAction as CompoundAction
 from azure.durable_functions._replay.actions import CreateTimerAction as CreateTimerAction

@@ -15,4 +15,5 @@ from azure.durable_functions._replay.tasks import TaskState as TaskState
 from azure.durable_functions._wire.df_serialization import df_loads as df_loads
 from azure.durable_functions._wire.entity_messages import ResponseMessage as ResponseMessage
 from azure.durable_functions._wire.vocabulary import HistoryEventType as HistoryEventType
+from collections import namedtuple as namedtuple
 from types import GeneratorType as GeneratorType
