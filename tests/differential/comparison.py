@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import emulated_host
+import entity_programs
 import programs
 import replay_server
+from emulated_host import Answer
 
 from azure.durable_functions._replay import compat
 
@@ -50,7 +54,7 @@ class OfficialPackage:
     ) -> None:
         self._process.communicate()
 
-    def answers(self, program: programs.Program, triggers: list[str]) -> list[list[Any]]:
+    def answers(self, program: dict[str, Any], triggers: list[str]) -> list[list[Any]]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"program": program, "triggers": triggers}) + "\n")
@@ -78,9 +82,9 @@ def compare(official: OfficialPackage, seed: int, report: Report) -> None:
     """
     rng = random.Random(seed)
     program = programs.random_program(rng)
-    ours: list[tuple[str | None, str | None]] = []
+    ours: list[Answer] = []
 
-    def replay(trigger: str) -> tuple[str | None, str | None]:
+    def replay(trigger: str) -> Answer:
         answer = replay_server.replay(program, trigger)
         ours.append(answer)
         return answer
@@ -89,19 +93,47 @@ def compare(official: OfficialPackage, seed: int, report: Report) -> None:
         warnings.simplefilter("ignore")
         host = emulated_host.EmulatedHost(rng, program["events"], rng.choice([None, 0, "text"]))
         triggers = host.run(replay)
+    theirs = official.answers(program, triggers)
+    _judge(seed, program, triggers, ours, theirs, report)
+
+
+def compare_entity(official: OfficialPackage, seed: int, report: Report) -> None:
+    """Let both packages answer one random batch; differences as in `compare`."""
+    program, trigger = entity_programs.random_batch(random.Random(seed))
+    ours = [_without_clock(replay_server.replay(program, trigger))]
+    theirs = [_without_clock(answer) for answer in official.answers(program, [trigger])]
+    _judge(seed, program, [trigger], ours, theirs, report)
+
+
+def _without_clock(answer: Sequence[str | None]) -> Answer:
+    """The answer with the times set to 0 that tell when an operation ran, and how long."""
+    text, message = answer
+    if text is not None:
+        text = re.sub(r'"(duration|startTime)": \d+', r'"\1": 0', text)
+    return text, message
+
+
+def _judge(
+    seed: int,
+    program: dict[str, Any],
+    triggers: list[str],
+    ours: list[Answer],
+    theirs: Sequence[Sequence[str | None]],
+    report: Report,
+) -> None:
     report.programs += 1
     report.episodes += len(triggers)
-    theirs = official.answers(program, triggers)
     for index, (our, their) in enumerate(zip(ours, theirs, strict=True)):
-        if list(our) != their:
-            defects = set(program["defects"])
-            if compat.is_official():
-                defects -= BROUGHT_BACK
-            if defects:
-                report.explained[",".join(sorted(defects))] += 1
-            else:
-                report.divergences.append(
-                    f"seed {seed}, episode {index}\n  program {json.dumps(program)}\n"
-                    f"  ours     {our}\n  official {their}\n  trigger  {triggers[index]}"
-                )
-            return
+        if our == tuple(their):
+            continue
+        defects = set(program["defects"])
+        if compat.is_official():
+            defects -= BROUGHT_BACK
+        if defects:
+            report.explained[",".join(sorted(defects))] += 1
+        else:
+            report.divergences.append(
+                f"seed {seed}, episode {index}\n  program {json.dumps(program)}\n"
+                f"  ours     {our}\n  official {their}\n  trigger  {triggers[index]}"
+            )
+        return

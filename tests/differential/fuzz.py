@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 import comparison
 from rich.progress import track
@@ -12,14 +13,22 @@ from rich.progress import track
 def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
+    seeds = range(first, first + count)
+    orchestrators = _fuzz("orchestrator programs", seeds, comparison.compare)
+    entities = _fuzz("entity batches", seeds, comparison.compare_entity)
+    return 1 if orchestrators or entities else 0
+
+
+def _fuzz(what: str, seeds: range, one: Callable[..., None]) -> int:
+    """Compare, and tell the result; gives the number of divergences."""
     report = comparison.Report()
     began = time.monotonic()
     with comparison.OfficialPackage() as official:
-        for seed in track(range(first, first + count), description="Comparing"):
-            comparison.compare(official, seed, report)
+        for seed in track(seeds, description=f"Comparing {what}"):
+            one(official, seed, report)
     took = time.monotonic() - began
     print(
-        f"{report.programs} programs, {report.episodes} episodes in {took:.0f} s: "
+        f"{report.programs} {what}, {report.episodes} triggers in {took:.0f} s: "
         f"{sum(report.explained.values())} differ by a numbered defect, "
         f"{len(report.divergences)} diverge"
     )
@@ -27,7 +36,7 @@ def main() -> int:
         print(f"  {number:5} may have met {defects}")
     for divergence in report.divergences[:5]:
         print(f"\n{divergence}")
-    return 1 if report.divergences else 0
+    return len(report.divergences)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,19 @@ import sys
 import warnings
 from typing import Any
 
+import entity_programs
 import programs
 
 import azure.durable_functions as df
 
 
 def replay(program: programs.Program, trigger: str) -> tuple[str | None, str | None]:
-    """Text of the answer, or the message of what was raised."""
-    handle: Any = df.Orchestrator.create(programs.orchestrator(program))
+    """Text of the answer, or the message of what was raised; entity programs get batches."""
+    handle: Any
+    if "operations" in program:
+        handle = df.Entity.create(entity_programs.entity(program))
+    else:
+        handle = df.Orchestrator.create(programs.orchestrator(program))
     try:
         return handle(trigger), None
     except Exception as error:

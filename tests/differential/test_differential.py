@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import comparison
 import pytest
 
@@ -13,11 +15,11 @@ needs_official = pytest.mark.skipif(
 )
 
 
-def _compare(seeds: range) -> comparison.Report:
+def _compare(seeds: range, one: Callable[..., None] = comparison.compare) -> comparison.Report:
     report = comparison.Report()
     with comparison.OfficialPackage() as official:
         for seed in seeds:
-            comparison.compare(official, seed, report)
+            one(official, seed, report)
     assert report.programs == len(seeds)
     return report
 
@@ -39,3 +41,11 @@ def test_with_the_defects_brought_back_less_needs_explaining(
 
     assert report.divergences == []
     assert sum(report.explained.values()) < len(COMPAT_SEEDS) / 10
+
+
+@needs_official
+def test_both_packages_answer_the_same_to_entity_batches() -> None:
+    report = _compare(SEEDS, comparison.compare_entity)
+
+    assert report.divergences == []
+    assert sum(report.explained.values()) < len(SEEDS) / 3
