@@ -185,7 +185,7 @@ def test_nothing_is_left_open_at_exit(end: str) -> None:
         "server.shutdown(); server.server_close()\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", code],
+        [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
         check=False,

@@ -21,6 +21,7 @@ _VALUES = (None, 0, 5, "text", "", [1], {"n": 2}, False)
 
 def entity(program: EntityProgram) -> Any:
     """The entity function of a program."""
+    program = json.loads(json.dumps(program))  # entities change the values they are given
 
     def run(context: df.DurableEntityContext) -> None:
         held: Any = None
