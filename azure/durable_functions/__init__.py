@@ -102,6 +102,12 @@ def _release_parts(  # pyright: ignore[reportUnusedFunction]  # official name
     return _startup.release_parts(version)
 
 
+def __getattr__(name: str) -> object:
+    if name == "openai_agents":  # optional officially too; absence is told when it is used (Q4)
+        raise AttributeError(f"{__name__}.openai_agents is not part of this release")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 compat.is_official()  # a wrong value of the switch is told at once
 validate_extension_bundles()
 validate_v1_programming_model()

@@ -107,6 +107,13 @@ def test_q98_unknown_keys_are_ignored_and_a_missing_input_is_none() -> None:
     assert results(run(entity, {"name": "x"}, later="release")) == [[None]]
 
 
+def test_q63_an_operation_without_input_gets_none() -> None:
+    def reads(context: Context) -> None:
+        context.set_result([context.get_input()])
+
+    assert results(run(reads, {"name": "op", "input": None, "isSignal": True})) == [[None]]
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [('"5"', 5), ("5", 5), ('"null"', None), (None, None), ('"words"', "words"), ("[1]", [1])],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import pickle
 import re
 import subprocess
@@ -204,17 +205,29 @@ def test_no_home_imports_models_or_the_root() -> None:
         assert not any(name.split(".")[0] == "models" for name in names), path
 
 
-def test_importing_is_light() -> None:
+def test_q3_importing_is_light(tmp_path: Path) -> None:
+    (tmp_path / "agents.py").write_text("raise SystemExit('must not be imported')")
     code = (
         "import sys, azure.durable_functions\n"
         "heavy = ('aiohttp', 'opentelemetry', 'openai', 'agents', 'dateutil', 'click', 'sqlite3')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": f"{PACKAGE.parent.parent}{os.pathsep}{tmp_path}"},
     )
 
     assert printed.stdout.strip() == "[]"
+
+
+def test_q4_what_is_not_there_is_told_with_the_reason() -> None:
+    with pytest.raises(AttributeError, match="openai_agents is not part of this release"):
+        _ = df.openai_agents
+    with pytest.raises(AttributeError, match="has no attribute 'something_else'"):
+        _ = df.something_else
 
 
 def test_the_namespace_stays_shared() -> None:

@@ -7,6 +7,7 @@ import json
 import warnings
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
+from unittest import mock
 
 import azure.functions as func
 import pytest
@@ -14,6 +15,7 @@ from history_kit import History
 
 import azure.durable_functions as df
 from azure.durable_functions._errors import TaskFailedError
+from azure.durable_functions.models.Task import TaskBase, WhenAnyTask
 
 Context = df.DurableOrchestrationContext
 
@@ -203,6 +205,31 @@ def test_q22_time_stamps_that_nobody_reads_may_be_anything() -> None:
     history.events[-1]["Timestamp"] = "not a time at all"
 
     assert history.replay(chain)["output"] == 1
+
+
+def test_q23_a_shrinking_task_any_informs_each_task_once() -> None:
+    """1.7.0 builds the tree of every earlier round again: quadratic."""
+    told: list[int | None] = []
+
+    def drain(context: Context) -> Any:
+        remaining = [context.call_activity("A", number) for number in range(100)]
+        while remaining:
+            done = yield context.task_any(remaining)
+            remaining.remove(done)
+        return "all"
+
+    history = History().episode()
+    for number in range(100):
+        history.done(number)
+    original = WhenAnyTask.handle_completion
+
+    def counting(self: WhenAnyTask, child: TaskBase) -> None:
+        told.append(child.id if isinstance(child.id, int) else None)
+        original(self, child)
+
+    with mock.patch.object(WhenAnyTask, "handle_completion", counting):
+        assert history.replay(drain)["output"] == "all"
+    assert len(told) <= 2 * 100
 
 
 def test_q24_task_all_of_nothing_gives_an_empty_list() -> None:
@@ -425,6 +452,15 @@ def test_q37_a_function_without_a_trigger_is_told_as_such() -> None:
         yield context.call_activity(bare)
 
     assert History().replay(calls)["error"].startswith("Received function with Trigger-type `None`")
+
+
+def test_q38_an_error_names_the_method_that_was_called() -> None:
+    def calls(context: Context) -> Any:
+        yield context.call_sub_orchestrator(print)
+
+    error = History().replay(calls)["error"]
+    assert "call_sub_orchestrator" in error
+    assert "call_activity" not in error
 
 
 def test_q39_a_failed_task_says_more_than_its_text() -> None:

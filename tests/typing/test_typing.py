@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -48,7 +49,7 @@ def check(installed: Path, *command: str) -> str:
     return f"{ended.returncode}\n{ended.stdout}{ended.stderr}"
 
 
-def test_the_wheel_holds_our_package_only(installed: Path) -> None:
+def test_q1_the_wheel_holds_our_package_only(installed: Path) -> None:
     roots = {path.relative_to(installed).parts[0] for path in installed.rglob("*.py*")}
     folders = {path.name for path in (installed / "azure").iterdir()}
 
@@ -58,7 +59,14 @@ def test_the_wheel_holds_our_package_only(installed: Path) -> None:
     assert not (installed / "azure/__init__.py").exists()
 
 
-def test_mypy_is_quiet_about_an_app(installed: Path) -> None:
+def test_q6_only_three_libraries_are_required(installed: Path) -> None:
+    [metadata] = installed.glob("*.dist-info/METADATA")
+    required = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata.read_text(), re.MULTILINE)
+
+    assert sorted(required) == ["aiohttp", "azure-functions", "python-dateutil"]
+
+
+def test_q5_mypy_is_quiet_about_an_app(installed: Path) -> None:
     printed = check(
         installed, "mypy", "--strict", "--namespace-packages", "--explicit-package-bases"
     )
@@ -66,7 +74,7 @@ def test_mypy_is_quiet_about_an_app(installed: Path) -> None:
     assert printed.startswith("0\n"), printed
 
 
-def test_pyright_is_quiet_about_an_app(installed: Path) -> None:
+def test_q5_pyright_is_quiet_about_an_app(installed: Path) -> None:
     (installed.parent / "pyrightconfig.json").write_text(
         f'{{"typeCheckingMode": "strict", "extraPaths": ["{installed}"],'
         ' "reportUntypedFunctionDecorator": false}'

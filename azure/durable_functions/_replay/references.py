@@ -18,11 +18,27 @@ class TriggerKind:
     binding_type: str
     name_property: str
     """Property of the trigger that renames the function for the host."""
+    api: str
+    """Method of the context that takes such a function."""
+    decorator: str
+    noun: str
 
 
-ACTIVITY = TriggerKind("ActivityTrigger", constants.ACTIVITY_TRIGGER, "activity")
+ACTIVITY = TriggerKind(
+    "ActivityTrigger",
+    constants.ACTIVITY_TRIGGER,
+    "activity",
+    "call_activity",
+    "activity_trigger",
+    "activity",
+)
 ORCHESTRATION = TriggerKind(
-    "OrchestrationTrigger", constants.ORCHESTRATION_TRIGGER, "orchestration"
+    "OrchestrationTrigger",
+    constants.ORCHESTRATION_TRIGGER,
+    "orchestration",
+    "call_sub_orchestrator",
+    "orchestration_trigger",
+    "orchestrator",
 )
 
 
@@ -41,10 +57,10 @@ def function_name_of(reference: object, kind: TriggerKind) -> str:
     """
     if not isinstance(reference, FunctionBuilder):
         raise ValueError(
-            "The `call_activity` API received a `Callable` without an associated Azure Functions "
+            f"The `{kind.api}` API received a `Callable` without an associated Azure Functions "
             "trigger-type. Please ensure you're using the Python programming model V2 and that "
-            "your activity function is annotated with the `activity_trigger`decorator. Otherwise, "
-            "provide in the name of the activity as a string."
+            f"your {kind.noun} function is annotated with the `{kind.decorator}`decorator. "
+            f"Otherwise, provide in the name of the {kind.noun} as a string."
         )
     function = reference._function
     trigger = function.get_trigger()
