@@ -13,7 +13,7 @@ from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import ActionType
 from azure.durable_functions.local.store.instances import Leaf
 
-from . import events, retries
+from . import events, retries, rewinding
 from .children import start_child
 from .episodes import Episode
 
@@ -46,8 +46,9 @@ def apply(episode: Episode, actions: Sequence[Action]) -> None:
         NonDeterminism: A known action is missing or has changed.
         ProtocolError: An action is of no known type or lacks a field.
     """
-    known = actions[: episode.action_count]
-    _verify(episode, list(flatten(known)), len(actions))
+    known = list(flatten(actions[: episode.action_count]))
+    _verify(episode, known, len(actions))
+    _redo(episode, known)
     for action in actions[episode.action_count :]:
         for leaf in flatten([action]):
             _start(episode, leaf)
@@ -93,6 +94,18 @@ def _verify(episode: Episode, known: Sequence[Action], listed: int) -> None:
                 f"the history has {_describe(leaf.action_type, leaf.name, leaf.task_id)}, but "
                 f"now the code asks for {asked} in its place"
             )
+
+
+def _redo(episode: Episode, known: Sequence[Action]) -> None:
+    """Start again, under their old numbers, what a rewind has erased."""
+    for leaf, action in zip(episode.leaves, known, strict=False):
+        task = episode.find_open(leaf.task_id)
+        if leaf.task_id is None or task is None or task.kind != rewinding.REWOUND:
+            continue
+        if leaf.action_type == ActionType.CREATE_TIMER:
+            episode.set_timer_as(leaf.task_id, _fire_at(action["fireAt"]))
+        else:
+            episode.schedule_activity_as(leaf.task_id, action["functionName"], action["input"])
 
 
 def _describe(action_type: int, name: str | None, task_id: int | None) -> str:

@@ -76,6 +76,7 @@ class Dispatcher:
         scheduled = await self._database.read(messages.scheduled)
         self._spawn(self._watch_timers())
         self.follow_up(Dispatch(activities=scheduled, instances=due, planned=planned))
+        self._run_turns()  # of instances that were woken before
 
     async def stop(self, patience_seconds: float) -> None:
         """Take no new work, let running functions finish for a while, abandon the rest."""

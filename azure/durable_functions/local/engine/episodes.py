@@ -76,6 +76,7 @@ class Episode:
         self.next_task_id = self.instance.next_task_id
         self.action_count = self.instance.action_count
         self.custom_status = self.instance.custom_status
+        self.output = self.instance.output  # the reason of a suspension stays shown
 
     @property
     def is_first(self) -> bool:
@@ -118,6 +119,17 @@ class Episode:
     ) -> int:
         """Schedule an activity; one that is not registered fails in the next episode."""
         task_id = self.take_task_id()
+        self.schedule_activity_as(task_id, name, input_text, retry)
+        return task_id
+
+    def schedule_activity_as(
+        self,
+        task_id: int,
+        name: str,
+        input_text: str | None,
+        retry: dict[str, Any] | None = None,
+    ) -> None:
+        """Schedule an activity under a number that it has had before, or was just given."""
         kept = events.dump([input_text]) if self.limits.store_inputs else None
         self.work.append((task_id, events.task_scheduled(self.now, task_id, name, kept)))
         self.open(task_id, "activity", retry)
@@ -141,11 +153,17 @@ class Episode:
                     input_text,
                 )
             )
-        return task_id
 
     def set_timer(self, fire_at: datetime, retry: dict[str, Any] | None = None) -> int:
         """Set a timer; one whose time has passed fires in the next episode."""
         task_id = self.take_task_id()
+        self.set_timer_as(task_id, fire_at, retry)
+        return task_id
+
+    def set_timer_as(
+        self, task_id: int, fire_at: datetime, retry: dict[str, Any] | None = None
+    ) -> None:
+        """Set a timer under a number that it has had before, or was just given."""
         self.work.append((task_id, events.timer_created(self.now, task_id, fire_at)))
         self.open(task_id, "timer", retry)
         self.deliver(
@@ -155,7 +173,6 @@ class Episode:
             # One that is due already must not wait for a clock that may be set back.
             due_at=None if fire_at <= self.now else clock.stored(fire_at),
         )
-        return task_id
 
     def deliver(
         self,

@@ -111,6 +111,35 @@ def execution_terminated(now: datetime, reason: str | None) -> str:
     return _event(HistoryEventType.EXECUTION_TERMINATED, now, Input=reason)
 
 
+def execution_suspended(now: datetime, reason: str | None) -> str:
+    """A request to pause."""
+    return _event(HistoryEventType.EXECUTION_SUSPENDED, now, Reason=reason)
+
+
+def execution_resumed(now: datetime, reason: str | None) -> str:
+    """A request to go on."""
+    return _event(HistoryEventType.EXECUTION_RESUMED, now, Reason=reason)
+
+
+def generic(now: datetime, data: str | None) -> str:
+    """The message that a rewind sends; the data is its reason."""
+    return _event(HistoryEventType.GENERIC_EVENT, now, Data=data)
+
+
+def erased(event: str) -> str:
+    """What a rewind leaves in the place of an event (protocol.md 13.6)."""
+    fields = json.loads(event)
+    return dump(
+        {
+            "EventType": HistoryEventType.GENERIC_EVENT.value,
+            "EventId": fields["EventId"],
+            "IsPlayed": True,
+            "Timestamp": fields["Timestamp"],
+            "Data": None,
+        }
+    )
+
+
 def task_scheduled(now: datetime, task_id: int, name: str, input_text: str | None) -> str:
     """An activity was scheduled."""
     return _event(

@@ -14,7 +14,7 @@ from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.instances import Filter, Instance
 from azure.durable_functions.local.store.messages import NewMessage
 
-from . import clock, events
+from . import clock, events, rewinding
 from .activities import Activities
 from .clock import Clock
 from .dispatcher import Dispatcher
@@ -40,6 +40,10 @@ class AlreadyExists(DurableFunctionsError):
 
 class NoSuchInstance(DurableFunctionsError):
     """There is no instance of the id."""
+
+
+class NotPossible(DurableFunctionsError):
+    """The instance's status does not allow it; the text is the extension's."""
 
 
 class InstanceEnded(DurableFunctionsError):
@@ -179,6 +183,88 @@ class TaskHub:
             events.execution_terminated(self._clock.now(), reason),
         )
 
+    async def suspend(self, instance_id: str, reason: str | None) -> None:
+        """Ask an instance to pause.
+
+        Raises:
+            NoSuchInstance, InstanceEnded: There is nothing to suspend.
+            NotPossible: It is suspended already.
+        """
+        found = await self._demand_unfinished(instance_id)
+        if found.status == "Suspended":
+            raise NotPossible(_cannot("suspend", found))
+        event = events.execution_suspended(self._clock.now(), reason)
+        await self._send(instance_id, HistoryEventType.EXECUTION_SUSPENDED, event)
+
+    async def resume(self, instance_id: str, reason: str | None) -> None:
+        """Let a suspended instance go on.
+
+        Raises:
+            NoSuchInstance, InstanceEnded: There is nothing to resume.
+            NotPossible: It is not suspended.
+        """
+        found = await self._demand_unfinished(instance_id)
+        if found.status != "Suspended":
+            raise NotPossible(_cannot("resume", found))
+        event = events.execution_resumed(self._clock.now(), reason)
+        await self._send(instance_id, HistoryEventType.EXECUTION_RESUMED, event)
+
+    async def rewind(self, instance_id: str, reason: str | None) -> None:
+        """Let a failed instance do again what failed, its failed children first.
+
+        Raises:
+            NoSuchInstance: There is none.
+            InstanceEnded: It has ended otherwise.
+            NotPossible: It has not ended.
+        """
+        now = self._clock.now()
+
+        def change(connection: sqlite3.Connection) -> list[str]:
+            found = instances.find(connection, instance_id)
+            if found is None:
+                raise NoSuchInstance(instance_id)
+            if not found.is_terminal:
+                raise NotPossible(
+                    "The rewind operation is only supported on failed orchestration instances."
+                )
+            if found.status != "Failed":
+                raise InstanceEnded(found.status)
+            return rewinding.rewind(connection, found, now, reason)
+
+        for woken in await self._database.write(change):
+            self.dispatcher.wake(woken)
+
+    async def restart(self, instance_id: str, *, with_new_id: bool) -> str:
+        """Start an instance's orchestrator again with the same input; gives the new one's id.
+
+        Raises:
+            NoSuchInstance: There is none to repeat.
+            BadArgument, AlreadyExists: As `start_instance`.
+        """
+        found = await self.find(instance_id)
+        if found is None:
+            raise NoSuchInstance(instance_id)
+        return await self.start_instance(
+            found.name,
+            instance_id=None if with_new_id else instance_id,
+            input_text=found.input,
+        )
+
+    async def purge(self, instance_id: str) -> bool:
+        """Delete an instance, whatever its status, with all it has; False if there is none."""
+
+        def change(connection: sqlite3.Connection) -> bool:
+            if instances.find(connection, instance_id) is None:
+                return False
+            instances.delete(connection, instance_id)
+            return True
+
+        return await self._database.write(change)
+
+    async def purge_ended(self, wanted: Filter) -> int:
+        """Delete the ended instances that fit; gives their number."""
+        return await self._database.write(lambda c: instances.purge(c, wanted))
+
     async def find(self, instance_id: str) -> Instance | None:
         """The instance as last committed; None if there is none."""
         return await self._database.read(lambda c: instances.find(c, instance_id))
@@ -212,6 +298,14 @@ class TaskHub:
             if not waiters:
                 self._finish_waiters.pop(instance_id, None)
 
+    async def _demand_unfinished(self, instance_id: str) -> Instance:
+        found = await self.find(instance_id)
+        if found is None:
+            raise NoSuchInstance(instance_id)
+        if found.is_terminal:
+            raise InstanceEnded(found.status)
+        return found
+
     async def _send(self, instance_id: str, event_type: HistoryEventType, event: str) -> None:
         created_at = clock.stored(self._clock.now())
 
@@ -230,6 +324,13 @@ class TaskHub:
     def _tell_finished(self, instance_id: str) -> None:
         for ended in self._finish_waiters.get(instance_id, ()):
             ended.set()
+
+
+def _cannot(operation: str, instance: Instance) -> str:
+    return (
+        f"Cannot {operation} the orchestration instance {instance.instance_id} because instance is "
+        f"in the {instance.status} state."
+    )
 
 
 def check_instance_id(instance_id: str) -> None:

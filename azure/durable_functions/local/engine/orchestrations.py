@@ -48,6 +48,10 @@ _COMPLETIONS: Mapping[int, str] = {
     HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED.value: "orchestration",
     HistoryEventType.TIMER_FIRED.value: "timer",
 }
+_PAUSES = (
+    HistoryEventType.EXECUTION_SUSPENDED.value,
+    HistoryEventType.EXECUTION_RESUMED.value,
+)
 _CUSTOM_STATUS_KILOBYTES = 16
 
 
@@ -119,7 +123,15 @@ class Orchestrations:
             registry=self.registry,
             limits=self._limits,
         )
+        pauses = _read_pauses(episode, loaded.messages)
+        if pauses.is_paused and not pauses.is_terminated:
+            if not pauses.has_changed:
+                return None  # everything waits until somebody resumes
+            _pause(episode, pauses, loaded.messages)
+            return await self._database.write(lambda connection: _commit(connection, episode))
         terminated = _take_messages(episode, loaded.messages)
+        if pauses.has_changed:
+            episode.output = pauses.reason
         if terminated is not None:
             _end(episode, "Terminated", terminated.reason)
         elif episode.batch:
@@ -177,6 +189,44 @@ def _load(connection: sqlite3.Connection, instance_id: str, now: str) -> _Loaded
 
 
 @dataclass(frozen=True)
+class _Pauses:
+    """What the messages of a turn say about suspending and resuming."""
+
+    is_paused: bool
+    """Whether the instance is suspended after them."""
+    has_changed: bool
+    reason: str | None
+    is_terminated: bool
+
+
+def _read_pauses(episode: Episode, waiting: Sequence[Message]) -> _Pauses:
+    is_paused = episode.instance.status == "Suspended"
+    has_changed = is_terminated = False
+    reason = None
+    for message in waiting:
+        if message.event_type in _PAUSES:
+            wanted = message.event_type == HistoryEventType.EXECUTION_SUSPENDED
+            has_changed = has_changed or wanted is not is_paused
+            is_paused = wanted
+            reason = json.loads(message.event)["Reason"]
+        is_terminated = is_terminated or message.event_type == HistoryEventType.EXECUTION_TERMINATED
+    return _Pauses(is_paused, has_changed, reason, is_terminated)
+
+
+def _pause(episode: Episode, pauses: _Pauses, waiting: Sequence[Message]) -> None:
+    """Record that the instance is suspended; its code does not run (protocol.md 13.3).
+
+    An instance that has not begun keeps these messages too, behind its start.
+    """
+    episode.status = "Suspended"
+    episode.output = pauses.reason
+    if not episode.is_first:
+        for message in waiting:
+            if message.event_type in _PAUSES:
+                take(episode, message)
+
+
+@dataclass(frozen=True)
 class _Terminated:
     reason: str | None
 
@@ -192,10 +242,15 @@ def _take_messages(episode: Episode, waiting: Sequence[Message]) -> _Terminated 
     episode.consumed += [m.message_id for m in waiting if m.message_id not in taken]
     first = [message for message in wanted if retries.takes_task_id(episode, message)]
     moved = {message.message_id for message in first}
-    rest = [message for message in wanted if message.message_id not in moved]
-    if episode.is_first:  # the start stays the second event of the history
-        rest.sort(key=lambda message: message.event_type != HistoryEventType.EXECUTION_STARTED)
-    for message in [*first, *rest]:
+    # The start stays the second event of the history; what waited for a resume comes behind it.
+    wanted.sort(
+        key=lambda message: (
+            message.event_type != HistoryEventType.EXECUTION_STARTED,
+            message.event_type not in _PAUSES,
+            message.message_id not in moved,
+        )
+    )
+    for message in wanted:
         take(episode, message)
         if message.event_type in _COMPLETIONS and message.task_id is not None:
             task = episode.find_open(message.task_id)
@@ -366,7 +421,8 @@ def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
         dispatch.instances.append(instance_id)
         dispatch.activities = []
         return dispatch
-    appended = episode.new_history()
+    is_unbegun = episode.is_first and episode.status == "Suspended"
+    appended = [] if is_unbegun else episode.new_history()
     history.append(connection, instance_id, before.event_count, appended)
     after = replace(
         before,
@@ -426,6 +482,11 @@ def _finish(
 ) -> None:
     """Clear away what an ended instance leaves, and tell its parent."""
     messages.delete_of_instance(connection, ended.instance_id)
+    if ended.status == "Failed":  # may be rewound, which needs to know what was asked
+        first = len(episode.leaves)
+        instances.append_leaves(connection, ended.instance_id, first, episode.new_leaves)
+    else:
+        instances.forget_actions(connection, ended.instance_id)
     instances.forget_work(connection, ended.instance_id)
     dispatch.activities = []
     dispatch.finished = True

@@ -15,6 +15,15 @@ def events(connection: sqlite3.Connection, instance_id: str) -> list[str]:
     return [row[0] for row in rows]
 
 
+def overwrite(connection: sqlite3.Connection, instance_id: str, position: int, event: str) -> None:
+    """Put another event in the place of one."""
+    connection.execute(
+        "UPDATE history SET event = :event"
+        " WHERE instance_id = :instance_id AND position = :position",
+        {"instance_id": instance_id, "position": position, "event": event},
+    )
+
+
 def append(
     connection: sqlite3.Connection, instance_id: str, first: int, new: Sequence[str]
 ) -> None:

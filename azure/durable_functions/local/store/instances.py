@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 TERMINAL = ("Completed", "Failed", "Terminated", "Canceled")
@@ -138,6 +138,16 @@ def page(connection: sqlite3.Connection, wanted: Filter, *, limit: int) -> list[
     return [_instance(row) for row in rows]
 
 
+def purge(connection: sqlite3.Connection, wanted: Filter) -> int:
+    """Delete the ended instances that fit; gives their number (http-api.md 5.7)."""
+    statuses = frozenset(TERMINAL) if wanted.statuses is None else wanted.statuses
+    ended = replace(wanted, statuses=statuses & frozenset(TERMINAL))
+    found = page(connection, ended, limit=-1) if ended.statuses else []
+    for instance in found:
+        delete(connection, instance.instance_id)
+    return len(found)
+
+
 def count_unfinished(connection: sqlite3.Connection) -> int:
     """How many instances have not ended."""
     [count] = connection.execute(
@@ -197,9 +207,16 @@ def close_tasks(connection: sqlite3.Connection, instance_id: str, task_ids: Iter
     )
 
 
+def forget_actions(connection: sqlite3.Connection, instance_id: str) -> None:
+    """Delete the actions of an instance that will not go on."""
+    connection.execute(
+        "DELETE FROM actions WHERE instance_id = :instance_id", {"instance_id": instance_id}
+    )
+
+
 def forget_work(connection: sqlite3.Connection, instance_id: str) -> None:
-    """Delete what only matters while an instance goes on."""
-    for table in ("actions", "open_tasks", "activities"):
+    """Delete what only matters while an instance runs."""
+    for table in ("open_tasks", "activities"):
         connection.execute(
             f"DELETE FROM {table} WHERE instance_id = :instance_id", {"instance_id": instance_id}
         )
@@ -208,6 +225,7 @@ def forget_work(connection: sqlite3.Connection, instance_id: str) -> None:
 def forget_execution(connection: sqlite3.Connection, instance_id: str) -> None:
     """Delete everything that belongs to the current execution but for the row and messages."""
     forget_work(connection, instance_id)
+    forget_actions(connection, instance_id)
     connection.execute(
         "DELETE FROM history WHERE instance_id = :instance_id", {"instance_id": instance_id}
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from azure.durable_functions.local.engine import clock, events
@@ -16,6 +16,7 @@ from azure.durable_functions.local.engine.hub import (
     BadArgument,
     InstanceEnded,
     NoSuchInstance,
+    NotPossible,
     TaskHub,
 )
 from azure.durable_functions.local.store.instances import Filter, Instance
@@ -50,6 +51,15 @@ class ManagementApi:
                 return messages.as_json(200, []) if foreign else await self._list(request)
             case [first, instance_id] if first.lower() == "instances" and request.method == "GET":
                 return messages.empty(404) if foreign else await self._status(request, instance_id)
+            case [first] if first.lower() == "instances" and request.method == "DELETE":
+                return messages.empty(404) if foreign else await self._purge_ended(request)
+            case [first, instance_id] if (
+                first.lower() == "instances" and request.method == "DELETE" and not foreign
+            ):
+                if await self._hub.purge(instance_id):
+                    return messages.as_json(200, {"instancesDeleted": 1})
+            case [first] if first.lower() == "makeprimary":
+                return messages.empty(200)
             case [first, instance_id, operation, *rest] if first.lower() == "instances":
                 return await self._operate(request, instance_id, operation, rest, foreign)
             case _:
@@ -78,14 +88,19 @@ class ManagementApi:
             return messages.unexpected(str(error), _ALREADY_EXISTS)
         return await self._answer_started(request, started)
 
-    async def _answer_started(self, request: Request, instance_id: str) -> Answer:
+    async def _answer_started(
+        self,
+        request: Request,
+        instance_id: str,
+        refuse: Callable[[str], Answer] = messages.bad_argument,
+    ) -> Answer:
         """At once, or when the instance has ended if both wait parameters are given (5.2)."""
         timeout = request.query.number("timeout")
         interval = request.query.number("pollingInterval")
         if timeout is None or interval is None:
             return self._check_status(request, instance_id)
         if interval > timeout:
-            return messages.bad_argument(
+            return refuse(
                 f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}"
             )
         instance = await self._hub.wait_until_finished(instance_id, timeout)
@@ -165,6 +180,20 @@ class ManagementApi:
             return messages.empty(404)
         except InstanceEnded:
             return messages.empty(410)
+        except NotPossible as error:
+            return messages.unexpected(str(error))
+
+    async def _purge_ended(self, request: Request) -> Answer:
+        created_from = _stored(request.query, "createdTimeFrom")
+        if created_from is None:
+            return messages.as_json(400, "Please provide value for 'createdTimeFrom' parameter.")
+        wanted = Filter(
+            created_from=created_from,
+            created_to=_stored(request.query, "createdTimeTo"),
+            statuses=_statuses(request.query.text("runtimeStatus")),
+        )
+        deleted = await self._hub.purge_ended(wanted)
+        return messages.as_json(200, {"instancesDeleted": deleted}) if deleted else _NOT_FOUND
 
     async def _raise_event(self, request: Request, instance_id: str, name: str) -> Answer:
         found = await self._hub.find(instance_id)
@@ -185,15 +214,60 @@ class ManagementApi:
         return messages.empty(202)
 
     async def _terminate(self, request: Request, instance_id: str) -> Answer:
-        await self._hub.terminate(instance_id, request.query.text("reason") or None)
+        await self._hub.terminate(instance_id, _reason(request))
         return messages.empty(202)
+
+    async def _suspend(self, request: Request, instance_id: str) -> Answer:
+        await self._hub.suspend(instance_id, _reason(request))
+        return messages.empty(202)
+
+    async def _resume(self, request: Request, instance_id: str) -> Answer:
+        await self._hub.resume(instance_id, _reason(request))
+        return messages.empty(202)
+
+    async def _rewind(self, request: Request, instance_id: str) -> Answer:
+        await self._hub.rewind(instance_id, _reason(request))
+        return messages.empty(202)
+
+    async def _restart(self, request: Request, instance_id: str) -> Answer:
+        with_new_id = request.query.flag("restartWithNewInstanceId") is not False
+        try:
+            started = await self._hub.restart(instance_id, with_new_id=with_new_id)
+        except NoSuchInstance:
+            reason = f"An orchestrastion with the instanceId {instance_id} was not found."
+            return _cannot_restart(reason)
+        except BadArgument as error:
+            return _cannot_restart(str(error))
+        except AlreadyExists as error:
+            return messages.unexpected(str(error), _ALREADY_EXISTS)
+        return await self._answer_started(request, started, _cannot_restart)
 
 
 _OPERATIONS: Mapping[tuple[str, int], Any] = {
     ("raiseevent", 1): ManagementApi._raise_event,
     ("terminate", 0): ManagementApi._terminate,
+    ("suspend", 0): ManagementApi._suspend,
+    ("resume", 0): ManagementApi._resume,
+    ("rewind", 0): ManagementApi._rewind,
+    ("restart", 0): ManagementApi._restart,
 }
 """By name and number of further segments."""
+
+
+_NOT_FOUND = messages.empty(404)
+
+
+def _reason(request: Request) -> str | None:
+    return request.query.text("reason") or None
+
+
+def _cannot_restart(text: str) -> Answer:
+    return messages.exception(
+        400,
+        "InstanceId does not match a valid orchestration instance.",
+        text,
+        "System.ArgumentException",
+    )
 
 
 def _invalid_json(error: messages.InvalidJson) -> Answer:

@@ -1,0 +1,281 @@
+"""Suspend, resume, rewind, restart and purge, on the real engine and store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from engine_kit import DirectInvoker, Engine
+
+import azure.durable_functions as df
+from azure.durable_functions.local.engine.hub import (
+    AlreadyExists,
+    InstanceEnded,
+    NoSuchInstance,
+    NotPossible,
+)
+from azure.durable_functions.local.store.instances import Filter
+
+Context = df.DurableOrchestrationContext
+Orchestration = Generator[Any, Any, Any]
+
+
+def two_events(context: Context) -> Orchestration:
+    first = yield context.wait_for_external_event("first")
+    context.set_custom_status(first)
+    second = yield context.wait_for_external_event("second")
+    return [first, second]
+
+
+async def shown(engine: Engine, instance_id: str) -> tuple[str, str | None, str | None]:
+    found = await engine.hub.find(instance_id)
+    assert found is not None
+    return found.status, found.output, found.custom_status
+
+
+def kinds(history: list[dict[str, Any]]) -> list[int]:
+    return [event["EventType"] for event in history]
+
+
+def test_while_suspended_no_code_runs_and_nothing_is_lost() -> None:
+    async def scenario() -> None:
+        invoker = DirectInvoker({"main": two_events}, {})
+        async with Engine(invoker) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            await engine.hub.suspend("one", "a pause")
+            await engine.settle()
+            episodes = invoker.episodes
+            await engine.hub.raise_event("one", "first", "1")
+            await engine.hub.raise_event("one", "second", "2")
+            await engine.settle()
+            assert await shown(engine, "one") == ("Suspended", "a pause", None)
+            assert invoker.episodes == episodes
+            with pytest.raises(NotPossible, match="instance one because instance is in the Susp"):
+                await engine.hub.suspend("one", None)
+
+            await engine.hub.resume("one", "go on")
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", [1, 2])
+            recorded = kinds(await engine.history("one"))
+            assert recorded[recorded.index(19) :] == [19, 13, 12, 20, 15, 15, 1, 13]
+
+    asyncio.run(scenario())
+
+
+def test_the_reason_stays_shown_until_the_end() -> None:
+    async def scenario() -> None:
+        async with Engine(DirectInvoker({"main": two_events}, {})) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            await engine.hub.suspend("one", "a pause")
+            await engine.settle()
+            await engine.hub.resume("one", "go on")
+            await engine.hub.raise_event("one", "first", "1")
+            await engine.settle()
+            assert await shown(engine, "one") == ("Running", "go on", "1")
+            with pytest.raises(NotPossible, match=r"Cannot resume .* in the Running state"):
+                await engine.hub.resume("one", None)
+
+    asyncio.run(scenario())
+
+
+def test_an_instance_suspended_before_it_began_keeps_its_start_first() -> None:
+    async def scenario() -> None:
+        engine = Engine(DirectInvoker({"main": two_events}, {}))
+        engine.database.open()  # not started yet: everything stays in the store
+        await engine.hub.start_instance("main", instance_id="one")
+        await engine.hub.suspend("one", None)
+        await engine.hub.start()
+        await engine.settle()
+        assert await shown(engine, "one") == ("Suspended", None, None)
+        assert await engine.history("one") == []
+
+        await engine.hub.resume("one", None)
+        await engine.settle()
+        assert kinds(await engine.history("one")) == [12, 0, 19, 20, 13]
+        await engine.hub.stop(1)
+        await engine.database.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_timer_that_fell_due_meanwhile_fires_after_the_resume() -> None:
+    def waits(context: Context) -> Orchestration:
+        yield context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+        return "fired"
+
+    async def scenario() -> None:
+        async with Engine(DirectInvoker({"main": waits}, {})) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            await engine.hub.suspend("one", None)
+            await engine.run_out()
+            assert (await shown(engine, "one"))[0] == "Suspended"
+            await engine.hub.resume("one", None)
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", "fired")
+
+    asyncio.run(scenario())
+
+
+def test_a_suspended_instance_can_be_terminated() -> None:
+    async def scenario() -> None:
+        async with Engine(DirectInvoker({"main": two_events}, {})) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            await engine.hub.suspend("one", "a pause")
+            await engine.settle()
+            await engine.hub.terminate("one", "enough")
+            await engine.settle()
+            assert await engine.result("one") == ("Terminated", "enough")
+            with pytest.raises(InstanceEnded):
+                await engine.hub.resume("one", None)
+
+    asyncio.run(scenario())
+
+
+class Flaky:
+    """Activities of which one fails until it is mended."""
+
+    def __init__(self) -> None:
+        self.is_broken = True
+        self.calls: list[str] = []
+
+    def steady(self, value: Any) -> Any:
+        self.calls.append("steady")
+        return value
+
+    def flaky(self, value: Any) -> Any:
+        self.calls.append("flaky")
+        if self.is_broken:
+            raise ValueError("not yet")
+        return value
+
+
+def steps(context: Context) -> Orchestration:
+    first = yield context.call_activity("steady", 1)
+    second = yield context.call_activity("flaky", 2)
+    third = yield context.call_activity("steady", 3)
+    return [first, second, third]
+
+
+def test_a_rewound_instance_repeats_what_failed_and_nothing_else() -> None:
+    async def scenario() -> None:
+        app = Flaky()
+        invoker = DirectInvoker({"main": steps}, {"steady": app.steady, "flaky": app.flaky})
+        async with Engine(invoker) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            for _ in range(2):  # the second time it still fails
+                assert (await shown(engine, "one"))[0] == "Failed"
+                await engine.hub.rewind("one", "again")
+                await engine.settle()
+            app.is_broken = False
+            await engine.hub.rewind("one", "now it works")
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", [1, 2, 3])
+            assert app.calls == ["steady", *["flaky"] * 4, "steady"]
+            scheduled = [e["EventId"] for e in await engine.history("one") if e["EventType"] == 4]
+            assert scheduled == [0, 1, 2]
+
+    asyncio.run(scenario())
+
+
+def test_a_failed_child_is_rewound_first() -> None:
+    def parent(context: Context) -> Orchestration:
+        done = yield context.call_sub_orchestrator("child", None, "the-child")
+        return ["parent", done]
+
+    async def scenario() -> None:
+        app = Flaky()
+        invoker = DirectInvoker(
+            {"main": parent, "child": steps}, {"steady": app.steady, "flaky": app.flaky}
+        )
+        async with Engine(invoker) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            app.is_broken = False
+            await engine.hub.rewind("one", None)
+            await engine.settle()
+            assert await engine.result("the-child") == ("Completed", [1, 2, 3])
+            assert await engine.result("one") == ("Completed", ["parent", [1, 2, 3]])
+
+    asyncio.run(scenario())
+
+
+def test_only_failed_instances_can_be_rewound() -> None:
+    async def scenario() -> None:
+        async with Engine(DirectInvoker({"main": two_events, "ends": lambda _: 1}, {})) as engine:
+            await engine.hub.start_instance("main", instance_id="runs")
+            await engine.hub.start_instance("ends", instance_id="ended")
+            await engine.settle()
+            with pytest.raises(NotPossible, match="only supported on failed"):
+                await engine.hub.rewind("runs", None)
+            with pytest.raises(InstanceEnded):
+                await engine.hub.rewind("ended", None)
+            with pytest.raises(NoSuchInstance):
+                await engine.hub.rewind("missing", None)
+
+    asyncio.run(scenario())
+
+
+def test_restart_repeats_the_input_under_a_new_or_the_same_id() -> None:
+    async def scenario() -> None:
+        async with Engine(DirectInvoker({"main": lambda context: context.get_input()}, {})) as e:
+            await e.hub.start_instance("main", instance_id="one", input_text='{"n":3}')
+            await e.settle()
+            other = await e.hub.restart("one", with_new_id=True)
+            await e.settle()
+            assert other != "one"
+            assert await e.result(other) == ("Completed", {"n": 3})
+            assert await e.hub.restart("one", with_new_id=False) == "one"
+            await e.settle()
+            assert await e.result("one") == ("Completed", {"n": 3})
+            with pytest.raises(NoSuchInstance):
+                await e.hub.restart("missing", with_new_id=True)
+
+    asyncio.run(scenario())
+
+
+def test_a_running_instance_restarts_only_under_a_new_id() -> None:
+    async def scenario() -> None:
+        async with Engine(DirectInvoker({"main": two_events}, {})) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            with pytest.raises(AlreadyExists):
+                await engine.hub.restart("one", with_new_id=False)
+            assert await engine.hub.restart("one", with_new_id=True) != "one"
+
+    asyncio.run(scenario())
+
+
+def test_purging_leaves_nothing_even_of_a_running_instance() -> None:
+    async def scenario() -> None:
+        async with Engine(DirectInvoker({"main": two_events}, {})) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            assert await engine.hub.purge("one")
+            assert not await engine.hub.purge("one")
+            for table in ("instances", "history", "messages", "actions", "open_tasks"):
+                assert await engine.count(table) == 0
+
+    asyncio.run(scenario())
+
+
+def test_purging_many_takes_ended_ones_only() -> None:
+    async def scenario() -> None:
+        invoker = DirectInvoker({"main": two_events, "ends": lambda _: 1}, {})
+        async with Engine(invoker) as engine:
+            for number in range(3):
+                await engine.hub.start_instance("ends", instance_id=f"ended-{number}")
+            await engine.hub.start_instance("main", instance_id="runs")
+            await engine.settle()
+            assert await engine.hub.purge_ended(Filter(statuses=frozenset({"Running"}))) == 0
+            assert await engine.hub.purge_ended(Filter()) == 3
+            assert await engine.hub.find("runs") is not None
+
+    asyncio.run(scenario())
