@@ -52,9 +52,12 @@ class DirectInvoker:
         self,
         orchestrators: dict[str, Callable[[Any], Any]],
         activities: dict[str, Callable[[Any], Any]],
+        entities: dict[str, Callable[[Any], Any]] | None = None,
     ) -> None:
         self.handles = {name: df.Orchestrator.create(fn) for name, fn in orchestrators.items()}
         self.activities = activities
+        self.entities = {name: df.Entity.create(fn) for name, fn in (entities or {}).items()}
+        self.batches: list[dict[str, Any]] = []
         self.started: Counter[str] = Counter()
         self.episodes = 0
 
@@ -70,8 +73,13 @@ class DirectInvoker:
         await asyncio.sleep(0)
         return _outcome(lambda: json.dumps(self.activities[name](value)))
 
+    async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+        self.batches.append(json.loads(trigger))
+        await asyncio.sleep(0)
+        return _outcome(lambda: self.entities[name](trigger))
+
     def registry(self) -> Registry:
-        return Registry(orchestrators=self.handles, activities=self.activities)
+        return Registry(self.handles, self.activities, self.entities)
 
 
 def _outcome(call: Callable[[], str]) -> Outcome:

@@ -149,11 +149,13 @@ class LocalHost:
                 limits=Limits(
                     max_orchestration_actions=host_json.max_orchestration_actions,
                     store_inputs=host_json.store_inputs,
+                    max_entity_batch=host_json.max_entity_batch,
                     default_version=host_json.default_version,
                     http_poll_milliseconds=host_json.http_poll_milliseconds,
                 ),
                 max_episodes=host_json.max_episodes,
                 max_activities=host_json.max_activities,
+                max_entity_turns=host_json.max_entity_turns,
                 may_replace_running=host_json.may_replace_running,
             ),
         )

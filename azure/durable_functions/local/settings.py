@@ -32,6 +32,8 @@ class HostJson:
     """None means unlimited."""
     max_activities: int = 10
     max_episodes: int = 10
+    max_entity_turns: int = 10
+    max_entity_batch: int = 5000
     max_orchestration_actions: int = 100_000
     store_inputs: bool = False
     default_version: str | None = None
@@ -106,6 +108,8 @@ def read_host_json(root: Path, environment: Mapping[str, str]) -> HostJson:
         route_prefix=(reader.text("extensions", "http", "routePrefix", default="api")).strip("/"),
         function_timeout=_timeout(reader),
         max_activities=reader.count(*durable, "maxConcurrentActivityFunctions", default=10 * cores),
+        max_entity_turns=reader.count(*durable, "maxConcurrentEntityFunctions", default=10 * cores),
+        max_entity_batch=reader.count(*durable, "maxEntityOperationBatchSize", default=5000),
         max_episodes=reader.count(
             *durable, "maxConcurrentOrchestratorFunctions", default=10 * cores
         ),

@@ -384,6 +384,10 @@ class WorkerPool:
         function = self._durable(name, "activityTrigger")
         return await self._invoke(function, "null" if input_text is None else input_text, alone)
 
+    async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+        """Run a batch of operations."""
+        return await self._invoke(self._durable(name, "entityTrigger"), trigger, alone)
+
     async def answer_http(
         self, function: FunctionInfo, request: dict[str, Any], body: bytes, trace_parent: str
     ) -> tuple[Response | None, Failure | None]:

@@ -174,6 +174,18 @@ def _wait_for_event(episode: Episode, action: Action) -> None:
     """Nothing to do: events are matched with waits by the SDK."""
 
 
+def _call_entity(episode: Episode, action: Action) -> int:
+    return episode.send_to_entity(
+        action["instanceId"], action["operation"], action["input"], is_signal=False
+    )
+
+
+def _signal_entity(episode: Episode, action: Action) -> int:
+    return episode.send_to_entity(
+        action["instanceId"], action["operation"], action["input"], is_signal=True
+    )
+
+
 def _continue_as_new(episode: Episode, action: Action) -> None:
     """Takes effect when nothing is open any more; see `orchestrations`."""
 
@@ -183,6 +195,8 @@ DECIDE: Mapping[int, Decide] = {
     ActionType.CALL_ACTIVITY_WITH_RETRY: _call_activity_with_retry,
     ActionType.CALL_SUB_ORCHESTRATOR: _call_sub_orchestrator,
     ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY: _call_sub_orchestrator_with_retry,
+    ActionType.CALL_ENTITY: _call_entity,
+    ActionType.SIGNAL_ENTITY: _signal_entity,
     ActionType.CONTINUE_AS_NEW: _continue_as_new,
     ActionType.CREATE_TIMER: _create_timer,
     ActionType.WAIT_FOR_EXTERNAL_EVENT: _wait_for_event,

@@ -11,7 +11,8 @@ import asyncio
 import heapq
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import Any
 
 from azure.durable_functions.local.store import messages
@@ -21,14 +22,24 @@ from azure.durable_functions.local.store.messages import Activity
 from . import clock
 from .activities import Activities
 from .clock import Clock
+from .entities import BatchRefused, is_entity
 from .functions import TimedOut, WorkerLost
-from .orchestrations import Dispatch, Orchestrations
+from .orchestrations import Dispatch
 
 logger = logging.getLogger("azure.durable_functions.local")
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _FEW_TIMERS = 1000
+
+
+@dataclass
+class _Lane:
+    """Turns of one kind: those that are to be run, and how many may run at once (host.md 9.3)."""
+
+    limit: int
+    ready: deque[str] = field(default_factory=deque[str])
+    running: int = 0
 
 
 class Dispatcher:
@@ -38,21 +49,22 @@ class Dispatcher:
         self,
         database: Database,
         time: Clock,
-        orchestrations: Orchestrations,
+        run_turn: Callable[[str], Awaitable[Dispatch | None]],
         activities: Activities,
         *,
         max_episodes: int,
         max_activities: int,
+        max_entity_turns: int,
         on_finished: Callable[[str], None] = lambda instance_id: None,
     ) -> None:
         self._database = database
         self._clock = time
-        self._orchestrations = orchestrations
+        self._run_turn = run_turn
         self._activities = activities
-        self._max_episodes = max_episodes
+        self._orchestrations = _Lane(max_episodes)
+        self._entities = _Lane(max_entity_turns)
         self._max_activities = max_activities
         self._on_finished = on_finished
-        self._ready: deque[str] = deque()
         self._queued: set[str] = set()
         self._running: set[str] = set()
         self._again: set[str] = set()
@@ -101,7 +113,7 @@ class Dispatcher:
         now = clock.stored(self._clock.now())
         due = bool(self._timers) and self._timers[0][0] <= now
         return not (
-            self._ready
+            self._queued
             or self._running
             or self._waiting_activities
             or self._running_activities
@@ -147,23 +159,26 @@ class Dispatcher:
             self._again.add(instance_id)
         elif instance_id not in self._queued:
             self._queued.add(instance_id)
-            self._ready.append(instance_id)
+            lane = self._entities if is_entity(instance_id) else self._orchestrations
+            lane.ready.append(instance_id)
             self._run_turns()
 
     def _run_turns(self) -> None:
-        while self._ready and len(self._running) < self._max_episodes and self._is_working:
-            instance_id = self._ready.popleft()
-            self._queued.discard(instance_id)
-            self._running.add(instance_id)
-            self._spawn(self._turn(instance_id))
+        for lane in (self._orchestrations, self._entities):
+            while lane.ready and lane.running < lane.limit and self._is_working:
+                instance_id = lane.ready.popleft()
+                self._queued.discard(instance_id)
+                self._running.add(instance_id)
+                lane.running += 1
+                self._spawn(self._turn(instance_id, lane))
 
-    async def _turn(self, instance_id: str) -> None:
+    async def _turn(self, instance_id: str, lane: _Lane) -> None:
         pause = 0.0
         try:
-            dispatch = await self._orchestrations.run_turn(instance_id)
+            dispatch = await self._run_turn(instance_id)
             self._pauses.pop(instance_id, None)
-        except (WorkerLost, TimedOut) as error:
-            logger.error("The episode of instance %s is repeated: %s", instance_id, error)
+        except (WorkerLost, TimedOut, BatchRefused) as error:
+            logger.error("The turn of instance %s is repeated: %s", instance_id, error)
             pause = self._next_pause(instance_id)
             dispatch = None
         except StoreClosed:
@@ -174,6 +189,7 @@ class Dispatcher:
             dispatch = None
         finally:
             self._running.discard(instance_id)
+            lane.running -= 1
         if pause:
             await self._pause(pause)
             self._again.add(instance_id)

@@ -11,7 +11,8 @@ from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.store.instances import Instance, Leaf, OpenTask
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
-from . import clock, events, failures
+from . import clock, entity_messages, events, failures
+from .entity_messages import Sender
 from .functions import Registry
 
 
@@ -21,8 +22,13 @@ class Limits:
 
     max_orchestration_actions: int = 100_000
     store_inputs: bool = False
+    max_entity_batch: int = 5000
     default_version: str | None = None
     http_poll_milliseconds: int = 30_000
+
+
+class UnknownEntity(Exception):
+    """A signal to an entity function that is not registered; the text lists those that are."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,9 @@ class Episode:
     activities: list[Activity] = field(default_factory=list)
     children: list[ChildStart] = field(default_factory=list)
     outgoing: list[NewMessage] = field(default_factory=list)
+    """To the instance itself; void when it ends."""
+    letters: list[NewMessage] = field(default_factory=list)
+    """To entities; sent in any case."""
     status: str = "Running"
     output: str | None = None
     custom_status: str | None = None
@@ -173,6 +182,40 @@ class Episode:
             # One that is due already must not wait for a clock that may be set back.
             due_at=None if fire_at <= self.now else clock.stored(fire_at),
         )
+
+    def send_to_entity(
+        self, entity: str, operation: str, input_text: str | None, *, is_signal: bool
+    ) -> int:
+        """Send an operation to an entity (protocol.md 5.6); an answer comes as an event.
+
+        A call of an entity that is not registered is answered with an error.
+
+        Raises:
+            UnknownEntity: A signal to one that is not registered.
+        """
+        name = entity[1:].partition("@")[0]
+        is_known = self.registry.find("entity", name) is not None
+        if is_signal and not is_known:
+            raise UnknownEntity(self.registry.unknown("entity", name))
+        task_id = self.take_task_id()
+        sender = Sender(self.instance.instance_id, self.instance.execution_id)
+        request_id, request = entity_messages.new_request(
+            self.now,
+            operation,
+            None if input_text is None else events.dump(input_text),
+            is_signal=is_signal,
+            sender=sender,
+        )
+        self.work.append((task_id, events.event_sent(self.now, task_id, entity, request)))
+        if is_known:
+            self.letters.append(entity_messages.to_entity(self.now, entity, request))
+        else:
+            explanation = events.dump(self.registry.unknown("entity", name))
+            answer = entity_messages.answer(
+                self.now, sender, request_id, explanation, is_error=True
+            )
+            self.outgoing.append(answer)
+        return task_id
 
     def deliver(
         self,

@@ -219,6 +219,13 @@ def timer_fired(now: datetime, task_id: int, fire_at: datetime) -> str:
     )
 
 
+def event_sent(now: datetime, task_id: int, target: str, message: str) -> str:
+    """An entity was called or signalled; the message is JSON text (protocol.md 5.5)."""
+    return _event(
+        HistoryEventType.EVENT_SENT, now, task_id, InstanceId=target, Name="op", Input=message
+    )
+
+
 def event_raised(now: datetime, name: str, input_text: str | None) -> str:
     """Somebody raised an event; the payload is JSON text."""
     return _event(

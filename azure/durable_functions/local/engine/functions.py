@@ -93,6 +93,10 @@ class Invoker(Protocol):
         """Run an activity; as `orchestrate`."""
         ...
 
+    async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+        """Run a batch of operations; as `orchestrate`."""
+        ...
+
 
 class Registry:
     """Names of the durable functions; compared ignoring case, shown as written."""

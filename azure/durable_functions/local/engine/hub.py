@@ -14,14 +14,15 @@ from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.instances import Filter, Instance
 from azure.durable_functions.local.store.messages import NewMessage
 
-from . import clock, events, rewinding
+from . import clock, entities, entity_messages, events, rewinding
 from .activities import Activities
 from .clock import Clock
 from .dispatcher import Dispatcher
+from .entities import Entities
 from .episodes import Limits
 from .functions import Invoker, Registry
 from .instances import new_instance
-from .orchestrations import Orchestrations
+from .orchestrations import Dispatch, Orchestrations
 
 _FORBIDDEN = frozenset("/\\#?")
 _LONGEST_INSTANCE_ID = 256
@@ -57,6 +58,7 @@ class HubSettings:
     limits: Limits = field(default_factory=Limits)
     max_episodes: int = 10
     max_activities: int = 10
+    max_entity_turns: int = 10
     may_replace_running: bool = False
 
 
@@ -76,13 +78,15 @@ class TaskHub:
         self._clock = time
         self._settings = settings
         self._orchestrations = Orchestrations(database, time, invoker, registry, settings.limits)
+        self._entities = Entities(database, time, invoker, registry, settings.limits)
         self.dispatcher = Dispatcher(
             database,
             time,
-            self._orchestrations,
+            self._run_turn,
             Activities(database, time, invoker),
             max_episodes=settings.max_episodes,
             max_activities=settings.max_activities,
+            max_entity_turns=settings.max_entity_turns,
             on_finished=self._tell_finished,
         )
         self._finish_waiters: dict[str, list[asyncio.Event]] = {}
@@ -95,6 +99,12 @@ class TaskHub:
     @registry.setter
     def registry(self, registry: Registry) -> None:
         self._orchestrations.registry = registry
+        self._entities.registry = registry
+
+    async def _run_turn(self, instance_id: str) -> Dispatch | None:
+        if entities.is_entity(instance_id):
+            return await self._entities.run_turn(instance_id)
+        return await self._orchestrations.run_turn(instance_id)
 
     async def start(self) -> None:
         """Go on with everything that is unfinished."""
@@ -265,6 +275,38 @@ class TaskHub:
         """Delete the ended instances that fit; gives their number."""
         return await self._database.write(lambda c: instances.purge(c, wanted))
 
+    async def signal_entity(
+        self, name: str, key: str, operation: str, input_text: str | None
+    ) -> None:
+        """Store an operation for an entity; nobody waits for its result.
+
+        Args:
+            name: Of the entity function, in any case.
+            key: Of the entity.
+            operation: Name of the operation.
+            input_text: JSON text, or None.
+
+        Raises:
+            BadArgument: No such entity function, or the key breaks a rule.
+        """
+        if self.registry.find("entity", name) is None:
+            raise BadArgument(self.registry.unknown("entity", name))
+        if _has_forbidden_character(key):
+            raise BadArgument(
+                "entityKey (Parameter 'Entity keys must not contain /, \\, #, ?, or control "
+                "characters.')"
+            )
+        now = self._clock.now()
+        entity = entities.instance_id_of(name, key)
+        _, request = entity_messages.new_request(now, operation, input_text, is_signal=True)
+        message = entity_messages.to_entity(now, entity, request)
+        await self._database.write(lambda c: messages.send(c, [message]))
+        self.dispatcher.wake(entity)
+
+    async def entity_state(self, name: str, key: str) -> str | None:
+        """JSON text of an entity's state as last committed; None if it does not exist."""
+        return entities.state_of(await self.find(entities.instance_id_of(name, key)))
+
     async def find(self, instance_id: str) -> Instance | None:
         """The instance as last committed; None if there is none."""
         return await self._database.read(lambda c: instances.find(c, instance_id))
@@ -333,6 +375,10 @@ def _cannot(operation: str, instance: Instance) -> str:
     )
 
 
+def _has_forbidden_character(text: str) -> bool:
+    return any(char in _FORBIDDEN or ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
+
+
 def check_instance_id(instance_id: str) -> None:
     """Refuse ids that the extension refuses, in its words (http-api.md 5.1).
 
@@ -343,7 +389,7 @@ def check_instance_id(instance_id: str) -> None:
         raise BadArgument(
             "instanceId (Parameter 'Orchestration instance ids must not start with @.')"
         )
-    if any(char in _FORBIDDEN or ord(char) < 32 or 127 <= ord(char) < 160 for char in instance_id):
+    if _has_forbidden_character(instance_id):
         raise BadArgument(
             "instanceId (Parameter 'Orchestration instance ids must not contain /, \\, #, ?, or "
             "control characters.')"

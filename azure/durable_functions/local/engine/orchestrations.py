@@ -27,7 +27,7 @@ from azure.durable_functions.local.store.messages import Activity, Message, NewM
 
 from . import clock, decisions, events, failures, retries
 from .clock import Clock
-from .episodes import Episode, Limits, take
+from .episodes import Episode, Limits, UnknownEntity, take
 from .functions import (
     MOST_LOST_WORKERS,
     Failure,
@@ -162,8 +162,10 @@ class Orchestrations:
         try:
             _apply_outcome(episode, outcome)
         except decisions.NonDeterminism as error:
+            episode.letters.clear()
             _end(episode, "Failed", f"Non-Deterministic workflow detected: {error}")
-        except decisions.ProtocolError as error:
+        except (decisions.ProtocolError, UnknownEntity) as error:
+            episode.letters.clear()
             _end(episode, "Failed", failures.orchestrator_failed(name, str(error)))
 
     async def _drop(self, instance_id: str, waiting: Sequence[Message]) -> Dispatch:
@@ -385,6 +387,9 @@ def _continue_as_new(episode: Episode, actions: Sequence[Mapping[str, Any]]) -> 
             key = str(action["externalEventName"]).upper()
             consumed[key] = consumed.get(key, 0) + 1
     seen: dict[str, int] = {}
+    work = [event for _, event in episode.work]
+    sent = (event for event in [*episode.history, *work] if '"EventType":14,' in event)
+    asked = {json.loads(json.loads(event)["Input"])["id"].upper() for event in sent}
     old = [json.loads(event) for event in episode.history if '"EventType":15,' in event]
     for raised in old:
         key = str(raised["Name"]).upper()
@@ -393,6 +398,8 @@ def _continue_as_new(episode: Episode, actions: Sequence[Mapping[str, Any]]) -> 
         if event_type != HistoryEventType.EVENT_RAISED:
             continue
         key = str(json.loads(event)["Name"]).upper()
+        if key in asked:  # an entity's answer belongs to the generation that called
+            continue
         seen[key] = seen.get(key, 0) + 1
         if seen[key] > consumed.get(key, 0):  # came after the point where it took effect (13.5)
             episode.carried_events.append(
@@ -416,6 +423,8 @@ def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
         return Dispatch()
     dispatch = Dispatch(activities=episode.activities)
     messages.delete(connection, episode.consumed)
+    messages.send(connection, episode.letters)
+    dispatch.instances += [letter.instance_id for letter in episode.letters]
     if episode.continues:
         _begin_generation(connection, episode)
         dispatch.instances.append(instance_id)

@@ -104,6 +104,8 @@ class Filter:
     created_from: str | None = None
     created_to: str | None = None
     statuses: frozenset[str] | None = None
+    updated_from: str | None = None
+    updated_to: str | None = None
     after: str | None = None
     """Only ids greater than this one: the place where the page before has ended."""
 
@@ -123,6 +125,12 @@ def page(connection: sqlite3.Connection, wanted: Filter, *, limit: int) -> list[
     if wanted.created_to is not None:
         conditions.append("created_at <= :created_to")
         values["created_to"] = wanted.created_to
+    if wanted.updated_from is not None:
+        conditions.append("updated_at >= :updated_from")
+        values["updated_from"] = wanted.updated_from
+    if wanted.updated_to is not None:
+        conditions.append("updated_at <= :updated_to")
+        values["updated_to"] = wanted.updated_to
     if wanted.statuses is not None:
         names = [f"status_{index}" for index in range(len(statuses))]
         conditions.append(f"status IN ({', '.join(f':{name}' for name in names)})")
@@ -149,10 +157,11 @@ def purge(connection: sqlite3.Connection, wanted: Filter) -> int:
 
 
 def count_unfinished(connection: sqlite3.Connection) -> int:
-    """How many instances have not ended."""
+    """How many orchestrations have not ended."""
     [count] = connection.execute(
         "SELECT count(*) FROM instances"
         " WHERE status NOT IN ('Completed', 'Failed', 'Terminated', 'Canceled')"
+        " AND instance_id NOT LIKE '@%'"
     ).fetchone()
     return int(count)
 
@@ -228,6 +237,13 @@ def forget_execution(connection: sqlite3.Connection, instance_id: str) -> None:
     forget_actions(connection, instance_id)
     connection.execute(
         "DELETE FROM history WHERE instance_id = :instance_id", {"instance_id": instance_id}
+    )
+
+
+def delete_row(connection: sqlite3.Connection, instance_id: str) -> None:
+    """Delete the row alone; what waits for the id stays."""
+    connection.execute(
+        "DELETE FROM instances WHERE instance_id = :instance_id", {"instance_id": instance_id}
     )
 
 

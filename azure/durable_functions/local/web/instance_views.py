@@ -6,7 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import HistoryEventType
+from azure.durable_functions.local.engine import clock, entities
 from azure.durable_functions.local.store.instances import Instance
 
 STATUS_NAMES = (
@@ -69,6 +71,17 @@ def status(
     if history:
         view["historyEvents"] = history
     return view
+
+
+def entity(instance: Instance, *, with_state: bool) -> dict[str, Any]:
+    """An entity as lists show it (http-api.md 7.2)."""
+    name, _, key = instance.instance_id[1:].partition("@")
+    moment = clock.from_stored(instance.updated_at)
+    return {
+        "entityId": {"name": name, "key": key},
+        "lastOperationTime": timestamps.format_event_moment(moment),
+        "state": shown(entities.state_of(instance)) if with_state else None,
+    }
 
 
 def _whole_seconds(stored: str) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from azure.durable_functions.local.engine import clock, events
+from azure.durable_functions.local.engine.entities import is_entity
 from azure.durable_functions.local.engine.hub import (
     AlreadyExists,
     BadArgument,
@@ -47,6 +49,8 @@ class ManagementApi:
             case [first, *rest] if first.lower() == "orchestrators" and request.method == "POST":
                 if 1 <= len(rest) <= 2:
                     return await self._start(request, rest[0], *rest[1:], foreign=foreign)
+            case [first, *rest] if first.lower() == "entities":
+                return await self._entities(request, rest, foreign)
             case [first] if first.lower() == "instances" and request.method == "GET":
                 return messages.as_json(200, []) if foreign else await self._list(request)
             case [first, instance_id] if first.lower() == "instances" and request.method == "GET":
@@ -146,24 +150,94 @@ class ManagementApi:
 
     async def _list(self, request: Request) -> Answer:
         query = request.query
-        top = query.integer("top")
-        size = min(top, _LARGEST_PAGE) if top is not None and top > 0 else _PAGE_SIZE
-        try:
-            after = _read_token(request.headers.get(_CONTINUATION, ""))
-        except ValueError:
-            return messages.bad_argument(f"{_CONTINUATION} is not a token of this host")
         wanted = Filter(
             instance_id_prefix=query.text("instanceIdPrefix"),
             created_from=_stored(query, "createdTimeFrom"),
             created_to=_stored(query, "createdTimeTo"),
             statuses=_statuses(query.text("runtimeStatus")),
-            after=after,
         )
-        found = await self._hub.page(wanted, limit=size + 1)
-        token = _make_token(found[size - 1]) if len(found) > size else ""
+        page = await self._page(request, wanted)
+        if isinstance(page, Answer):
+            return page
+        found, token = page
         show_input = query.flag("showInput") is not False
-        views = [instance_views.status(item, show_input=show_input) for item in found[:size]]
+        views = [instance_views.status(item, show_input=show_input) for item in found]
         return messages.as_json(200, views, {_CONTINUATION: token})
+
+    async def _entities(self, request: Request, rest: list[str], foreign: bool) -> Answer:
+        """Read, list, signal and delete entities (http-api.md 7)."""
+        match (request.method, rest):
+            case ("GET", [name, key]):
+                if foreign:
+                    return _NOT_FOUND
+                state = await self._hub.entity_state(name, "" if key == "$" else key)
+                return (
+                    _NOT_FOUND
+                    if state is None
+                    else messages.as_json(200, instance_views.shown(state))
+                )
+            case ("GET", ([] | [_])):
+                return (
+                    messages.as_json(200, [])
+                    if foreign
+                    else await self._list_entities(request, rest[0] if rest else None)
+                )
+            case ("POST", [name, *key]) if len(key) <= 1:
+                operation = request.query.text("op") or ""
+                return await self._signal(request, name, key, operation, foreign)
+            case ("DELETE", [name, *key]) if len(key) <= 1:
+                return await self._signal(request, name, key, "delete", foreign)
+            case ("POST", []):
+                return messages.bad_argument("The path lacks the entity's name")
+            case _:
+                return _NOT_FOUND
+
+    async def _signal(
+        self, request: Request, name: str, key: list[str], operation: str, foreign: bool
+    ) -> Answer:
+        if foreign:
+            return messages.bad_argument(f"This host has only the hub {self._links.hub_name}.")
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        text = None
+        if request.body:
+            try:
+                if content_type == "application/json":
+                    text = events.dump(messages.read_json(request))
+                else:
+                    text = events.dump(messages.read_text(request))
+            except messages.InvalidJson as error:
+                return messages.problem(400, f"Could not parse JSON content: {error}")
+        try:
+            await self._hub.signal_entity(name, key[0] if key else "", operation, text)
+        except BadArgument as error:
+            return messages.problem(400, str(error))
+        return messages.empty(202)
+
+    async def _list_entities(self, request: Request, name: str | None) -> Answer:
+        query = request.query
+        wanted = Filter(
+            instance_id_prefix="@" if name is None else f"@{name.lower()}@",
+            updated_from=_stored(query, "lastOperationTimeFrom"),
+            updated_to=_stored(query, "lastOperationTimeTo"),
+        )
+        page = await self._page(request, wanted)
+        if isinstance(page, Answer):
+            return page
+        found, token = page
+        with_state = query.flag("fetchState") is True
+        views = [instance_views.entity(item, with_state=with_state) for item in found]
+        return messages.as_json(200, views, {_CONTINUATION: token})
+
+    async def _page(self, request: Request, wanted: Filter) -> tuple[list[Instance], str] | Answer:
+        """One page of a list, and the token of the next one; or the refusal of a wrong token."""
+        top = request.query.integer("top")
+        size = min(top, _LARGEST_PAGE) if top is not None and top > 0 else _PAGE_SIZE
+        try:
+            after = _read_token(request.headers.get(_CONTINUATION, ""))
+        except ValueError:
+            return messages.bad_argument(f"{_CONTINUATION} is not a token of this host")
+        found = await self._hub.page(replace(wanted, after=after), limit=size + 1)
+        return found[:size], _make_token(found[size - 1]) if len(found) > size else ""
 
     async def _operate(
         self, request: Request, instance_id: str, operation: str, rest: list[str], foreign: bool
@@ -173,6 +247,8 @@ class ManagementApi:
             return messages.empty(404)
         if foreign:
             return messages.empty(404)
+        if is_entity(instance_id) and await self._hub.find(instance_id) is not None:
+            return messages.bad_argument(f"{instance_id} is an entity, which takes signals only")
         try:
             answer: Answer = await operate(self, request, instance_id, *rest)
             return answer

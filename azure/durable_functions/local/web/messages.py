@@ -128,11 +128,11 @@ class InvalidJson(ValueError):
     """A request body that should be JSON is not; the text says where."""
 
 
-def read_json(request: Request) -> Any:
-    """The value of a JSON body; None for an empty one.
+def read_text(request: Request) -> str:
+    """The text of a body in the charset that the request names, else UTF-8.
 
     Raises:
-        InvalidJson: It is not JSON.
+        InvalidJson: The bytes are no such text.
     """
     charset = "utf-8-sig"
     content_type = request.headers.get("content-type", "")
@@ -141,9 +141,21 @@ def read_json(request: Request) -> Any:
         if name.lower() == "charset" and value.strip('"').lower() not in ("utf-8", "utf8"):
             charset = value.strip('"')
     try:
-        text = request.body.decode(charset)
+        return request.body.decode(charset)
+    except (ValueError, LookupError) as error:
+        raise InvalidJson(str(error)) from None
+
+
+def read_json(request: Request) -> Any:
+    """The value of a JSON body; None for an empty one.
+
+    Raises:
+        InvalidJson: It is not JSON.
+    """
+    text = read_text(request)
+    try:
         return json.loads(text) if text.strip() else None
-    except (ValueError, LookupError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidJson(str(error)) from None
 
 
