@@ -12,8 +12,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import azure.durable_functions as df
+from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine import clock
-from azure.durable_functions.local.engine.functions import Failure, Outcome, Registry
+from azure.durable_functions.local.engine.functions import Failure, HttpSender, Outcome, Registry
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
 from azure.durable_functions.local.store.database import IN_MEMORY, Database
 
@@ -101,16 +102,19 @@ class Engine:
         database: Database | None = None,
         time: ManualClock | None = None,
         settings: HubSettings | None = None,
+        http: HttpSender | None = None,
     ) -> None:
         self.database = database or Database(IN_MEMORY)
         self.clock = time or ManualClock()
         self.invoker = invoker
+        self.http = DurableHttp()
         self.hub = TaskHub(
             self.database,
             self.clock,
             invoker,
             invoker.registry(),
             settings or HubSettings(max_episodes=20, max_activities=20),
+            http or self.http,
         )
 
     async def __aenter__(self) -> Engine:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local import logs, operating_system, settings
+from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.episodes import Limits
 from azure.durable_functions.local.engine.functions import Registry
@@ -87,6 +88,7 @@ class LocalHost:
         self._pool: WorkerPool | None = None
         self._server: Server | None = None
         self._hub: TaskHub | None = None
+        self._http = DurableHttp()
         self._sockets: list[socket.socket] = []
         self.port = 0
 
@@ -158,6 +160,7 @@ class LocalHost:
                 max_entity_turns=host_json.max_entity_turns,
                 may_replace_running=host_json.may_replace_running,
             ),
+            self._http,
         )
         self._server = Server(
             ManagementApi(self._hub, links), FunctionsApi(routes, self._pool), access
@@ -185,6 +188,7 @@ class LocalHost:
         if self._hub is not None:
             ending.append(self._hub.stop(server.PATIENCE_SECONDS))
         await asyncio.gather(*ending)
+        await self._http.close()
         if self._server is not None:
             await self._server.close_rpc()
         if self._pool is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 
@@ -13,7 +14,10 @@ from azure.durable_functions.local.store.messages import Activity, NewMessage
 from . import clock, events, failures
 from .clock import Clock
 from .functions import (
+    HTTP_ACTIVITY,
     MOST_LOST_WORKERS,
+    HttpFailed,
+    HttpSender,
     Invoker,
     LostWorkers,
     Outcome,
@@ -28,10 +32,11 @@ logger = logging.getLogger("azure.durable_functions.local")
 class Activities:
     """Has activities run and records what they return."""
 
-    def __init__(self, database: Database, time: Clock, invoker: Invoker) -> None:
+    def __init__(self, database: Database, time: Clock, invoker: Invoker, http: HttpSender) -> None:
         self._database = database
         self._clock = time
         self._invoker = invoker
+        self._http = http
         self._lost = LostWorkers()
 
     async def run(self, activity: Activity) -> bool:
@@ -71,6 +76,8 @@ class Activities:
         return recorded
 
     async def _invoke(self, activity: Activity) -> tuple[HistoryEventType, str]:
+        if activity.name == HTTP_ACTIVITY:
+            return await self._send_http(activity)
         try:
             outcome = await self._invoker.run_activity(
                 activity.name,
@@ -96,6 +103,14 @@ class Activities:
             )
             return self._failed(activity, failures.not_run(reason, "WorkerLost"))
         return self._completion(activity, outcome)
+
+    async def _send_http(self, activity: Activity) -> tuple[HistoryEventType, str]:
+        try:
+            answer = await self._http.send(json.loads(activity.input or "{}"))
+        except HttpFailed as error:
+            return self._failed(activity, failures.not_run(str(error), "HttpRequestException"))
+        completed = events.task_completed(self._clock.now(), activity.task_id, events.dump(answer))
+        return HistoryEventType.TASK_COMPLETED, completed
 
     def _completion(self, activity: Activity, outcome: Outcome) -> tuple[HistoryEventType, str]:
         now = self._clock.now()

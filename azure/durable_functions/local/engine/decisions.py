@@ -104,6 +104,8 @@ def _redo(episode: Episode, known: Sequence[Action]) -> None:
             continue
         if leaf.action_type == ActionType.CREATE_TIMER:
             episode.set_timer_as(leaf.task_id, _fire_at(action["fireAt"]))
+        elif leaf.action_type == ActionType.CALL_HTTP:
+            episode.schedule_http_as(leaf.task_id, action["httpRequest"])
         else:
             episode.schedule_activity_as(leaf.task_id, action["functionName"], action["input"])
 
@@ -135,6 +137,12 @@ def _call_activity(episode: Episode, action: Action) -> int:
 def _call_activity_with_retry(episode: Episode, action: Action) -> int:
     record = retries.new_record(action, "activity", episode)
     return episode.schedule_activity(action["functionName"], action["input"], record)
+
+
+def _call_http(episode: Episode, action: Action) -> int:
+    task_id = episode.take_task_id()
+    episode.schedule_http_as(task_id, action["httpRequest"])
+    return task_id
 
 
 def _call_sub_orchestrator(episode: Episode, action: Action) -> int:
@@ -196,6 +204,7 @@ DECIDE: Mapping[int, Decide] = {
     ActionType.CALL_SUB_ORCHESTRATOR: _call_sub_orchestrator,
     ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY: _call_sub_orchestrator_with_retry,
     ActionType.CALL_ENTITY: _call_entity,
+    ActionType.CALL_HTTP: _call_http,
     ActionType.SIGNAL_ENTITY: _signal_entity,
     ActionType.CONTINUE_AS_NEW: _continue_as_new,
     ActionType.CREATE_TIMER: _create_timer,

@@ -13,7 +13,7 @@ from azure.durable_functions.local.store.messages import Activity, Message, NewM
 
 from . import clock, entity_messages, events, failures
 from .entity_messages import Sender
-from .functions import Registry
+from .functions import HTTP_ACTIVITY, Registry
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,21 @@ class Episode:
                     input_text,
                 )
             )
+
+    def schedule_http_as(self, task_id: int, request: Any) -> None:
+        """Send an HTTP request as an activity of the host's own (protocol.md 12)."""
+        kept = events.dump([request]) if self.limits.store_inputs else None
+        self.work.append((task_id, events.task_scheduled(self.now, task_id, HTTP_ACTIVITY, kept)))
+        self.open(task_id, "activity")
+        self.activities.append(
+            Activity(
+                self.instance.instance_id,
+                task_id,
+                self.instance.execution_id,
+                HTTP_ACTIVITY,
+                events.dump(request),
+            )
+        )
 
     def set_timer(self, fire_at: datetime, retry: dict[str, Any] | None = None) -> int:
         """Set a timer; one whose time has passed fires in the next episode."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Kind = Literal["orchestrator", "activity", "entity"]
 
@@ -74,6 +74,26 @@ class UnknownFunction(Exception):
 
 class TimedOut(Exception):
     """The function ran longer than ``functionTimeout``; the text says so as officially."""
+
+
+HTTP_ACTIVITY = "BuiltIn::HttpActivity"
+"""Name of the activity that stands for a durable HTTP request (protocol.md 12.2)."""
+
+
+class HttpFailed(Exception):
+    """A durable HTTP request got no answer; the text says why."""
+
+
+class HttpSender(Protocol):
+    """Sends durable HTTP requests."""
+
+    async def send(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer, whatever its status (protocol.md 12).
+
+        Raises:
+            HttpFailed: There was none.
+        """
+        ...
 
 
 class Invoker(Protocol):

@@ -20,7 +20,7 @@ from .clock import Clock
 from .dispatcher import Dispatcher
 from .entities import Entities
 from .episodes import Limits
-from .functions import Invoker, Registry
+from .functions import HttpSender, Invoker, Registry
 from .instances import new_instance
 from .orchestrations import Dispatch, Orchestrations
 
@@ -72,6 +72,7 @@ class TaskHub:
         invoker: Invoker,
         registry: Registry,
         settings: HubSettings,
+        http: HttpSender,
     ) -> None:
         """Prepare; the database must be open, `start` begins work."""
         self._database = database
@@ -83,7 +84,7 @@ class TaskHub:
             database,
             time,
             self._run_turn,
-            Activities(database, time, invoker),
+            Activities(database, time, invoker, http),
             max_episodes=settings.max_episodes,
             max_activities=settings.max_activities,
             max_entity_turns=settings.max_entity_turns,

@@ -1,0 +1,158 @@
+"""Durable HTTP: requests that the host sends for an orchestration."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine_kit import DirectInvoker, Engine
+from recording_server import RecordingServer
+
+import azure.durable_functions as df
+from azure.durable_functions.local.engine.functions import HttpFailed
+from azure.durable_functions.local.store.database import Database
+
+Context = df.DurableOrchestrationContext
+Orchestration = Generator[Any, Any, Any]
+
+
+def asking(method: str, path: str, **keywords: Any) -> Any:
+    def orchestrator(context: Context) -> Orchestration:
+        base: str = context.get_input()
+        return (yield context.call_http(method, f"{base}{path}", **keywords))
+
+    return orchestrator
+
+
+def ask(server: RecordingServer, orchestrator: Any) -> tuple[str, Any]:
+    async def scenario() -> tuple[str, Any]:
+        async with server, Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
+            text = f'"\\"{server.base_url}\\""'
+            instance_id = await engine.hub.start_instance("main", input_text=text)
+            await engine.settle()
+            await engine.http.close()
+            return await engine.result(instance_id)
+
+    return asyncio.run(scenario())
+
+
+def test_any_status_is_a_result_with_the_headers_that_are_not_the_bodys() -> None:
+    server = RecordingServer(answers=[(404, {"why": "gone"}, {"X-Reason": "gone"})])
+
+    status, answer = ask(server, asking("GET", "thing"))
+
+    assert status == "Completed"
+    assert answer["statusCode"] == 404
+    assert answer["content"] == '{"why": "gone"}'
+    assert answer["headers"]["X-Reason"] == "gone"
+    assert not {"content-type", "content-length"} & {name.lower() for name in answer["headers"]}
+
+
+def test_content_goes_out_as_json_text_with_the_callers_headers() -> None:
+    server = RecordingServer(answers=[(200, {}, {}), (200, {}, {})])
+
+    def orchestrator(context: Context) -> Orchestration:
+        base: str = context.get_input()
+        yield context.call_http("POST", f"{base}a", {"n": 1}, {"Content-Type": "application/json"})
+        yield context.call_http("PUT", f"{base}b", "plain", is_raw_str=True)
+
+    assert ask(server, orchestrator)[0] == "Completed"
+    first, second = server.asked
+    assert (first.method, first.body) == ("POST", '{"n": 1}')
+    assert first.headers["content-type"] == "application/json"
+    assert (second.method, second.body) == ("PUT", "plain")
+    assert second.headers["content-type"].startswith("text/plain")
+
+
+def test_a_202_is_simply_the_result() -> None:
+    server = RecordingServer(answers=[(202, {}, {"Location": "/elsewhere", "Retry-After": "1"})])
+
+    assert ask(server, asking("POST", "slow"))[1]["statusCode"] == 202
+    assert len(server.asked) == 1
+
+
+def test_no_answer_fails_the_task_with_the_reason() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        try:
+            yield context.call_http("GET", "http://127.0.0.1:9/")
+        except Exception as error:
+            return str(error)
+
+    async def scenario() -> tuple[tuple[str, Any], list[dict[str, Any]]]:
+        async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.settle()
+            await engine.http.close()
+            return await engine.result(instance_id), await engine.history(instance_id)
+
+    (status, text), recorded = asyncio.run(scenario())
+    assert status == "Completed"
+    assert "127.0.0.1:9" in text
+    [scheduled] = [event for event in recorded if event["EventType"] == 4]
+    assert scheduled["Name"] == "BuiltIn::HttpActivity"
+
+
+def test_what_cannot_be_sent_is_told() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        texts = []
+        source = df.ManagedIdentityTokenSource("https://graph.microsoft.com")
+        for keywords in (
+            {"headers": {"Content-Type": "multipart/form-data"}, "content": "x"},
+            {"token_source": source},
+        ):
+            try:
+                yield context.call_http("POST", "http://127.0.0.1:9/", **keywords)
+            except Exception as error:
+                texts.append(str(error).partition("\n")[0].strip())
+        return texts
+
+    async def scenario() -> tuple[str, Any]:
+        async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.settle()
+            return await engine.result(instance_id)
+
+    multipart, token = asyncio.run(scenario())[1]
+    assert multipart == "Multipart content is not supported"
+    assert "azure-identity" in token
+
+
+def test_a_request_that_was_under_way_at_the_end_is_sent_again(tmp_path: Path) -> None:
+    class Hanging:
+        def __init__(self) -> None:
+            self.sent: list[Mapping[str, Any]] = []
+            self.is_hanging = True
+
+        async def send(self, request: Mapping[str, Any]) -> dict[str, Any]:
+            self.sent.append(request)
+            if self.is_hanging:
+                await asyncio.Event().wait()
+            raise HttpFailed("the end")
+
+    def orchestrator(context: Context) -> Orchestration:
+        try:
+            yield context.call_http("GET", "http://example.invalid/")
+        except Exception:
+            return "told"
+
+    async def scenario() -> None:
+        http = Hanging()
+        invoker = DirectInvoker({"main": orchestrator}, {})
+        store = tmp_path / "hub.sqlite"
+        first = Engine(invoker, Database(store), http=http)
+        first.database.open()
+        await first.hub.start()
+        await first.hub.start_instance("main", instance_id="one")
+        while not http.sent:
+            await asyncio.sleep(0)
+        await first.hub.stop(patience_seconds=0)
+        await first.database.close()
+        http.is_hanging = False
+        async with Engine(invoker, Database(store), first.clock, http=http) as second:
+            await second.settle()
+            assert await second.result("one") == ("Completed", "told")
+        assert len(http.sent) == 2
+
+    asyncio.run(scenario())
