@@ -109,8 +109,8 @@ class HostProcess:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, object] | None = None,
     ) -> Reply:
-        """One HTTP request; any status is a reply."""
-        url = furl(self.url + path)
+        """One HTTP request, to a path of the host or a whole URL; any status is a reply."""
+        url = furl(path if path.startswith("http") else self.url + path)
         url.args.update(query or {})
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json"} if body is not None else {}
