@@ -52,6 +52,8 @@ class Storm:
         self._instances: list[Expected] = []
         self.kills: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
+        self._signals_sent = 0
+        self._signals_acknowledged = 0
 
     def run(self, kills: int, seconds: float) -> None:
         self._host.start()
@@ -72,8 +74,11 @@ class Storm:
     def _load(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self._rng.random() < 0.5:
+            chance = self._rng.random()
+            if chance < 0.45:
                 self._start()
+            elif chance < 0.6:
+                self._signal()
             else:
                 self._raise()
             time.sleep(0.02)
@@ -123,6 +128,7 @@ class Storm:
                 ("sleeper", given),
                 ("listener", list(range(LISTENS))),
                 ("generations", 6),
+                ("teller", 11 * given),
             ]
         )
         if orchestrator == "listener":
@@ -140,6 +146,14 @@ class Storm:
                 reply = self._ask("POST", path, given)
         assert reply.status in (200, 202), reply
         self._instances.append(expected)
+
+    def _signal(self) -> None:
+        """One more for the tally that clients signal; without an answer it may count or not."""
+        self._signals_sent += 1
+        reply = self._ask("POST", f"{WEBHOOK}/entities/Tally/clients?op=add", 1)
+        if reply is not None:
+            assert reply.status == 202, reply
+            self._signals_acknowledged += 1
 
     def _raise(self) -> None:
         listeners = [
@@ -188,14 +202,28 @@ class Storm:
             where = f"{expected.instance_id}({expected.given})"
             if (finished["runtimeStatus"], finished["output"]) != ("Completed", expected.output):
                 problems.append(f"{where}: {finished['runtimeStatus']} {finished['output']!r:.300}")
+            if expected.orchestrator != "listener":
+                continue
             events = finished["historyEvents"]
             heard = [json.loads(e["Input"]) for e in events if e["EventType"] == "EventRaised"]
             lost = set(expected.events_acknowledged) - set(heard)
-            if expected.orchestrator == "listener" and lost:
+            if lost:
                 problems.append(f"{where}: acknowledged but missing: {sorted(lost)}")
+        problems += self._tally()
         problems += self._doubles()
         problems += [line for line in self._host.lines if re.search(r"Traceback|bug of", line)]
         return problems
+
+    def _tally(self) -> list[str]:
+        """Every acknowledged signal counts, and none counts twice."""
+        least, most = self._signals_acknowledged, self._signals_sent
+        counted, before = 0, -1
+        while counted != before:  # the last signals may still be under way
+            time.sleep(0.5)
+            reply = self._host.call("GET", f"{WEBHOOK}/entities/tally/clients")
+            before, counted = counted, reply.json if reply.status == 200 else 0
+        is_right = least <= counted <= most
+        return [] if is_right else [f"the tally is {counted}, not from {least} to {most}"]
 
     def _doubles(self) -> list[str]:
         """Ids that a stored history holds twice, as scheduled or as completed."""

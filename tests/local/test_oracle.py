@@ -53,6 +53,8 @@ ALONE = {
     "failed": None,
     "raised": None,
     "counting": None,
+    "entities": None,
+    "requests": None,
 }
 
 

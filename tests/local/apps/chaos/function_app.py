@@ -73,3 +73,23 @@ def generations(context):
         context.continue_as_new(count + 1)
         return None
     return count
+
+
+@app.entity_trigger(context_name="context")
+def Tally(context):
+    value = context.get_state(lambda: 0)
+    if context.operation_name == "add":
+        value += context.get_input()
+        context.set_state(value)
+    context.set_result(value)
+
+
+@app.orchestration_trigger(context_name="context")
+def teller(context):
+    tally = df.EntityId("Tally", context.instance_id)
+    rounds = context.get_input()
+    for _ in range(rounds):
+        context.signal_entity(tally, "add", 1)
+        yield context.call_activity("add_one", 0)
+        yield context.call_entity(tally, "add", 10)
+    return (yield context.call_entity(tally, "get"))

@@ -144,3 +144,37 @@ def counting(context):
 @app.orchestration_trigger(context_name="context")
 def ids(context):
     return [context.instance_id, context.new_uuid() != context.new_uuid()]
+
+
+@app.entity_trigger(context_name="context")
+def Account(context):
+    value = context.get_state(lambda: 0)
+    if context.operation_name == "add":
+        context.set_state(value + context.get_input())
+        context.set_result(value + context.get_input())
+    elif context.operation_name == "get":
+        context.set_result(value)
+    else:
+        raise ValueError(f"no {context.operation_name}")
+
+
+@app.orchestration_trigger(context_name="context")
+def entities(context):
+    account = df.EntityId("Account", context.instance_id)
+    context.signal_entity(account, "add", 5)
+    results = [(yield context.call_entity(account, "add", 2))]
+    try:
+        yield context.call_entity(account, "rob", None)
+    except Exception as error:
+        results.append(str(error))
+    calls = [context.call_entity(account, "get") for _ in range(3)]
+    results.append((yield context.task_all(calls)))
+    return results
+
+
+@app.orchestration_trigger(context_name="context")
+def requests(context):
+    try:
+        yield context.call_http("GET", "http://127.0.0.1:9/")
+    except Exception:
+        return "nobody there"
