@@ -153,6 +153,8 @@ class LocalHost:
                     store_inputs=host_json.store_inputs,
                     max_entity_batch=host_json.max_entity_batch,
                     default_version=host_json.default_version,
+                    version_match=host_json.version_match,
+                    version_failure=host_json.version_failure,
                     http_poll_milliseconds=host_json.http_poll_milliseconds,
                 ),
                 max_episodes=host_json.max_episodes,

@@ -9,15 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions._wire import shapes
+from azure.durable_functions.local.engine.versions import FailureStrategy, MatchStrategy
 
 _COMMENTS = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}")
 _OVERRIDE_PREFIX = "AzureFunctionsJobHost__"
 _SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.\d+)?")
+
+Choice = TypeVar("Choice", bound=str)
 
 DEFAULT_HUB_NAME = "TestHubName"
 
@@ -37,6 +40,8 @@ class HostJson:
     max_orchestration_actions: int = 100_000
     store_inputs: bool = False
     default_version: str | None = None
+    version_match: MatchStrategy = "CurrentOrOlder"
+    version_failure: FailureStrategy = "Reject"
     may_replace_running: bool = False
     http_poll_milliseconds: int = 30_000
     rpc_enabled: bool = True
@@ -97,12 +102,9 @@ def read_host_json(root: Path, environment: Mapping[str, str]) -> HostJson:
     hub_name = _hub_name(reader, environment)
     cores = os.cpu_count() or 1
     durable = ("extensions", "durableTask")
-    overridable = reader.text(*durable, "overridableExistingInstanceStates") or "NonRunningStates"
-    if overridable.lower() not in ("nonrunningstates", "anystate"):
-        raise SettingsError(
-            f"{path}: extensions.durableTask.overridableExistingInstanceStates must be "
-            f"NonRunningStates or AnyState, got {json.dumps(overridable)}"
-        )
+    overridable = reader.choice(
+        *durable, "overridableExistingInstanceStates", choices=("NonRunningStates", "AnyState")
+    )
     return HostJson(
         hub_name=hub_name,
         route_prefix=(reader.text("extensions", "http", "routePrefix", default="api")).strip("/"),
@@ -118,7 +120,13 @@ def read_host_json(root: Path, environment: Mapping[str, str]) -> HostJson:
         ),
         store_inputs=reader.flag(*durable, "storeInputsInOrchestrationHistory", default=False),
         default_version=reader.text(*durable, "defaultVersion") or None,
-        may_replace_running=overridable.lower() == "anystate",
+        version_match=reader.choice(
+            *durable, "versionMatchStrategy", choices=("CurrentOrOlder", "Strict", "None")
+        ),
+        version_failure=reader.choice(
+            *durable, "versionFailureStrategy", choices=("Reject", "Fail")
+        ),
+        may_replace_running=overridable == "AnyState",
         http_poll_milliseconds=reader.count(
             *durable, "httpSettings", "defaultAsyncRequestSleepTimeMilliseconds", default=30_000
         ),
@@ -179,6 +187,17 @@ class _Reader:
         if not isinstance(value, bool):
             raise self._wrong(keys, "must be true or false", value)
         return value
+
+    def choice(self, *keys: str, choices: tuple[Choice, ...]) -> Choice:
+        """One of some texts, in any case; the first is the default."""
+        value = self.get(*keys)
+        for choice in choices:
+            if isinstance(value, str) and value.lower() == choice.lower():
+                return choice
+        if value is None or value == "":
+            return choices[0]
+        allowed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise self._wrong(keys, f"must be {allowed}", value)
 
     def _wrong(self, keys: tuple[str, ...], rule: str, value: object) -> SettingsError:
         return SettingsError(f"{self._path}: {'.'.join(keys)} {rule}, got {json.dumps(value)}")

@@ -14,6 +14,7 @@ from azure.durable_functions.local.store.messages import Activity, Message, NewM
 from . import clock, entity_messages, events, failures
 from .entity_messages import Sender
 from .functions import HTTP_ACTIVITY, Registry
+from .versions import FailureStrategy, MatchStrategy
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Limits:
     store_inputs: bool = False
     max_entity_batch: int = 5000
     default_version: str | None = None
+    version_match: MatchStrategy = "CurrentOrOlder"
+    version_failure: FailureStrategy = "Reject"
     http_poll_milliseconds: int = 30_000
 
 

@@ -25,7 +25,7 @@ from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.instances import Instance, Leaf, OpenTask
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
-from . import clock, decisions, events, failures, retries
+from . import clock, decisions, events, failures, retries, versions
 from .clock import Clock
 from .episodes import Episode, Limits, UnknownEntity, take
 from .functions import (
@@ -94,6 +94,7 @@ class Orchestrations:
         self.registry = registry
         self._limits = limits
         self._lost = LostWorkers()
+        self._rejected: set[tuple[str, str]] = set()
 
     async def run_turn(self, instance_id: str) -> Dispatch | None:
         """Run one turn; None if nothing was waiting, nor will be.
@@ -129,16 +130,43 @@ class Orchestrations:
                 return None  # everything waits until somebody resumes
             _pause(episode, pauses, loaded.messages)
             return await self._database.write(lambda connection: _commit(connection, episode))
+        is_foreign = not versions.matches(
+            instance.version, self._limits.default_version, self._limits.version_match
+        )
+        if is_foreign and not pauses.is_terminated and self._limits.version_failure == "Reject":
+            self._tell_rejected(instance)
+            return None  # everything waits for a host of a fitting version
         terminated = _take_messages(episode, loaded.messages)
         if pauses.has_changed:
             episode.output = pauses.reason
         if terminated is not None:
             _end(episode, "Terminated", terminated.reason)
+        elif is_foreign:
+            text = f"VersionMismatch: {self._mismatch(instance)}"
+            _end(episode, "Failed", failures.orchestrator_failed(instance.name, text))
         elif episode.batch:
             await self._run_episode(episode)
         else:
             return await self._drop(instance_id, loaded.messages)
         return await self._database.write(lambda connection: _commit(connection, episode))
+
+    def _tell_rejected(self, instance: Instance) -> None:
+        key = (instance.instance_id, instance.execution_id)
+        if key not in self._rejected:
+            self._rejected.add(key)
+            logger.warning(
+                "Instance %s waits: %s. It goes on when a host with a fitting defaultVersion "
+                "runs; or set versionMatchStrategy to None, or versionFailureStrategy to Fail",
+                instance.instance_id,
+                self._mismatch(instance),
+            )
+
+    def _mismatch(self, instance: Instance) -> str:
+        limits = self._limits
+        return (
+            f"its version {instance.version or '(none)'} does not match the host's defaultVersion "
+            f"{limits.default_version or '(none)'} (versionMatchStrategy {limits.version_match})"
+        )
 
     async def _run_episode(self, episode: Episode) -> None:
         name = episode.instance.name
