@@ -97,6 +97,28 @@ def test_a_second_host_on_the_same_store_is_refused(tmp_path: Path) -> None:
     assert "is in use by another running host" in ended.stderr
 
 
+def reset(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "azure.durable_functions", "reset", str(folder), *arguments]
+    return subprocess.run(
+        command, input="n\n", capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_reset_deletes_the_store_unless_a_host_runs_or_nobody_agrees(tmp_path: Path) -> None:
+    app = copy_app(DECORATED, tmp_path / "app")
+    with HostProcess(app):
+        ended = reset(app, "--yes")
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert "is in use by another running host" in ended.stderr
+    [store] = (app / ".durable").glob("*.sqlite")
+    assert reset(app).returncode == 1
+    assert store.exists()
+    ended = reset(app, "--yes")
+    assert (ended.returncode, ended.stdout) == (0, f"Deleted {store}.\n")
+    assert not store.exists()
+    assert reset(app, "--yes").stdout == "There was nothing to delete.\n"
+
+
 @pytest.fixture
 def half_broken(tmp_path: Path) -> Path:
     app = copy_app(CHAIN, tmp_path / "app")

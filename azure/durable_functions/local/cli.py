@@ -78,6 +78,21 @@ def start(
     sys.exit(status)
 
 
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def reset(folder: Path, yes: bool) -> None:
+    """Delete all instances and entities of the app in FOLDER (default: here)."""
+    try:
+        if not yes:
+            click.confirm(f"Delete all instances of the app in {folder.resolve()}?", abort=True)
+        deleted = host.reset(folder)
+    except DurableFunctionsError as error:
+        click.echo(f"durable: {error}", err=True)
+        sys.exit(1)
+    click.echo("There was nothing to delete." if deleted is None else f"Deleted {deleted}.")
+
+
 async def _run(options: host.Options) -> None:
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -20,8 +20,9 @@ from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.episodes import Limits
 from azure.durable_functions.local.engine.functions import Registry
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
+from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import settings as stored_settings
-from azure.durable_functions.local.store.database import Database, StoreError, Synchronous
+from azure.durable_functions.local.store.database import Database, Synchronous
 from azure.durable_functions.local.web import server
 from azure.durable_functions.local.web.access import Access
 from azure.durable_functions.local.web.functions_api import (
@@ -41,9 +42,6 @@ from azure.durable_functions.local.workers import (
 )
 
 logger = logging.getLogger("azure.durable_functions.local")
-
-STATE_FOLDER = ".durable"
-_IGNORE_ALL = "*\n"
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class LocalHost:
         """
         self._options = options
         self._show = show
-        self._lock: operating_system.FileLock | None = None
+        self._state: StateFolder | None = None
         self._database: Database | None = None
         self._pool: WorkerPool | None = None
         self._server: Server | None = None
@@ -197,30 +195,18 @@ class LocalHost:
             await self._pool.stop()
         if self._database is not None:
             await self._database.close()
-        if self._lock is not None:
-            self._lock.release()
+        if self._state is not None:
+            self._state.give_back()
         for opened in self._sockets:
             opened.close()
 
     def _open_store(self, root: Path, hub_name: str) -> Database:
-        folder = root / STATE_FOLDER
-        try:
-            folder.mkdir(exist_ok=True)
-            (folder / ".gitignore").write_text(_IGNORE_ALL)
-            path = folder / f"{hub_name}.sqlite"
-            lock = operating_system.FileLock(folder / f"{hub_name}.lock")
-            if not lock.acquire():
-                raise StoreError(
-                    f"{path} is in use by another running host; stop that one first, or give this "
-                    "app another hubName in host.json"
-                )
-        except OSError as error:
-            raise StoreError(f"cannot write to {folder}: {error}") from error
-        self._lock = lock
+        state = StateFolder(root, hub_name)
+        state.take()
+        self._state = state
         if self._options.is_fresh:
-            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-                (folder / name).unlink(missing_ok=True)
-        database = Database(path, synchronous=self._options.synchronous)
+            state.clear()
+        database = Database(state.store, synchronous=self._options.synchronous)
         database.open()
         return database
 
@@ -331,3 +317,23 @@ async def run(options: Options, stop_requested: asyncio.Event) -> None:
             task.cancel()
         await asyncio.gather(starting, stopping, return_exceptions=True)
         await host.stop()
+
+
+def reset(folder: Path) -> Path | None:
+    """Delete the store of an app that no host is running.
+
+    Returns:
+        The file that was deleted; None if there was none.
+
+    Raises:
+        SettingsError: The folder holds no app, or its settings cannot be read.
+        StoreError: A host is running, or the file cannot be deleted.
+    """
+    root = settings.find_app_root(folder)
+    environment, _ = settings.app_environment(settings.read_local_settings(root), os.environ)
+    state = StateFolder(root, settings.read_host_json(root, environment).hub_name)
+    state.take()
+    try:
+        return state.store if state.clear() else None
+    finally:
+        state.give_back()
