@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from host_process import WEBHOOK, HostProcess, copy_app
 
+from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local.web.access import Access
+from azure.durable_functions.local.web.cors import Cors
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 START = f"{WEBHOOK}/orchestrators/chaining_orchestrator"
@@ -88,3 +90,50 @@ def test_named_hosts_are_ours() -> None:
     assert access.is_foreign("GET", {"host": "[broken"})
     own_page = {"host": "localhost", "origin": "http://localhost"}
     assert access.is_foreign("POST", own_page, is_rpc=True)
+
+
+PAGE = {"Origin": "https://shop.example"}
+
+
+@pytest.fixture(scope="module")
+def host_with_cors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
+    app = copy_app(SAMPLES / "function_chaining_v2", tmp_path_factory.mktemp("cors") / "app")
+    with HostProcess(app, "--cors", "https://shop.example,https://b.example") as started:
+        yield started
+
+
+def test_a_permitted_page_may_send_and_read(host_with_cors: HostProcess) -> None:
+    path = f"{WEBHOOK}/instances"
+    asks = {"Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "x-a"}
+
+    preflight = host_with_cors.call("OPTIONS", path, headers={**PAGE, **asks})
+    reply = host_with_cors.call("POST", f"{path}/nobody/terminate", headers=PAGE)
+
+    assert preflight.status == 204
+    assert preflight.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+    assert preflight.headers["Access-Control-Allow-Methods"] == "DELETE"
+    assert preflight.headers["Access-Control-Allow-Headers"] == "x-a"
+    assert reply.status == 404
+    assert reply.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+
+
+def test_another_page_may_not(host_with_cors: HostProcess) -> None:
+    headers = {"Origin": "https://else.example"}
+
+    reply = host_with_cors.call("POST", f"{WEBHOOK}/instances/x/terminate", headers=headers)
+
+    assert reply.status == 403
+    assert "Access-Control-Allow-Origin" not in reply.headers
+
+
+def test_every_origin_with_credentials_is_refused() -> None:
+    with pytest.raises(SettingsError, match="name the origins"):
+        Cors.of_text("*", with_credentials=True)
+    assert Cors.of_text("*", with_credentials=False).permits("http://anybody.example")
+
+
+def test_the_key_can_be_asked_for_on_loopback_too() -> None:
+    access = Access.of_address("127.0.0.1", "secret", is_key_wanted=True)
+
+    assert not access.has_key({}, None)
+    assert access.has_key({}, "secret")

@@ -34,6 +34,9 @@ def main() -> None:
     help="FULL survives loss of power, NORMAL only the end of the process [FULL].",
 )
 @click.option("--allowed-host", multiple=True, help="Further name that requests may use.")
+@click.option("--cors", metavar="ORIGINS", help="Origins whose pages may send requests: A,B or *.")
+@click.option("--cors-credentials", is_flag=True, help="Let those pages send cookies.")
+@click.option("--enableAuth", "enable_auth", is_flag=True, help="Ask for the key here too.")
 @click.option("--fresh", is_flag=True, help="Start with an empty store.")
 @click.option("--strict", is_flag=True, help="Exit if a function does not load.")
 @click.option("--verbose", is_flag=True, help="Show all log lines of the host.")
@@ -46,6 +49,9 @@ def start(
     in_process: bool,
     synchronous: str,
     allowed_host: tuple[str, ...],
+    cors: str | None,
+    cors_credentials: bool,
+    enable_auth: bool,
     fresh: bool,
     strict: bool,
     verbose: bool,
@@ -63,6 +69,9 @@ def start(
         is_fresh=fresh,
         is_strict=strict,
         allowed_hosts=allowed_host,
+        cors=cors,
+        cors_credentials=cors_credentials,
+        is_key_wanted=enable_auth,
     )
     status = 0
     try:

@@ -25,6 +25,7 @@ from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database, Synchronous
 from azure.durable_functions.local.web import server
 from azure.durable_functions.local.web.access import Access
+from azure.durable_functions.local.web.cors import Cors
 from azure.durable_functions.local.web.functions_api import (
     FunctionsApi,
     HttpFunction,
@@ -58,6 +59,9 @@ class Options:
     is_fresh: bool = False
     is_strict: bool = False
     allowed_hosts: tuple[str, ...] = ()
+    cors: str | None = None
+    cors_credentials: bool = False
+    is_key_wanted: bool = False
 
 
 class AppFailed(SettingsError):
@@ -120,7 +124,16 @@ class LocalHost:
         key = await self._database.write(
             lambda c: stored_settings.get_or_set(c, "system_key", secrets.token_urlsafe(32))
         )
-        access = Access.of_address(address, key, options.allowed_hosts)
+        access = Access.of_address(
+            address,
+            key,
+            options.allowed_hosts,
+            is_key_wanted=options.is_key_wanted,
+            cors=Cors.of_text(
+                options.cors or local.cors,
+                with_credentials=options.cors_credentials or local.cors_credentials,
+            ),
+        )
         if access.is_key_required:
             self._show(
                 f"Listening on {address}: requests need the key, as ?code=... or as header "

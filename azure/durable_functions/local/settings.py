@@ -56,6 +56,9 @@ class LocalSettings:
     """App settings, to be put into the environment where they are not there yet."""
     port: int | None = None
     address: str | None = None
+    cors: str | None = None
+    """Permitted origins, separated by commas."""
+    cors_credentials: bool = False
     notes: tuple[str, ...] = ()
     """Lines to show at start."""
 
@@ -288,7 +291,13 @@ def read_local_settings(root: Path) -> LocalSettings:
     port = reader.get("Host", "LocalHttpPort")
     if port is not None and (not isinstance(port, int) or not 0 <= port < 65536):
         raise reader.wrong("Host.LocalHttpPort", "must be a port number", port)
-    return LocalSettings(values, port, reader.text("Host", "LocalHttpAddress") or None)
+    return LocalSettings(
+        values,
+        port,
+        reader.text("Host", "LocalHttpAddress") or None,
+        reader.text("Host", "CORS") or None,
+        reader.flag("Host", "CORSCredentials", default=False),
+    )
 
 
 def app_environment(

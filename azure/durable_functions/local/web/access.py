@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from .cors import Cors
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
@@ -25,18 +27,27 @@ class Access:
     """Names in `Host` that are ours, lower case."""
     is_any_name_ours: bool = False
     """Listening on every interface without names given: the key alone protects."""
+    cors: Cors = field(default_factory=Cors)
 
     @staticmethod
-    def of_address(address: str, key: str, allowed_hosts: Sequence[str] = ()) -> Access:
+    def of_address(
+        address: str,
+        key: str,
+        allowed_hosts: Sequence[str] = (),
+        *,
+        is_key_wanted: bool = False,
+        cors: Cors | None = None,
+    ) -> Access:
         """The rules for an address to listen on; one that is not loopback turns the key on."""
         names = {name.lower() for name in (*_LOOPBACK, *allowed_hosts)}
         if address not in _ANY_ADDRESS:
             names.add(address.lower())
         return Access(
             key=key,
-            is_key_required=address.lower() not in _LOOPBACK,
+            is_key_required=is_key_wanted or address.lower() not in _LOOPBACK,
             host_names=frozenset(names),
             is_any_name_ours=address in _ANY_ADDRESS and not allowed_hosts,
+            cors=cors or Cors(),
         )
 
     def is_foreign(self, method: str, headers: Mapping[str, str], *, is_rpc: bool = False) -> bool:
@@ -46,6 +57,8 @@ class Access:
             return True
         origin = headers.get("origin")
         if origin is None or method == "GET":
+            return False
+        if not is_rpc and self.cors.permits(origin):
             return False
         return is_rpc or urlsplit(origin).netloc.lower() != host.lower()
 

@@ -132,6 +132,18 @@ class Server:
         return await self._manage(request, path[len(links.RPC_PATH) :])
 
     async def _answer_public(self, request: web.Request) -> web.StreamResponse:
+        cors = self._access.cors
+        origin = request.headers.get("Origin")
+        if origin is None or not cors.permits(origin):
+            return await self._answer_permitted(request)
+        asked = {name.lower(): value for name, value in request.headers.items()}
+        if request.method == "OPTIONS" and "access-control-request-method" in asked:
+            return web.Response(status=204, headers=cors.preflight(asked))
+        answer = await self._answer_permitted(request)
+        answer.headers.update(cors.headers(origin))
+        return answer
+
+    async def _answer_permitted(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
         if self._access.is_foreign(request.method, request.headers):
             return _to_web(messages.empty(403))
