@@ -31,6 +31,10 @@ class OrchestratorHandle(Protocol):
         """Begin a replay that is kept between episodes (architecture.md, "Two doors")."""
         ...
 
+    def explain(self, trigger: str) -> list[dict[str, Any]]:
+        """Replay and tell, for each action, file and line of the code that asks for it."""
+        ...
+
 
 class Orchestrator:
     """Runs a user's function against the history in its context."""
@@ -73,9 +77,15 @@ class Orchestrator:
             opened._input_expected_type = handle._df_input_type  # type: ignore[attr-defined]
             return OrchestrationSession(opened, fn)
 
+        def explain(trigger: str) -> list[Any]:
+            from azure.durable_functions._replay import explanation  # needed by nobody else
+
+            return list(explanation.explain(triggers.read(trigger), fn))
+
         handle.orchestrator_function = fn  # type: ignore[attr-defined]  # functions take any
         handle._df_input_type = None  # type: ignore[attr-defined]
         handle.open_session = open_session  # type: ignore[attr-defined]
+        handle.explain = explain  # type: ignore[attr-defined]
         handles.show_parameter(handle, "context", func.OrchestrationContext)
         return handle  # type: ignore[return-value]  # the attributes were set above
 

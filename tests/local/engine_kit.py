@@ -66,6 +66,9 @@ class DirectInvoker:
         self.episodes += 1
         return _outcome(lambda: self.handles[name](trigger))
 
+    async def explain(self, name: str, trigger: str) -> str | None:
+        return json.dumps(self.handles[name].explain(trigger))
+
     async def run_activity(
         self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
     ) -> Outcome:

@@ -835,6 +835,7 @@ def test_statement_106_code_that_has_changed_is_found_out(tmp_path: Path) -> Non
         shown = hub.ended(instance_id)
         assert shown["runtimeStatus"] == "Failed"
         assert shown["output"].startswith("Non-Deterministic workflow detected")
+        assert re.search(r"function_app\.py, line \d+\)$", shown["output"])
 
 
 def test_every_statement_is_checked() -> None:

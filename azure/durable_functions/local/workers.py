@@ -377,6 +377,13 @@ class WorkerPool:
         """Run one episode."""
         return await self._invoke(self._durable(name, "orchestrationTrigger"), trigger, alone)
 
+    async def explain(self, name: str, trigger: str) -> str | None:
+        """Where an orchestrator asks for its actions; None if its SDK cannot tell."""
+        function = self._durable(name, "orchestrationTrigger")
+        header = {**self._header(function), "explain": True}
+        frame = await self._call(function, header, trigger.encode("utf-8"), alone=False)
+        return None if "error" in frame.header else frame.payload.decode("utf-8")
+
     async def run_activity(
         self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
     ) -> Outcome:

@@ -29,6 +29,11 @@ class ProtocolError(Exception):
 class NonDeterminism(Exception):
     """An orchestrator's answer contradicts what its history records."""
 
+    def __init__(self, text: str, position: int | None = None) -> None:
+        """Say what differs, and the place in the list of actions where the code asks for it."""
+        super().__init__(text)
+        self.position = position
+
 
 def flatten(actions: Sequence[Action]) -> Iterator[Action]:
     """The actions without the compounds around them, in the order in which ids are given."""
@@ -92,7 +97,8 @@ def _verify(episode: Episode, known: Sequence[Action], listed: int) -> None:
             asked = _describe(int(action.get("actionType") or 0), name, None)
             raise NonDeterminism(
                 f"the history has {_describe(leaf.action_type, leaf.name, leaf.task_id)}, but "
-                f"now the code asks for {asked} in its place"
+                f"now the code asks for {asked} in its place",
+                position,
             )
 
 

@@ -107,6 +107,13 @@ class Invoker(Protocol):
         """
         ...
 
+    async def explain(self, name: str, trigger: str) -> str | None:
+        """JSON text: for each action, without compounds, ``action``, ``file`` and ``line``.
+
+        None or ``null`` if nobody can tell; raises as `orchestrate`.
+        """
+        ...
+
     async def run_activity(
         self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
     ) -> Outcome:

@@ -35,6 +35,7 @@ from .functions import (
     LostWorkers,
     Outcome,
     Registry,
+    TimedOut,
     WorkerLost,
 )
 from .instances import new_instance
@@ -191,10 +192,25 @@ class Orchestrations:
             _apply_outcome(episode, outcome)
         except decisions.NonDeterminism as error:
             episode.letters.clear()
-            _end(episode, "Failed", f"Non-Deterministic workflow detected: {error}")
+            place = await self._place_of(error, registered, episode.trigger())
+            _end(episode, "Failed", f"Non-Deterministic workflow detected: {error}{place}")
         except (decisions.ProtocolError, UnknownEntity) as error:
             episode.letters.clear()
             _end(episode, "Failed", failures.orchestrator_failed(name, str(error)))
+
+    async def _place_of(self, error: decisions.NonDeterminism, name: str, trigger: str) -> str:
+        """Where in the user's code the contradiction stands, if the app's SDK can tell."""
+        try:
+            told: Any = json.loads(await self._invoker.explain(name, trigger) or "null")
+        except (WorkerLost, TimedOut):  # the report is right without it
+            return ""
+        if not shapes.is_array(told) or not told:
+            return ""
+        if error.position is None or error.position >= len(told):
+            asked = told[-1]
+            return f"; the last action it asks for is at {asked['file']}, line {asked['line']}"
+        asked = told[error.position]
+        return f" ({asked['file']}, line {asked['line']})"
 
     async def _drop(self, instance_id: str, waiting: Sequence[Message]) -> Dispatch:
         """Remove messages that nobody needs any more: late results, unknown instances."""

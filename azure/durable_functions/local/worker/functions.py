@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextvars
+import json
 import logging
 import os
 import threading
@@ -121,6 +122,8 @@ class Functions:
     async def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
         token = current_invocation.set((function.name, header["invocationId"]))
         try:
+            if header.get("explain"):
+                return _explain(function, payload.decode("utf-8"))
             arguments, outputs = self._arguments(function, header, payload)
             if function.is_async:
                 returned = await function.call(**arguments)
@@ -178,6 +181,13 @@ class Functions:
             returned = outputs[http_output].value
         response, body = bindings.encode_http(returned)
         return Frame({"response": response}, body)
+
+
+def _explain(function: LoadedFunction, trigger: str) -> Frame:
+    """Where the code asks for its actions, if the app's SDK can tell; else JSON's null."""
+    explain = getattr(function.call, "explain", None)
+    text = "null" if explain is None else json.dumps(explain(trigger))
+    return Frame({}, text.encode("utf-8"))
 
 
 def _call(

@@ -1,0 +1,85 @@
+"""Where in the user's code each action was asked for. Source: architecture.md, "Two doors".
+
+A diagnostic replay: the local host asks for it when an orchestrator contradicts its history.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypedDict
+
+from .actions import Action, CompoundAction, NoOpAction
+from .context import DurableOrchestrationContext
+from .executor import TaskOrchestrationExecutor
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+
+
+class ExplainedAction(TypedDict):
+    """An action without the compounds around it, in the order in which ids are given."""
+
+    action: dict[str, Any]
+    """The wire's object."""
+    file: str | None
+    """Absolute path; None if no code of the user's was there."""
+    line: int | None
+
+
+class _Noting(DurableOrchestrationContext):
+    """Notes the place of each action as it is listed."""
+
+    executor: TaskOrchestrationExecutor
+    explained: list[ExplainedAction]
+
+    def _add_to_actions(self, action_repr: Action | list[Action]) -> None:
+        if not self._continue_as_new_flag:
+            place = _place(self.executor.generator)
+            listed = action_repr if isinstance(action_repr, list) else [action_repr]
+            for action in listed:
+                self._note(action, place)
+        super()._add_to_actions(action_repr)
+
+    def _note(self, action: Action, place: tuple[str, int] | None) -> None:
+        if isinstance(action, CompoundAction):
+            for child in action.compound_tasks:
+                self._note(child, place)
+        elif not isinstance(action, NoOpAction):
+            file, line = place or (None, None)
+            self.explained.append({"action": action.to_json(), "file": file, "line": line})
+
+
+def explain(fields: dict[str, Any], fn: Callable[..., Any]) -> list[ExplainedAction]:
+    """Replay a function and tell where it asked for each action.
+
+    Args:
+        fields: The trigger (protocol.md 1).
+        fn: The user's function.
+    """
+    context = _Noting(**fields)
+    context.executor = TaskOrchestrationExecutor()
+    context.explained = []
+    try:
+        context.executor.execute(context, context._events, fn)
+    except Exception:  # what the function raised is told elsewhere; here only places count
+        return context.explained
+    return context.explained
+
+
+def _place(generator: Any) -> tuple[str, int] | None:
+    """File and line of the innermost code of the user's that runs, or waits at its ``yield``."""
+    frame: FrameType | None
+    if generator is not None and not generator.gi_running:
+        while getattr(generator.gi_yieldfrom, "gi_frame", None) is not None:
+            generator = generator.gi_yieldfrom
+        frame = generator.gi_frame
+    else:
+        frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not str(Path(file).resolve()).startswith(_PACKAGE):
+            return file, frame.f_lineno
+        frame = frame.f_back
+    return None
