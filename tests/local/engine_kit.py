@@ -26,24 +26,29 @@ class ManualClock:
 
     def __init__(self) -> None:
         self._now = BEGINNING
-        self._moved = asyncio.Event()
+        self._waiting: set[asyncio.Event] = set()
 
     def now(self) -> datetime:
         self._now += timedelta(microseconds=1)
         return self._now
 
     async def wait(self, until: datetime | None, woken: asyncio.Event) -> None:
-        self._moved.clear()
-        waits = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(self._moved.wait())}
+        if until is not None and until <= self._now:
+            return
+        moved = asyncio.Event()
+        self._waiting.add(moved)
+        waits = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(moved.wait())}
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._waiting.discard(moved)
             for wait in waits:
                 wait.cancel()
 
     def move_to(self, moment: datetime) -> None:
         self._now = max(self._now, moment)
-        self._moved.set()
+        for moved in self._waiting:
+            moved.set()
 
 
 class DirectInvoker:

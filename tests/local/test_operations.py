@@ -13,6 +13,7 @@ from engine_kit import DirectInvoker, Engine
 import azure.durable_functions as df
 from azure.durable_functions.local.engine.hub import (
     AlreadyExists,
+    HubSettings,
     InstanceEnded,
     NoSuchInstance,
     NotPossible,
@@ -276,6 +277,24 @@ def test_purging_many_takes_ended_ones_only() -> None:
             await engine.settle()
             assert await engine.hub.purge_ended(Filter(statuses=frozenset({"Running"}))) == 0
             assert await engine.hub.purge_ended(Filter()) == 3
+            assert await engine.hub.find("runs") is not None
+
+    asyncio.run(scenario())
+
+
+def test_what_ended_long_ago_is_purged_by_itself() -> None:
+    async def scenario() -> None:
+        invoker = DirectInvoker({"main": two_events, "ends": lambda _: 1}, {})
+        settings = HubSettings(retention=timedelta(days=30))
+        async with Engine(invoker, settings=settings) as engine:
+            await engine.hub.start_instance("ends", instance_id="old")
+            await engine.hub.start_instance("main", instance_id="runs")
+            await engine.settle()
+            for days in (29, 2):
+                assert await engine.hub.find("old") is not None
+                engine.clock.move_to(engine.clock.now() + timedelta(days=days))
+                while days == 2 and await engine.hub.find("old") is not None:
+                    await asyncio.sleep(0)
             assert await engine.hub.find("runs") is not None
 
     asyncio.run(scenario())

@@ -37,6 +37,13 @@ def main() -> None:
 @click.option("--cors", metavar="ORIGINS", help="Origins whose pages may send requests: A,B or *.")
 @click.option("--cors-credentials", is_flag=True, help="Let those pages send cookies.")
 @click.option("--enableAuth", "enable_auth", is_flag=True, help="Ask for the key here too.")
+@click.option(
+    "--retention",
+    "retention_days",
+    type=click.FloatRange(0, 36500, min_open=True),
+    metavar="DAYS",
+    help="Purge instances that ended longer ago.",
+)
 @click.option("--fresh", is_flag=True, help="Start with an empty store.")
 @click.option("--strict", is_flag=True, help="Exit if a function does not load.")
 @click.option("--verbose", is_flag=True, help="Show all log lines of the host.")
@@ -52,6 +59,7 @@ def start(
     cors: str | None,
     cors_credentials: bool,
     enable_auth: bool,
+    retention_days: float | None,
     fresh: bool,
     strict: bool,
     verbose: bool,
@@ -72,6 +80,7 @@ def start(
         cors=cors,
         cors_credentials=cors_credentials,
         is_key_wanted=enable_auth,
+        retention_days=retention_days,
     )
     status = 0
     try:

@@ -62,6 +62,7 @@ class Options:
     cors: str | None = None
     cors_credentials: bool = False
     is_key_wanted: bool = False
+    retention_days: float | None = None
 
 
 class AppFailed(SettingsError):
@@ -172,6 +173,11 @@ class LocalHost:
                 max_activities=host_json.max_activities,
                 max_entity_turns=host_json.max_entity_turns,
                 may_replace_running=host_json.may_replace_running,
+                retention=(
+                    None
+                    if options.retention_days is None
+                    else timedelta(days=options.retention_days)
+                ),
             ),
             self._http,
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire.vocabulary import HistoryEventType
@@ -24,8 +26,11 @@ from .functions import HttpSender, Invoker, Registry
 from .instances import new_instance
 from .orchestrations import Dispatch, Orchestrations
 
+logger = logging.getLogger("azure.durable_functions.local")
+
 _FORBIDDEN = frozenset("/\\#?")
 _LONGEST_INSTANCE_ID = 256
+_LONGEST_EXPIRY_PAUSE = timedelta(hours=1)
 
 
 class BadArgument(DurableFunctionsError):
@@ -60,6 +65,8 @@ class HubSettings:
     max_activities: int = 10
     max_entity_turns: int = 10
     may_replace_running: bool = False
+    retention: timedelta | None = None
+    """How long ended instances are kept; None keeps them."""
 
 
 class TaskHub:
@@ -90,6 +97,7 @@ class TaskHub:
             max_entity_turns=settings.max_entity_turns,
             on_finished=self._tell_finished,
         )
+        self._expiry: asyncio.Task[None] | None = None
         self._finish_waiters: dict[str, list[asyncio.Event]] = {}
 
     @property
@@ -110,10 +118,24 @@ class TaskHub:
     async def start(self) -> None:
         """Go on with everything that is unfinished."""
         await self.dispatcher.start()
+        if self._settings.retention is not None:
+            self._expiry = asyncio.create_task(self._expire(self._settings.retention))
 
     async def stop(self, patience_seconds: float = 10.0) -> None:
         """Let running functions finish for a while; what is abandoned runs again later."""
+        if self._expiry is not None:
+            self._expiry.cancel()
         await self.dispatcher.stop(patience_seconds)
+
+    async def _expire(self, retention: timedelta) -> None:
+        """Purge what ended too long ago, now and from time to time."""
+        never = asyncio.Event()
+        while True:
+            now = self._clock.now()
+            expired = await self.purge_ended(Filter(updated_to=clock.stored(now - retention)))
+            if expired:
+                logger.info("Purged %d instances that ended before %s", expired, now - retention)
+            await self._clock.wait(now + min(retention, _LONGEST_EXPIRY_PAUSE), never)
 
     async def count_unfinished(self) -> int:
         """How many instances have not ended."""
