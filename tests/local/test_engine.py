@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -514,3 +515,40 @@ def test_a_store_that_cannot_roll_back_accepts_nothing_more() -> None:
         await database.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend", "told"),
+    [
+        ("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000", "disk is full"),
+        ("PRAGMA query_only = ON", "PRAGMA query_only = OFF", "readonly database"),
+    ],
+    ids=["disk full", "read-only"],
+)
+def test_a_store_that_takes_nothing_says_so_and_loses_nothing(
+    spoil: str, mend: str, told: str, tmp_path: Path
+) -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        return (yield context.wait_for_external_event("go"))
+
+    async def fill(engine: Engine) -> None:
+        for _ in range(100):  # until the pages at hand are full
+            await engine.hub.start_instance("main", input_text=f'"{"x" * 5000}"')
+
+    async def scenario() -> tuple[str, Any]:
+        invoker = DirectInvoker({"main": orchestrator}, {})
+        async with Engine(invoker, Database(tmp_path / "hub.sqlite")) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            assert engine.database._writer is not None
+            engine.database._writer.execute(spoil)
+            with pytest.raises(sqlite3.OperationalError, match=told):
+                await fill(engine)
+            engine.database._writer.execute(mend)
+            assert (await engine.result("one"))[0] == "Running"
+            await engine.hub.raise_event("one", "go", "1")
+            while (await engine.result("one"))[0] == "Running":
+                await engine.settle()
+            return await engine.result("one")
+
+    assert asyncio.run(scenario()) == ("Completed", 1)

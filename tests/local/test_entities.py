@@ -13,7 +13,7 @@ from engine_kit import DirectInvoker, Engine
 from host_process import WEBHOOK, HostProcess
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.functions import TimedOut
+from azure.durable_functions.local.engine.functions import TimedOut, WorkerLost
 from azure.durable_functions.local.engine.hub import BadArgument, HubSettings, Limits
 
 Context = df.DurableOrchestrationContext
@@ -297,3 +297,38 @@ def test_wrong_signals_are_refused(
     assert reply.status == status
     if told is not None:
         assert told in json.loads(reply.body)["Message"]
+
+
+def test_a_batch_that_has_ended_three_workers_fails_and_says_so() -> None:
+    tries: list[bool] = []
+
+    class Deadly(DirectInvoker):
+        async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Any:
+            tries.append(alone)
+            raise WorkerLost("gone")
+
+    def orchestrator(context: Context) -> Orchestration:
+        try:
+            yield context.call_entity(COUNTER, "get")
+        except Exception as error:
+            return str(error)
+
+    async def scenario() -> tuple[str, Any]:
+        invoker = Deadly({"main": orchestrator}, {}, {"Counter": counter})
+        async with Engine(invoker) as started:
+            started.hub.dispatcher._pause = no_pause  # type: ignore[method-assign]
+            instance_id = await started.hub.start_instance("main")
+            await started.settle()
+            while (await started.result(instance_id))[0] != "Completed":
+                await started.settle()
+            return await started.result(instance_id)
+
+    async def no_pause(seconds: float) -> None:
+        return None
+
+    status, text = asyncio.run(scenario())
+    assert status == "Completed"
+    assert text == (
+        "Entity function 'Counter' failed: it has ended 3 worker processes, one at each try"
+    )
+    assert tries == [False, False, True]

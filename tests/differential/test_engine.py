@@ -1,0 +1,200 @@
+"""Random programs run to their end on the engine, with our package and with the official one.
+
+Everything that runs outside of an episode (activities, children, entities) is finished one at a
+time, in an order that the seed decides, so that both runs see the same messages in the same order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import comparison
+import programs
+import pytest
+from engine_kit import DirectInvoker, Engine, ManualClock
+
+import azure.durable_functions as df
+from azure.durable_functions.local.engine import clock
+from azure.durable_functions.local.engine.functions import Failure, Outcome
+
+SEEDS = range(80)
+_MOST_STEPS = 400
+
+
+class StandingClock(ManualClock):
+    """Does not move by being looked at: how often the engine looks must not matter."""
+
+    def now(self) -> datetime:
+        return self._now
+
+
+class GatedInvoker(DirectInvoker):
+    """Holds what runs outside of the main orchestrator's episodes until the test lets it go."""
+
+    def __init__(self, program: programs.Program, seed: int) -> None:
+        super().__init__(
+            {"Main": programs.orchestrator(program), "Child": _child},
+            dict.fromkeys(programs.ACTIVITIES, self._activity),
+            dict.fromkeys(programs.ENTITIES, _entity),
+        )
+        self._rng = random.Random(seed)
+        self.gates: list[tuple[str, asyncio.Event]] = []
+        self.turns_held = 0
+
+    def _activity(self, value: Any) -> Any:
+        if self._rng.random() < 0.3:
+            raise ValueError("bad luck")
+        return value
+
+    async def _held(self, name: str) -> None:
+        gate = asyncio.Event()
+        self.gates.append((name, gate))
+        await gate.wait()
+
+    async def orchestrate(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+        if name != "Main":
+            self.turns_held += 1
+            await self._held(json.loads(trigger)["instanceId"].rpartition(":")[2])
+            self.turns_held -= 1
+            return await super().orchestrate(name, trigger)
+        return await self.main(trigger)
+
+    async def main(self, trigger: str) -> Outcome:
+        return await super().orchestrate("Main", trigger)
+
+    async def run_activity(
+        self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
+    ) -> Outcome:
+        await self._held(f"{name}{input_text}")
+        return await super().run_activity(name, input_text, instance_id)
+
+    async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+        self.turns_held += 1
+        await self._held(name)
+        self.turns_held -= 1
+        return await super().run_entity(name, trigger)
+
+    async def send(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        await self._held("http")
+        return {"statusCode": 200, "headers": {}, "content": request.get("content")}
+
+
+class OfficialMain(GatedInvoker):
+    """The main orchestrator runs in the official package."""
+
+    def __init__(
+        self, program: programs.Program, seed: int, official: comparison.OfficialPackage
+    ) -> None:
+        super().__init__(program, seed)
+        self._program = program
+        self._official = official
+
+    async def main(self, trigger: str) -> Outcome:
+        [[text, message]] = self._official.answers(self._program, [trigger])
+        if message is None:
+            return Outcome(value=text)
+        return Outcome(failure=Failure("Exception", message, "", {}))
+
+
+def _child(context: df.DurableOrchestrationContext) -> Any:
+    given: Any = context.get_input()
+    if given % 3 == 0:
+        raise ValueError("a child's bad luck")
+    return given
+
+
+def _entity(context: df.DurableEntityContext) -> None:
+    if context.operation_name == "get" and context.get_input() == 5:
+        raise ValueError("an entity's bad luck")
+    context.set_state(context.get_state(lambda: 0) + 1)
+    context.set_result(context.get_state())
+
+
+async def _run(invoker: GatedInvoker, program: programs.Program, seed: int) -> dict[str, Any]:
+    """What an instance comes to: status, output, custom status and the ids in its history."""
+    rng = random.Random(seed)
+    events = list(program["events"])
+    async with Engine(invoker, time=StandingClock(), http=invoker) as engine:
+        dispatcher = engine.hub.dispatcher
+        await engine.hub.start_instance("Main", instance_id="main", input_text='"0"')
+
+        async def until_held() -> None:
+            """Until only gates, time and events can change anything."""
+            while (
+                dispatcher._queued
+                or dispatcher._waiting_activities
+                or len(dispatcher._running) != invoker.turns_held
+                or len(invoker.gates) != invoker.turns_held + dispatcher._running_activities
+            ):
+                await asyncio.sleep(0)
+
+        for _ in range(_MOST_STEPS):
+            await until_held()
+            found = await engine.hub.find("main")
+            assert found is not None
+            if found.is_terminal:
+                break
+            if events and rng.random() < 0.3:
+                await engine.hub.raise_event("main", events.pop(), "1")
+            elif invoker.gates:
+                invoker.gates.sort(key=lambda held: held[0])
+                invoker.gates.pop(rng.randrange(len(invoker.gates)))[1].set()
+            elif dispatcher.next_due is not None:
+                engine.clock.move_to(clock.from_stored(dispatcher.next_due))
+            elif events:
+                await engine.hub.raise_event("main", events.pop(), "1")
+            else:
+                break
+        for _, gate in invoker.gates:
+            gate.set()
+        found = await engine.hub.find("main")
+        assert found is not None
+        recorded = await engine.history("main")
+        return {
+            "status": found.status,
+            "output": found.output,
+            "customStatus": found.custom_status,
+            "history": [
+                (
+                    event["EventType"],
+                    event["EventId"],
+                    event.get("TaskScheduledId", event.get("TimerId")),
+                )
+                for event in recorded
+            ],
+        }
+
+
+def _end(make: Callable[[], GatedInvoker], program: programs.Program, seed: int) -> dict[str, Any]:
+    async def bounded(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+        return await asyncio.wait_for(work, 60)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return asyncio.run(bounded(_run(make(), program, seed)))
+
+
+@pytest.mark.skipif(
+    not comparison.OFFICIAL.exists(), reason="the official package is not installed: make official"
+)
+def test_programs_end_alike_with_both_packages() -> None:
+    compared = ended = 0
+    with comparison.OfficialPackage() as official:
+        for seed in SEEDS:
+            program = programs.random_program(random.Random(seed))
+            if program["defects"]:
+                continue  # there the two may differ, and one difference leads to the next
+            ours = _end(lambda p=program, s=seed: GatedInvoker(p, s), program, seed)
+            theirs = _end(lambda p=program, s=seed: OfficialMain(p, s, official), program, seed)
+            assert ours == theirs, f"seed {seed}: {json.dumps(program)}"
+            compared += 1
+            ended += ours["status"] in ("Completed", "Failed")
+
+    assert compared > len(SEEDS) / 4
+    assert ended > compared * 0.8
