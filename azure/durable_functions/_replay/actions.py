@@ -231,8 +231,8 @@ class WaitForExternalEventAction(Action):
     __hash__ = None  # type: ignore[assignment]  # equality without hash, officially too
 
 
-class CallEntityAction(Action):
-    """Call an operation of an entity and wait for its answer."""
+class _EntityAction(Action):
+    """An operation for an entity."""
 
     def __init__(self, entity_id: entity_ids.EntityId, operation: str, input_: Any = None) -> None:
         if not entity_id:
@@ -242,19 +242,23 @@ class CallEntityAction(Action):
         self.operation = operation
         self.input_: str = df_dumps(input_)
 
-    @property
-    def action_type(self) -> int:
-        """7."""
-        return ActionType.CALL_ENTITY
-
     def to_json(self) -> Json:
         """The wire's object."""
         return {
-            "actionType": 7,
+            "actionType": int(self.action_type),
             "instanceId": self.instance_id,
             "operation": self.operation,
             "input": self.input_,
         }
+
+
+class CallEntityAction(_EntityAction):
+    """Call an operation of an entity and wait for its answer."""
+
+    @property
+    def action_type(self) -> int:
+        """7."""
+        return ActionType.CALL_ENTITY
 
 
 class CallHttpAction(Action):
@@ -273,30 +277,13 @@ class CallHttpAction(Action):
         return {"actionType": 8, "httpRequest": self.http_request.to_json()}
 
 
-class SignalEntityAction(Action):
-    """Send an operation to an entity; nobody waits for its answer."""
-
-    def __init__(self, entity_id: entity_ids.EntityId, operation: str, input_: Any = None) -> None:
-        if not entity_id:
-            raise ValueError("entity_id cannot be empty")
-        self.entity_id = entity_id
-        self.instance_id: str = entity_ids.EntityId.get_scheduler_id(entity_id)
-        self.operation = operation
-        self.input_: str = df_dumps(input_)
+class SignalEntityAction(_EntityAction):
+    """Call an operation of an entity; nobody waits for its answer."""
 
     @property
     def action_type(self) -> int:
         """9."""
         return ActionType.SIGNAL_ENTITY
-
-    def to_json(self) -> Json:
-        """The wire's object."""
-        return {
-            "actionType": 9,
-            "instanceId": self.instance_id,
-            "operation": self.operation,
-            "input": self.input_,
-        }
 
 
 class CompoundAction(Action):

@@ -125,21 +125,7 @@ class LocalHost:
         key = await self._database.write(
             lambda c: stored_settings.get_or_set(c, "system_key", secrets.token_urlsafe(32))
         )
-        access = Access.of_address(
-            address,
-            key,
-            options.allowed_hosts,
-            is_key_wanted=options.is_key_wanted,
-            cors=Cors.of_text(
-                options.cors or local.cors,
-                with_credentials=options.cors_credentials or local.cors_credentials,
-            ),
-        )
-        if access.is_key_required:
-            self._show(
-                f"Listening on {address}: requests need the key, as ?code=... or as header "
-                "x-functions-key. It stands in the URLs that the durable client gives."
-            )
+        access = self._access(address, key, local)
         links = Links(
             public_origin=f"http://{_shown_address(address)}:{self.port}",
             hub_name=host_json.hub_name,
@@ -159,26 +145,7 @@ class LocalHost:
             SystemClock(),
             self._pool,
             registry_of(app),
-            HubSettings(
-                limits=Limits(
-                    max_orchestration_actions=host_json.max_orchestration_actions,
-                    store_inputs=host_json.store_inputs,
-                    max_entity_batch=host_json.max_entity_batch,
-                    default_version=host_json.default_version,
-                    version_match=host_json.version_match,
-                    version_failure=host_json.version_failure,
-                    http_poll_milliseconds=host_json.http_poll_milliseconds,
-                ),
-                max_episodes=host_json.max_episodes,
-                max_activities=host_json.max_activities,
-                max_entity_turns=host_json.max_entity_turns,
-                may_replace_running=host_json.may_replace_running,
-                retention=(
-                    None
-                    if options.retention_days is None
-                    else timedelta(days=options.retention_days)
-                ),
-            ),
+            hub_settings(host_json, options),
             self._http,
         )
         self._server = Server(
@@ -195,6 +162,25 @@ class LocalHost:
         self._show(f"Task hub {host_json.hub_name}, kept in {self._database.path}")
         await self._server.open_public(public)
         self._show(f"Listening on {links.public_origin} (Ctrl-C stops)")
+
+    def _access(self, address: str, key: str, local: settings.LocalSettings) -> Access:
+        options = self._options
+        access = Access.of_address(
+            address,
+            key,
+            options.allowed_hosts,
+            is_key_wanted=options.is_key_wanted,
+            cors=Cors.of_text(
+                options.cors or local.cors,
+                with_credentials=options.cors_credentials or local.cors_credentials,
+            ),
+        )
+        if access.is_key_required:
+            self._show(
+                f"Listening on {address}: requests need the key, as ?code=... or as header "
+                "x-functions-key. It stands in the URLs that the durable client gives."
+            )
+        return access
 
     async def stop(self) -> None:
         """Take nothing new, let what runs finish for a while, then close everything.
@@ -289,6 +275,27 @@ class LocalHost:
         for function in sorted(app.functions, key=lambda function: function.name.lower()):
             if function.name not in shown and function.trigger["type"] != "httpTrigger":
                 self._show(f"\t{function.name}: {function.trigger['type']}\n")
+
+
+def hub_settings(host_json: settings.HostJson, options: Options) -> HubSettings:
+    """What host.json and the command line ask of the engine."""
+    days = options.retention_days
+    return HubSettings(
+        limits=Limits(
+            max_orchestration_actions=host_json.max_orchestration_actions,
+            store_inputs=host_json.store_inputs,
+            max_entity_batch=host_json.max_entity_batch,
+            default_version=host_json.default_version,
+            version_match=host_json.version_match,
+            version_failure=host_json.version_failure,
+            http_poll_milliseconds=host_json.http_poll_milliseconds,
+        ),
+        max_episodes=host_json.max_episodes,
+        max_activities=host_json.max_activities,
+        max_entity_turns=host_json.max_entity_turns,
+        may_replace_running=host_json.may_replace_running,
+        retention=None if days is None else timedelta(days=days),
+    )
 
 
 def registry_of(app: AppInfo) -> Registry:

@@ -114,6 +114,10 @@ class Entities:
             for message in taken
             if message.event_type == HistoryEventType.EVENT_RAISED
         ]
+        if not operations:  # nothing an entity takes: dropped
+            ids = [message.message_id for message in taken]
+            await self._database.write(lambda c: messages.delete(c, ids))
+            return Dispatch()
         ran = await self._run(instance_id, entity, operations, now)
         dispatch = await self._database.write(
             lambda c: _commit(c, instance_id, entity, taken, operations, ran, now)
