@@ -23,7 +23,7 @@ import azure.durable_functions as df
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.functions import Failure, Outcome
 
-SEEDS = range(80)
+SEEDS = range(120)
 _MOST_STEPS = 400
 
 
@@ -126,8 +126,10 @@ async def _run(invoker: GatedInvoker, program: programs.Program, seed: int) -> d
 
         async def until_held() -> None:
             """Until only gates, time and events can change anything."""
+            now = clock.stored(engine.clock.now())
             while (
-                dispatcher._queued
+                (dispatcher.next_due or "9999") <= now
+                or dispatcher._queued
                 or dispatcher._waiting_activities
                 or len(dispatcher._running) != invoker.turns_held
                 or len(invoker.gates) != invoker.turns_held + dispatcher._running_activities
