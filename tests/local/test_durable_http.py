@@ -7,6 +7,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from engine_kit import DirectInvoker, Engine
 from recording_server import RecordingServer
 
@@ -101,6 +102,7 @@ def test_what_cannot_be_sent_is_told() -> None:
         for keywords in (
             {"headers": {"Content-Type": "multipart/form-data"}, "content": "x"},
             {"token_source": source},
+            {"headers": {"X-Bad": "a\r\nb"}},
         ):
             try:
                 yield context.call_http("POST", "http://127.0.0.1:9/", **keywords)
@@ -114,7 +116,7 @@ def test_what_cannot_be_sent_is_told() -> None:
             await engine.settle()
             return await engine.result(instance_id)
 
-    multipart, token = asyncio.run(scenario())[1]
+    multipart, token, _ = asyncio.run(scenario())[1]
     assert multipart == "Multipart content is not supported"
     assert "azure-identity" in token
 
@@ -156,3 +158,21 @@ def test_a_request_that_was_under_way_at_the_end_is_sent_again(tmp_path: Path) -
         assert len(http.sent) == 2
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("uri", ["", "no url", "http://[broken", "ftp://a.example/"])
+def test_an_address_that_is_none_fails_the_task(uri: str) -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        try:
+            yield context.call_http("GET", uri)
+        except Exception:
+            return "told"
+
+    async def scenario() -> tuple[str, Any]:
+        async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
+            instance_id = await engine.hub.start_instance("main")
+            await engine.settle()
+            await engine.http.close()
+            return await engine.result(instance_id)
+
+    assert asyncio.run(scenario()) == ("Completed", "told")

@@ -47,7 +47,7 @@ class DurableHttp:
             token = await asyncio.to_thread(_token, request["tokenSource"])
             headers.append(("Authorization", f"Bearer {token}"))
         content = request.get("content")
-        body = None if content is None else str(content).encode("utf-8")
+        body = None if content is None else str(content).encode("utf-8", "replace")
         if body is not None and not any(name.lower() == "content-type" for name, _ in headers):
             headers.append(("Content-Type", "text/plain; charset=utf-8"))
         if self._session is None:
@@ -55,9 +55,12 @@ class DurableHttp:
             self._session = aiohttp.ClientSession(timeout=timeout)
         try:
             async with self._session.request(
-                str(request.get("method") or "GET"), str(request["uri"]), headers=headers, data=body
+                str(request.get("method") or "GET"),
+                str(request.get("uri")),
+                headers=headers,
+                data=body,
             ) as response:
-                text = await response.text(errors="replace")
+                text = await _text_of(response)
                 return {
                     "statusCode": response.status,
                     "headers": _shown(response.headers.items()),
@@ -72,6 +75,13 @@ class DurableHttp:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+
+
+async def _text_of(response: aiohttp.ClientResponse) -> str:
+    try:
+        return await response.text(errors="replace")
+    except LookupError:  # a charset that nobody knows
+        return await response.text(encoding="utf-8", errors="replace")
 
 
 def _headers(request: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from azure.durable_functions._wire import timestamps
+from azure.durable_functions._wire import shapes, timestamps
 from azure.durable_functions._wire.vocabulary import ActionType
 from azure.durable_functions.local.store.instances import Leaf
 
@@ -146,8 +146,11 @@ def _call_activity_with_retry(episode: Episode, action: Action) -> int:
 
 
 def _call_http(episode: Episode, action: Action) -> int:
+    request: Any = action["httpRequest"]
+    if not shapes.is_object(request):
+        raise ProtocolError("httpRequest of an HTTP call is not an object")
     task_id = episode.take_task_id()
-    episode.schedule_http_as(task_id, action["httpRequest"])
+    episode.schedule_http_as(task_id, request)
     return task_id
 
 
