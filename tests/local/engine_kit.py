@@ -132,6 +132,7 @@ class Engine:
 
     async def __aexit__(self, *exception: object) -> None:
         await self.hub.stop(patience_seconds=1)
+        await self.http.close()
         await self.database.close()
 
     async def settle(self) -> None:

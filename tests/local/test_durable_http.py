@@ -33,7 +33,6 @@ def ask(server: RecordingServer, orchestrator: Any) -> tuple[str, Any]:
             text = f'"\\"{server.base_url}\\""'
             instance_id = await engine.hub.start_instance("main", input_text=text)
             await engine.settle()
-            await engine.http.close()
             return await engine.result(instance_id)
 
     return asyncio.run(scenario())
@@ -85,7 +84,6 @@ def test_no_answer_fails_the_task_with_the_reason() -> None:
         async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
             instance_id = await engine.hub.start_instance("main")
             await engine.settle()
-            await engine.http.close()
             return await engine.result(instance_id), await engine.history(instance_id)
 
     (status, text), recorded = asyncio.run(scenario())
@@ -172,7 +170,6 @@ def test_an_address_that_is_none_fails_the_task(uri: str) -> None:
         async with Engine(DirectInvoker({"main": orchestrator}, {})) as engine:
             instance_id = await engine.hub.start_instance("main")
             await engine.settle()
-            await engine.http.close()
             return await engine.result(instance_id)
 
     assert asyncio.run(scenario()) == ("Completed", "told")

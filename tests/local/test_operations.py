@@ -298,3 +298,136 @@ def test_what_ended_long_ago_is_purged_by_itself() -> None:
             assert await engine.hub.find("runs") is not None
 
     asyncio.run(scenario())
+
+
+async def rewound(
+    orchestrators: dict[str, Any], app: Flaky, instance_id: str = "one"
+) -> tuple[str, Any]:
+    """Result of an instance that failed, was rewound with the app mended, and ran out."""
+    activities = {"steady": app.steady, "flaky": app.flaky}
+    async with Engine(DirectInvoker(orchestrators, activities)) as engine:
+        await engine.hub.start_instance("main", instance_id=instance_id)
+        await engine.run_out()
+        assert (await shown(engine, instance_id))[0] == "Failed"
+        app.is_broken = False
+        await engine.hub.rewind(instance_id, None)
+        await engine.run_out()
+        return await engine.result(instance_id)
+
+
+def test_a_rewind_leaves_cancelled_timers_cancelled() -> None:
+    def main(context: Context) -> Orchestration:
+        timer = context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+        yield context.task_any([context.call_activity("steady", 1), timer])
+        timer.cancel()
+        return (yield context.call_activity("flaky", 2))
+
+    assert asyncio.run(rewound({"main": main}, Flaky())) == ("Completed", 2)
+
+
+def test_a_rewind_does_not_take_itself_for_its_child() -> None:
+    def main(context: Context) -> Orchestration:
+        yield context.call_sub_orchestrator("main", None, context.instance_id)
+
+    status, output = asyncio.run(rewound({"main": main}, Flaky()))
+    assert status == "Failed"
+    assert "must be different than the instance ID of a parent" in output
+
+
+def test_a_rewind_leaves_retried_children_alone() -> None:
+    def main(context: Context) -> Orchestration:
+        retry = df.RetryOptions(1000, 2)
+        return (yield context.call_sub_orchestrator_with_retry("child", retry, None, "kid"))
+
+    app = Flaky()
+    assert asyncio.run(rewound({"main": main, "child": steps}, app))[0] == "Failed"
+    assert app.calls.count("flaky") == 2
+
+
+def too_much_status(context: Context) -> None:
+    """Fails the instance at once, whatever is open."""
+    context.set_custom_status("x" * 20000)
+
+
+def test_a_child_that_was_open_is_waited_for_again() -> None:
+    app = Flaky()
+
+    def main(context: Context) -> Orchestration:
+        child = context.call_sub_orchestrator("waits", None, "kid")
+        event = context.wait_for_external_event("go")
+        yield context.task_any([child, event])
+        if app.is_broken:
+            too_much_status(context)
+        return (yield child)
+
+    def waits(context: Context) -> Orchestration:
+        return (yield context.wait_for_external_event("end"))
+
+    async def scenario(*, ends_before: bool) -> tuple[str, Any]:
+        app.is_broken = True
+        async with Engine(DirectInvoker({"main": main, "waits": waits}, {})) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            await engine.hub.raise_event("one", "go", "1")
+            await engine.settle()
+            assert (await shown(engine, "one"))[0] == "Failed"
+            app.is_broken = False
+            if ends_before:
+                await engine.hub.raise_event("kid", "end", "7")
+                await engine.settle()
+            await engine.hub.rewind("one", None)
+            await engine.settle()
+            if not ends_before:
+                await engine.hub.raise_event("kid", "end", "7")
+                await engine.settle()
+            return await engine.result("one")
+
+    assert asyncio.run(scenario(ends_before=False)) == ("Completed", 7)
+    assert asyncio.run(scenario(ends_before=True)) == ("Completed", 7)
+
+
+def test_open_retries_cannot_be_rewound_and_that_is_said() -> None:
+    def main(context: Context) -> Orchestration:
+        retried = context.call_activity_with_retry("flaky", df.RetryOptions(60000, 5), 1)
+        yield context.task_any([retried, context.wait_for_external_event("go")])
+        too_much_status(context)
+        yield retried
+
+    async def scenario() -> None:
+        app = Flaky()
+        async with Engine(DirectInvoker({"main": main}, {"flaky": app.flaky})) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            await engine.hub.raise_event("one", "go", "1")
+            await engine.settle()
+            with pytest.raises(NotPossible, match="calls with a retry policy"):
+                await engine.hub.rewind("one", None)
+            assert (await shown(engine, "one"))[0] == "Failed"
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_fails_half_way_leaves_nothing_behind() -> None:
+    target = ["nobody"]
+
+    def main(context: Context) -> str:
+        context.signal_entity(df.EntityId("tally", "a"), "add")
+        context.signal_entity(df.EntityId(target[0], "a"), "add")
+        return "done"
+
+    def tally(context: df.DurableEntityContext) -> None:
+        context.set_state(context.get_state(lambda: 0) + 1)
+
+    async def scenario() -> None:
+        async with Engine(DirectInvoker({"main": main}, {}, {"tally": tally})) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            assert (await shown(engine, "one"))[0] == "Failed"
+            assert await engine.hub.entity_state("tally", "a") is None
+            target[0] = "tally"
+            await engine.hub.rewind("one", None)
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", "done")
+            assert await engine.hub.entity_state("tally", "a") == "2"
+
+    asyncio.run(scenario())

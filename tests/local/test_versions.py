@@ -75,3 +75,21 @@ def test_a_mismatch_fails_where_it_is_set_so() -> None:
     status, output = asyncio.run(scenario())
     assert status == "Failed"
     assert "VersionMismatch: its version 2.0 does not match the host's defaultVersion" in output
+
+
+def test_a_rejected_instance_can_be_suspended_and_resumed() -> None:
+    async def scenario() -> list[str]:
+        statuses = []
+        invoker = DirectInvoker({"main": lambda context: 1}, {})
+        async with Engine(invoker, settings=settings("1.0")) as engine:
+            await engine.hub.start_instance("main", instance_id="one", version="2.0")
+            for operation in (engine.hub.suspend, engine.hub.resume):
+                await engine.settle()
+                await operation("one", None)
+                await engine.settle()
+                found = await engine.hub.find("one")
+                assert found is not None
+                statuses.append(found.status)
+        return statuses
+
+    assert asyncio.run(scenario()) == ["Suspended", "Pending"]

@@ -109,6 +109,9 @@ class Activities:
             answer = await self._http.send(json.loads(activity.input or "{}"))
         except HttpFailed as error:
             return self._failed(activity, failures.not_run(str(error), "HttpRequestException"))
+        except Exception as error:  # a request that is not as it must be would never get better
+            text = f"The request cannot be sent: {type(error).__name__}: {error}"
+            return self._failed(activity, failures.not_run(text, "ArgumentException"))
         completed = events.task_completed(self._clock.now(), activity.task_id, events.dump(answer))
         return HistoryEventType.TASK_COMPLETED, completed
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.store.instances import Instance
+from azure.durable_functions.local.store.messages import NewMessage
 
-from . import events, failures
+from . import clock, events, failures
 from .episodes import ChildStart, Episode
 from .instances import new_instance
 
@@ -92,3 +94,25 @@ def _child(
         parent=link,
     )
     return ChildStart(child.row, child.start, task_id)
+
+
+def answer_to_parent(
+    ended: Instance, link: dict[str, Any], now: datetime, details: dict[str, Any] | None = None
+) -> NewMessage:
+    """The message that tells a parent how its child has ended; the link is ``ParentInstance``."""
+    task_id = link["TaskScheduleId"]
+    if ended.status == "Completed":
+        event_type = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED
+        event = events.sub_orchestration_completed(now, task_id, ended.output)
+    else:
+        event_type = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED
+        failure = failures.child_failed(ended.output, details)
+        event = events.sub_orchestration_failed(now, task_id, failure)
+    return NewMessage(
+        instance_id=link["OrchestrationInstance"]["InstanceId"],
+        execution_id=link["OrchestrationInstance"]["ExecutionId"],
+        event_type=event_type.value,
+        created_at=clock.stored(now),
+        event=event,
+        task_id=task_id,
+    )

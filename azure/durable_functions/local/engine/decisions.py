@@ -50,7 +50,19 @@ def apply(episode: Episode, actions: Sequence[Action]) -> None:
     Raises:
         NonDeterminism: A known action is missing or has changed.
         ProtocolError: An action is of no known type or lacks a field.
+        UnknownEntity: A signal to an entity function that is not registered.
+
+    Nothing is changed when it raises.
     """
+    before = episode.changes()
+    try:
+        _apply(episode, actions)
+    except BaseException:
+        episode.undo(before)
+        raise
+
+
+def _apply(episode: Episode, actions: Sequence[Action]) -> None:
     known = list(flatten(actions[: episode.action_count]))
     _verify(episode, known, len(actions))
     _redo(episode, known)

@@ -68,6 +68,8 @@ class Dispatcher:
         self._queued: set[str] = set()
         self._running: set[str] = set()
         self._again: set[str] = set()
+        self._pausing: set[str] = set()
+        """Their turn has failed and is tried again later."""
         self._waiting_activities: deque[Activity] = deque()
         self._running_activities = 0
         self._timers: list[tuple[str, str]] = []
@@ -155,7 +157,7 @@ class Dispatcher:
 
     def wake(self, instance_id: str) -> None:
         """Something waits for the instance."""
-        if instance_id in self._running:
+        if instance_id in self._running or instance_id in self._pausing:
             self._again.add(instance_id)
         elif instance_id not in self._queued:
             self._queued.add(instance_id)
@@ -191,7 +193,10 @@ class Dispatcher:
             self._running.discard(instance_id)
             lane.running -= 1
         if pause:
+            self._pausing.add(instance_id)
+            self._run_turns()  # of others, whose lane is free now
             await self._pause(pause)
+            self._pausing.discard(instance_id)
             self._again.add(instance_id)
         if dispatch is not None:
             self.follow_up(dispatch)

@@ -154,6 +154,7 @@ class Entities:
                 registered, trigger, alone=self._lost.must_run_alone(instance_id)
             )
         except TimedOut as error:
+            self._lost.forget(instance_id)
             return _all_failed(exists, state, operations, str(error))
         except WorkerLost:
             if not self._lost.is_guilty(instance_id):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,6 +43,12 @@ class ChildStart:
     start: NewMessage
     task_id: int
     """In the parent."""
+
+
+_CHANGED_BY_ANSWERS = (
+    *("work", "next_task_id", "new_leaves", "action_count", "opened", "closed", "cancelled"),
+    *("activities", "children", "outgoing", "letters"),
+)
 
 
 @dataclass
@@ -90,6 +97,14 @@ class Episode:
         self.custom_status = self.instance.custom_status
         self.output = self.instance.output  # the reason of a suspension stays shown
 
+    def changes(self) -> dict[str, Any]:
+        """Copies of everything that an answer may change, for `undo`."""
+        return {name: copy.copy(getattr(self, name)) for name in _CHANGED_BY_ANSWERS}
+
+    def undo(self, before: dict[str, Any]) -> None:
+        """Go back to what `changes` gave."""
+        vars(self).update(before)
+
     @property
     def is_first(self) -> bool:
         """Whether the generation begins with this episode."""
@@ -109,12 +124,13 @@ class Episode:
     def open(self, task_id: int, kind: str, retry: dict[str, Any] | None = None) -> None:
         """Note that something is scheduled and not finished."""
         text = None if retry is None else events.dump(retry)
+        self.closed.discard(task_id)
         self.opened[task_id] = OpenTask(task_id, kind, text)
 
     def close(self, task_id: int) -> None:
         """Note that something has finished."""
-        if self.opened.pop(task_id, None) is None:
-            self.closed.add(task_id)
+        self.opened.pop(task_id, None)
+        self.closed.add(task_id)  # a rewound task may stand in the store too
 
     def still_open(self) -> bool:
         """Whether something that keeps the instance from ending has not finished (8.2)."""

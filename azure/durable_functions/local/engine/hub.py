@@ -262,7 +262,13 @@ class TaskHub:
                 )
             if found.status != "Failed":
                 raise InstanceEnded(found.status)
-            return rewinding.rewind(connection, found, now, reason)
+            try:
+                return rewinding.rewind(connection, found, now, reason)
+            except rewinding.CannotRewind:
+                raise NotPossible(
+                    f"The orchestration instance {instance_id} cannot be rewound: it failed while "
+                    "calls with a retry policy, or children that are gone, were open. Restart it."
+                ) from None
 
         for woken in await self._database.write(change):
             self.dispatcher.wake(woken)

@@ -26,6 +26,7 @@ from azure.durable_functions.local.store.instances import Instance, Leaf, OpenTa
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
 from . import clock, decisions, events, failures, retries, versions
+from .children import answer_to_parent
 from .clock import Clock
 from .episodes import Episode, Limits, UnknownEntity, take
 from .functions import (
@@ -36,6 +37,7 @@ from .functions import (
     Outcome,
     Registry,
     TimedOut,
+    UnknownFunction,
     WorkerLost,
 )
 from .instances import new_instance
@@ -136,7 +138,10 @@ class Orchestrations:
         )
         if is_foreign and not pauses.is_terminated and self._limits.version_failure == "Reject":
             self._tell_rejected(instance)
-            return None  # everything waits for a host of a fitting version
+            if not pauses.has_changed:
+                return None  # everything waits for a host of a fitting version
+            _pause(episode, pauses, loaded.messages)
+            return await self._database.write(lambda connection: _commit(connection, episode))
         terminated = _take_messages(episode, loaded.messages)
         if pauses.has_changed:
             episode.output = pauses.reason
@@ -144,6 +149,8 @@ class Orchestrations:
             _end(episode, "Terminated", terminated.reason)
         elif is_foreign:
             text = f"VersionMismatch: {self._mismatch(instance)}"
+            details: Any = failures.not_run(text, "VersionMismatch")["FailureDetails"]
+            episode.failure_details = details
             _end(episode, "Failed", failures.orchestrator_failed(instance.name, text))
         elif episode.batch:
             await self._run_episode(episode)
@@ -191,26 +198,25 @@ class Orchestrations:
         try:
             _apply_outcome(episode, outcome)
         except decisions.NonDeterminism as error:
-            episode.letters.clear()
             place = await self._place_of(error, registered, episode.trigger())
             _end(episode, "Failed", f"Non-Deterministic workflow detected: {error}{place}")
         except (decisions.ProtocolError, UnknownEntity) as error:
-            episode.letters.clear()
             _end(episode, "Failed", failures.orchestrator_failed(name, str(error)))
 
     async def _place_of(self, error: decisions.NonDeterminism, name: str, trigger: str) -> str:
         """Where in the user's code the contradiction stands, if the app's SDK can tell."""
         try:
             told: Any = json.loads(await self._invoker.explain(name, trigger) or "null")
-        except (WorkerLost, TimedOut):  # the report is right without it
+        except (WorkerLost, TimedOut, UnknownFunction):  # the report is right without it
             return ""
         if not shapes.is_array(told) or not told:
             return ""
-        if error.position is None or error.position >= len(told):
-            asked = told[-1]
-            return f"; the last action it asks for is at {asked['file']}, line {asked['line']}"
-        asked = told[error.position]
-        return f" ({asked['file']}, line {asked['line']})"
+        is_last = error.position is None or error.position >= len(told)
+        asked = told[-1 if error.position is None or is_last else error.position]
+        if asked["file"] is None:
+            return ""
+        place = f"{asked['file']}, line {asked['line']}"
+        return f"; the last action it asks for is at {place}" if is_last else f" ({place})"
 
     async def _drop(self, instance_id: str, waiting: Sequence[Message]) -> Dispatch:
         """Remove messages that nobody needs any more: late results, unknown instances."""
@@ -260,11 +266,12 @@ def _read_pauses(episode: Episode, waiting: Sequence[Message]) -> _Pauses:
 
 
 def _pause(episode: Episode, pauses: _Pauses, waiting: Sequence[Message]) -> None:
-    """Record that the instance is suspended; its code does not run (protocol.md 13.3).
+    """Record that the instance is suspended or resumed without running it (protocol.md 13.3).
 
     An instance that has not begun keeps these messages too, behind its start.
     """
-    episode.status = "Suspended"
+    unpaused = "Pending" if episode.is_first else "Running"
+    episode.status = "Suspended" if pauses.is_paused else unpaused
     episode.output = pauses.reason
     if not episode.is_first:
         for message in waiting:
@@ -474,7 +481,7 @@ def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
         dispatch.instances.append(instance_id)
         dispatch.activities = []
         return dispatch
-    is_unbegun = episode.is_first and episode.status == "Suspended"
+    is_unbegun = episode.is_first and episode.status in ("Suspended", "Pending")
     appended = [] if is_unbegun else episode.new_history()
     history.append(connection, instance_id, before.event_count, appended)
     after = replace(
@@ -498,7 +505,7 @@ def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
     messages.delete_timers(connection, instance_id, episode.cancelled)
     messages.schedule(connection, episode.activities)
     _start_children(connection, episode, dispatch)
-    kept = [m for m in episode.outgoing if m.due_at is None or m.task_id not in episode.cancelled]
+    kept = [message for message in episode.outgoing if message.task_id not in episode.cancelled]
     messages.send(connection, kept)
     for message in kept:
         if message.due_at is None or message.due_at <= episode.stored_now:
@@ -545,31 +552,9 @@ def _finish(
     dispatch.finished = True
     if ended.parent is None:
         return
-    link = json.loads(ended.parent)
-    parent_id = link["OrchestrationInstance"]["InstanceId"]
-    task_id = link["TaskScheduleId"]
-    if ended.status == "Completed":
-        event_type = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED
-        event = events.sub_orchestration_completed(episode.now, task_id, ended.output)
-    else:
-        event_type = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED
-        event = events.sub_orchestration_failed(
-            episode.now, task_id, failures.child_failed(ended.output, episode.failure_details)
-        )
-    messages.send(
-        connection,
-        [
-            NewMessage(
-                instance_id=parent_id,
-                execution_id=link["OrchestrationInstance"]["ExecutionId"],
-                event_type=event_type.value,
-                created_at=episode.stored_now,
-                event=event,
-                task_id=task_id,
-            )
-        ],
-    )
-    dispatch.instances.append(parent_id)
+    answer = answer_to_parent(ended, json.loads(ended.parent), episode.now, episode.failure_details)
+    messages.send(connection, [answer])
+    dispatch.instances.append(answer.instance_id)
 
 
 def _begin_generation(connection: sqlite3.Connection, episode: Episode) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,74 +19,152 @@ from azure.durable_functions.local.store.instances import Instance, OpenTask
 from azure.durable_functions.local.store.messages import NewMessage
 
 from . import clock, events
+from .children import answer_to_parent
 
 REWOUND = "rewound"
 """Kind of an open task that the next episode starts again."""
 
 _REPEATABLE = (ActionType.CALL_ACTIVITY, ActionType.CALL_HTTP, ActionType.CREATE_TIMER)
 _SCHEDULING = (HistoryEventType.TASK_SCHEDULED, HistoryEventType.TIMER_CREATED)
-_FINISHING = (HistoryEventType.TASK_COMPLETED, HistoryEventType.TIMER_FIRED)
+_CREATED = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_CREATED
+_FINISHING = (
+    HistoryEventType.TASK_COMPLETED,
+    HistoryEventType.TASK_FAILED,
+    HistoryEventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED,
+    HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED,
+    HistoryEventType.TIMER_FIRED,
+)
+
+
+class CannotRewind(Exception):
+    """The instance failed while calls with a retry policy were open; they cannot be repeated."""
 
 
 def rewind(
     connection: sqlite3.Connection, instance: Instance, now: datetime, reason: str | None
 ) -> list[str]:
-    """Rewind a failed instance and, first, its failed children; gives the ids of those to wake."""
-    instance_id = instance.instance_id
-    recorded = [json.loads(text) for text in history.events(connection, instance_id)]
-    repeatable = {
-        leaf.task_id
-        for leaf in instances.leaves(connection, instance_id)
-        if leaf.action_type in _REPEATABLE and leaf.task_id is not None
-    }
-    finished = {
-        event.get("TaskScheduledId", event.get("TimerId"))
-        for event in recorded
-        if event["EventType"] in _FINISHING
-    }
-    woken: list[str] = []
-    for position, event in enumerate(recorded):
-        kind = event["EventType"]
-        if kind == HistoryEventType.TASK_FAILED:
-            is_erased = event["TaskScheduledId"] in repeatable
-        elif kind in _SCHEDULING:
-            task_id: int = event["EventId"]
-            is_erased = task_id in repeatable and task_id not in finished
-            if is_erased:
-                instances.open_task(connection, instance_id, OpenTask(task_id, REWOUND, None))
-        elif kind == HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED:
-            child = _failed_child(connection, recorded, event["TaskScheduledId"])
-            is_erased = child is not None
-            if child is not None:
-                woken += rewind(connection, child, now, reason)
-                waits = OpenTask(event["TaskScheduledId"], "orchestration", None)
-                instances.open_task(connection, instance_id, waits)
-        else:
-            is_erased = kind == HistoryEventType.EXECUTION_COMPLETED
-        if is_erased:
-            text = events.erased(events.dump(event))
-            history.overwrite(connection, instance_id, position, text)
-    instances.put(connection, replace(instance, status="Pending", output=None))
-    if woken:
-        return woken
+    """Rewind a failed instance and, first, its failed children; gives the ids of those to wake.
+
+    Failures of calls with a retry policy stay, so that such an instance fails again (8.14).
+
+    Raises:
+        CannotRewind: See there.
+    """
+    rewinding = _Rewinding(connection, instance, now, reason)
+    rewinding.run()
+    if rewinding.woken:
+        return rewinding.woken
     message = NewMessage(
-        instance_id=instance_id,
+        instance_id=instance.instance_id,
         execution_id=instance.execution_id,
         event_type=HistoryEventType.GENERIC_EVENT.value,
         created_at=clock.stored(now),
         event=events.generic(now, reason),
     )
     messages.send(connection, [message])
-    return [instance_id]
+    return [instance.instance_id]
 
 
-def _failed_child(
-    connection: sqlite3.Connection, recorded: Sequence[dict[str, Any]], task_id: int
-) -> Instance | None:
-    """The child that a task has started, if it has failed and is still there."""
-    for event in recorded:
-        created = event["EventType"] == HistoryEventType.SUB_ORCHESTRATION_INSTANCE_CREATED
-        if created and event["EventId"] == task_id:
-            child = instances.find(connection, event["InstanceId"])
-            return child if child is not None and child.status == "Failed" else None
-    return None
+class _Rewinding:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        instance: Instance,
+        now: datetime,
+        reason: str | None,
+    ) -> None:
+        self._connection = connection
+        self._instance = instance
+        self._now = now
+        self._reason = reason
+        texts = history.events(connection, instance.instance_id)
+        self._recorded: list[dict[str, Any]] = [json.loads(text) for text in texts]
+        self._types = {
+            leaf.task_id: leaf.action_type
+            for leaf in instances.leaves(connection, instance.instance_id)
+            if leaf.task_id is not None
+        }
+        self.woken: list[str] = []
+        """Children that go on, and this instance if one of them had ended meanwhile."""
+
+    def run(self) -> None:
+        finished = {
+            event.get("TaskScheduledId", event.get("TimerId"))
+            for event in self._recorded
+            if event["EventType"] in _FINISHING
+        }
+        failed = {
+            event["TaskScheduledId"]
+            for event in self._recorded
+            if event["EventType"] == HistoryEventType.TASK_FAILED
+        }
+        for position, event in enumerate(self._recorded):
+            kind = event["EventType"]
+            task_id: int = event["EventId"]
+            if kind == HistoryEventType.EXECUTION_COMPLETED:
+                self._erase(position)
+            elif kind in _SCHEDULING and (task_id not in finished or task_id in failed):
+                if self._types.get(task_id) in _REPEATABLE:
+                    self._open(task_id, REWOUND)
+                    self._erase(position)
+                elif task_id not in finished:
+                    raise CannotRewind
+            elif kind == HistoryEventType.TASK_FAILED:
+                if self._types.get(event["TaskScheduledId"]) in _REPEATABLE:
+                    self._erase(position)
+            elif kind == _CREATED and task_id not in finished:
+                self._wait_again(task_id, event["InstanceId"])
+            elif kind == HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED:
+                self._rewind_child(position, event["TaskScheduledId"])
+        ready = replace(self._instance, status="Pending", output=None)
+        instances.put(self._connection, ready)
+
+    def _open(self, task_id: int, kind: str) -> None:
+        task = OpenTask(task_id, kind, None)
+        instances.open_task(self._connection, self._instance.instance_id, task)
+
+    def _erase(self, position: int) -> None:
+        text = events.erased(events.dump(self._recorded[position]))
+        history.overwrite(self._connection, self._instance.instance_id, position, text)
+
+    def _rewind_child(self, position: int, task_id: int) -> None:
+        """A child that has failed is rewound, and waited for again."""
+        created = (
+            event
+            for event in self._recorded
+            if event["EventType"] == _CREATED and event["EventId"] == task_id
+        )
+        child = self._child(task_id, next(created)["InstanceId"])
+        if child is None or child.status != "Failed":
+            return
+        self.woken += rewind(self._connection, child, self._now, self._reason)
+        self._open(task_id, "orchestration")
+        self._erase(position)
+
+    def _wait_again(self, task_id: int, child_id: str) -> None:
+        """A child that was open when the instance failed may have gone on since."""
+        child = self._child(task_id, child_id)
+        if child is None:
+            raise CannotRewind
+        self._open(task_id, "orchestration")
+        if child.status == "Failed":
+            self.woken += rewind(self._connection, child, self._now, self._reason)
+        elif child.is_terminal:
+            answer = answer_to_parent(child, json.loads(child.parent or "{}"), self._now)
+            messages.send(self._connection, [answer])
+            self.woken.append(self._instance.instance_id)
+
+    def _child(self, task_id: int, child_id: str) -> Instance | None:
+        """The instance that a plain call has started; not another one of its id."""
+        if self._types.get(task_id) != ActionType.CALL_SUB_ORCHESTRATOR:
+            return None
+        found = instances.find(self._connection, child_id)
+        link = None if found is None or found.parent is None else json.loads(found.parent)
+        if link is None:
+            return None
+        parent = {
+            "InstanceId": self._instance.instance_id,
+            "ExecutionId": self._instance.execution_id,
+        }
+        is_ours = link["OrchestrationInstance"] == parent and link["TaskScheduleId"] == task_id
+        return found if is_ours else None

@@ -364,7 +364,7 @@ def _statuses(text: str | None) -> frozenset[str] | None:
         part = part.strip()
         if part in _STATUS_NAMES:
             found.add(part)
-        elif part.isascii() and part.isdigit() and int(part) < len(_STATUS_NAMES):
+        elif part.isascii() and part.isdigit() and len(part) < 9 and int(part) < len(_STATUS_NAMES):
             found.add(_STATUS_NAMES[int(part)])
     return frozenset(found) or None
 

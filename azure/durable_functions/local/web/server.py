@@ -139,8 +139,15 @@ class Server:
         asked = {name.lower(): value for name, value in request.headers.items()}
         if request.method == "OPTIONS" and "access-control-request-method" in asked:
             return web.Response(status=204, headers=cors.preflight(asked))
-        answer = await self._answer_permitted(request)
-        answer.headers.update(cors.headers(origin))
+        try:
+            answer = await self._answer_permitted(request)
+        except web.HTTPException as refused:  # its page may read the reason
+            refused.headers.update(cors.headers(origin))
+            raise
+        allowed = cors.headers(origin)
+        if "Vary" in allowed and "Vary" in answer.headers:
+            allowed["Vary"] = f"{answer.headers['Vary']}, {allowed['Vary']}"
+        answer.headers.update(allowed)
         return answer
 
     async def _answer_permitted(self, request: web.Request) -> web.StreamResponse:
