@@ -13,7 +13,7 @@ from engine_kit import DirectInvoker, Engine
 from host_process import WEBHOOK, HostProcess
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.functions import Failure, Outcome, TimedOut, WorkerLost
+from azure.durable_functions.local.engine.functions import TimedOut, WorkerLost
 from azure.durable_functions.local.engine.hub import BadArgument, HubSettings, Limits
 
 Context = df.DurableOrchestrationContext
@@ -332,38 +332,3 @@ def test_a_batch_that_has_ended_three_workers_fails_and_says_so() -> None:
         "Entity function 'Counter' failed: it has ended 3 worker processes, one at each try"
     )
     assert tries == [False, False, True]
-
-
-def test_a_batch_that_is_refused_waits_and_is_tried_once_at_a_time() -> None:
-    class Broken(DirectInvoker):
-        tries = 0
-        is_broken = True
-
-        async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Any:
-            self.tries += 1
-            if self.is_broken:
-                return Outcome(failure=Failure("ImportError", "no such module", "", {}))
-            return await super().run_entity(name, trigger, alone=alone)
-
-    async def scenario() -> None:
-        invoker = Broken({}, {}, {"Counter": counter})
-        released = asyncio.Event()
-        pauses: list[float] = []
-
-        async def pause(seconds: float) -> None:
-            pauses.append(seconds)
-            await released.wait()
-
-        async with Engine(invoker) as started:
-            started.hub.dispatcher._pause = pause  # type: ignore[method-assign]
-            for _ in range(5):
-                await started.hub.signal_entity("counter", "a", "add", '"1"')
-                await started.settle()
-            assert (invoker.tries, pauses) == (1, [1.0])
-            invoker.is_broken = False
-            released.set()
-            while await started.hub.entity_state("counter", "a") != "5":
-                await started.settle()
-            assert invoker.tries == 2
-
-    asyncio.run(scenario())
