@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -223,11 +224,13 @@ class TaskHub:
             NoSuchInstance, InstanceEnded: There is nothing to suspend.
             NotPossible: It is suspended already.
         """
-        found = await self._demand_unfinished(instance_id)
-        if found.status == "Suspended":
-            raise NotPossible(_cannot("suspend", found))
+
+        def check(found: Instance) -> None:
+            if found.status == "Suspended":
+                raise NotPossible(_cannot("suspend", found))
+
         event = events.execution_suspended(self._clock.now(), reason)
-        await self._send(instance_id, HistoryEventType.EXECUTION_SUSPENDED, event)
+        await self._send(instance_id, HistoryEventType.EXECUTION_SUSPENDED, event, check)
 
     async def resume(self, instance_id: str, reason: str | None) -> None:
         """Let a suspended instance go on.
@@ -236,11 +239,13 @@ class TaskHub:
             NoSuchInstance, InstanceEnded: There is nothing to resume.
             NotPossible: It is not suspended.
         """
-        found = await self._demand_unfinished(instance_id)
-        if found.status != "Suspended":
-            raise NotPossible(_cannot("resume", found))
+
+        def check(found: Instance) -> None:
+            if found.status != "Suspended":
+                raise NotPossible(_cannot("resume", found))
+
         event = events.execution_resumed(self._clock.now(), reason)
-        await self._send(instance_id, HistoryEventType.EXECUTION_RESUMED, event)
+        await self._send(instance_id, HistoryEventType.EXECUTION_RESUMED, event, check)
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
         """Let a failed instance do again what failed, its failed children first.
@@ -369,15 +374,14 @@ class TaskHub:
             if not waiters:
                 self._finish_waiters.pop(instance_id, None)
 
-    async def _demand_unfinished(self, instance_id: str) -> Instance:
-        found = await self.find(instance_id)
-        if found is None:
-            raise NoSuchInstance(instance_id)
-        if found.is_terminal:
-            raise InstanceEnded(found.status)
-        return found
-
-    async def _send(self, instance_id: str, event_type: HistoryEventType, event: str) -> None:
+    async def _send(
+        self,
+        instance_id: str,
+        event_type: HistoryEventType,
+        event: str,
+        check: Callable[[Instance], None] = lambda found: None,
+    ) -> None:
+        """Store a message for an unfinished instance, unless the check raises."""
         created_at = clock.stored(self._clock.now())
 
         def change(connection: sqlite3.Connection) -> None:
@@ -386,6 +390,7 @@ class TaskHub:
                 raise NoSuchInstance(instance_id)
             if found.is_terminal:
                 raise InstanceEnded(found.status)
+            check(found)
             message = NewMessage(instance_id, None, event_type.value, created_at, event)
             messages.send(connection, [message])
 

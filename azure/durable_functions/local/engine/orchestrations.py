@@ -128,18 +128,15 @@ class Orchestrations:
             limits=self._limits,
         )
         pauses = _read_pauses(episode, loaded.messages)
-        if pauses.is_paused and not pauses.is_terminated:
-            if not pauses.has_changed:
-                return None  # everything waits until somebody resumes
-            _pause(episode, pauses, loaded.messages)
-            return await self._database.write(lambda connection: _commit(connection, episode))
         is_foreign = not versions.matches(
             instance.version, self._limits.default_version, self._limits.version_match
         )
-        if is_foreign and not pauses.is_terminated and self._limits.version_failure == "Reject":
-            self._tell_rejected(instance)
+        is_rejected = is_foreign and self._limits.version_failure == "Reject"
+        if (pauses.is_paused or is_rejected) and not pauses.is_terminated:
+            if is_rejected:
+                self._tell_rejected(instance)
             if not pauses.has_changed:
-                return None  # everything waits for a host of a fitting version
+                return None  # everything waits for a resume, or for a host of a fitting version
             _pause(episode, pauses, loaded.messages)
             return await self._database.write(lambda connection: _commit(connection, episode))
         terminated = _take_messages(episode, loaded.messages)

@@ -138,16 +138,6 @@ def delete_of_instance(connection: sqlite3.Connection, instance_id: str) -> None
     )
 
 
-def delete_of_execution(
-    connection: sqlite3.Connection, instance_id: str, execution_id: str
-) -> None:
-    """Remove what was meant for one execution; messages for whichever is current stay."""
-    connection.execute(
-        "DELETE FROM messages WHERE instance_id = :instance_id AND execution_id = :execution_id",
-        {"instance_id": instance_id, "execution_id": execution_id},
-    )
-
-
 def schedule(connection: sqlite3.Connection, new: Sequence[Activity]) -> None:
     """Store activities to be run."""
     connection.executemany(
