@@ -13,7 +13,7 @@ from engine_kit import DirectInvoker, Engine
 from host_process import WEBHOOK, HostProcess
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.functions import TimedOut, WorkerLost
+from azure.durable_functions.local.engine.functions import Failure, Outcome, TimedOut, WorkerLost
 from azure.durable_functions.local.engine.hub import BadArgument, HubSettings, Limits
 
 Context = df.DurableOrchestrationContext
@@ -332,3 +332,38 @@ def test_a_batch_that_has_ended_three_workers_fails_and_says_so() -> None:
         "Entity function 'Counter' failed: it has ended 3 worker processes, one at each try"
     )
     assert tries == [False, False, True]
+
+
+def test_a_batch_that_is_refused_is_tried_again_once_not_once_per_message() -> None:
+    class Broken(DirectInvoker):
+        tries = 0
+        is_broken = True
+
+        async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Any:
+            self.tries += 1
+            if self.is_broken:
+                return Outcome(failure=Failure("ImportError", "no such module", "", {}))
+            return await super().run_entity(name, trigger, alone=alone)
+
+    async def scenario() -> None:
+        invoker = Broken({}, {}, {"Counter": counter})
+        paused, released = asyncio.Event(), asyncio.Event()
+
+        async def pause(seconds: float) -> None:
+            paused.set()
+            await released.wait()
+
+        async with Engine(invoker) as started:
+            started.hub.dispatcher._pause = pause  # type: ignore[method-assign]
+            await started.hub.signal_entity("counter", "a", "add", '"1"')
+            await paused.wait()
+            for _ in range(4):
+                await started.hub.signal_entity("counter", "a", "add", '"1"')
+            assert invoker.tries == 1
+            invoker.is_broken = False
+            released.set()
+            while await started.hub.entity_state("counter", "a") != "5":
+                await asyncio.sleep(0)
+            assert invoker.tries == 2
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
