@@ -182,7 +182,10 @@ ALLOWED = {
     "local/worker": {"local.worker"},
     "local/store": {"local.store", "_errors"},
     "local/engine": {"local.engine", "local.store", "_wire", "_errors"},
-    "local/web": {"local.web", "local.engine", "local.store", "local.workers", "_wire", "_errors"},
+    "local/web": {
+        *("local.web", "local.engine", "local.store", "local.app_info", "local.worker_pool"),
+        *("_wire", "_errors"),
+    },
     "local": {"local", "_wire", "_errors"},
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from azure.durable_functions._errors import DurableFunctionsError
-from azure.durable_functions.local import host, logs
+from azure.durable_functions.local import host, host_json, logs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,12 +21,26 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=".")
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--script-root", type=click.Path(path_type=Path), help="The same as FOLDER.")
 @click.option("--port", "-p", type=click.IntRange(0, 65535), help="Port to listen on [7071].")
 @click.option("--address", help="Interface to listen on [127.0.0.1].")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="Worker processes [1].")
 @click.option("--worker-python", help="Interpreter that runs the app.")
 @click.option("--in-process", is_flag=True, help="Run the app in the host, for debuggers.")
+@click.option(
+    "--language-worker",
+    metavar="ARGUMENTS",
+    help='Arguments for that interpreter, for instance "-m debugpy --listen 5678".',
+)
+@click.option("--functions", metavar="NAMES", help="Load these functions only: 'A B'.")
+@click.option(
+    "--timeout",
+    "-t",
+    type=click.FloatRange(0, min_open=True),
+    default=20.0,
+    help="Seconds the app may take to load [20].",
+)
 @click.option(
     "--synchronous",
     type=click.Choice(["FULL", "NORMAL"]),
@@ -37,6 +51,9 @@ def main() -> None:
 @click.option("--cors", metavar="ORIGINS", help="Origins whose pages may send requests: A,B or *.")
 @click.option("--cors-credentials", is_flag=True, help="Let those pages send cookies.")
 @click.option("--enableAuth", "enable_auth", is_flag=True, help="Ask for the key here too.")
+@click.option("--useHttps", "use_https", is_flag=True, help="Speak HTTPS; needs --cert.")
+@click.option("--cert", type=click.Path(path_type=Path), help="PEM file: certificate and key.")
+@click.option("--password", help="Of that file, or of a file that holds it.")
 @click.option(
     "--retention",
     "retention_days",
@@ -46,32 +63,66 @@ def main() -> None:
 )
 @click.option("--fresh", is_flag=True, help="Start with an empty store.")
 @click.option("--strict", is_flag=True, help="Exit if a function does not load.")
+@click.option("--no-watch", is_flag=True, help="Do not load the app anew when its files change.")
 @click.option("--verbose", is_flag=True, help="Show all log lines of the host.")
+@click.option(
+    "--user-log-level",
+    type=click.Choice(host_json.LEVEL_NAMES, case_sensitive=False),
+    help="Least level of the app's own log lines that are shown [Information].",
+)
+@click.option("--enable-json-output", is_flag=True, help="Write log lines as JSON.")
+@click.option(
+    "--json-output-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the log to this file too, as JSON.",
+)
+@click.option("--no-build", is_flag=True, hidden=True)  # of Core Tools; there is nothing to build
+@click.option("--pause-on-error", is_flag=True, hidden=True)  # of Core Tools, for its own window
 def start(
-    folder: Path,
+    folder: Path | None,
+    script_root: Path | None,
     port: int | None,
     address: str | None,
     workers: int,
     worker_python: str | None,
     in_process: bool,
+    language_worker: str | None,
+    functions: str | None,
+    timeout: float,
     synchronous: str,
     allowed_host: tuple[str, ...],
     cors: str | None,
     cors_credentials: bool,
     enable_auth: bool,
+    use_https: bool,
+    cert: Path | None,
+    password: str | None,
     retention_days: float | None,
     fresh: bool,
     strict: bool,
+    no_watch: bool,
     verbose: bool,
+    user_log_level: str | None,
+    enable_json_output: bool,
+    json_output_file: Path | None,
+    no_build: bool,
+    pause_on_error: bool,
 ) -> None:
     """Run the app in FOLDER (default: here) until Ctrl-C."""
-    logs.configure(is_verbose=verbose)
+    if use_https and cert is None:
+        raise click.UsageError(
+            "--useHttps needs --cert FILE, a PEM file with certificate and key; a .pfx becomes one "
+            "with: openssl pkcs12 -in FILE.pfx -out FILE.pem"
+        )
+    if folder is not None and script_root is not None:
+        raise click.UsageError("give the app's folder once: as FOLDER or with --script-root")
     options = host.Options(
-        folder=folder,
+        folder=folder or script_root or Path(),
         port=port,
         address=address,
         workers=workers,
         worker_python=worker_python,
+        interpreter_arguments=language_worker,
         in_process=in_process,
         synchronous="NORMAL" if synchronous == "NORMAL" else "FULL",
         is_fresh=fresh,
@@ -81,10 +132,23 @@ def start(
         cors_credentials=cors_credentials,
         is_key_wanted=enable_auth,
         retention_days=retention_days,
+        functions=tuple((functions or "").replace(",", " ").split()),
+        timeout_seconds=timeout,
+        watches=not no_watch,
+        certificate=cert if use_https else None,
+        certificate_password=_password(password),
+    )
+    log_options = logs.Options(
+        is_verbose=verbose,
+        user_level=None if user_log_level is None else host_json.level_of(user_log_level),
+        as_json=enable_json_output,
+        json_file=json_output_file,
     )
     status = 0
     try:
-        asyncio.run(_run(options))
+        console = logs.Console(log_options)
+        output = host.Output(console.say, console.show_user_record, console.configure)
+        asyncio.run(_run(options, output))
     except DurableFunctionsError as error:
         click.echo(f"durable: {error}", err=True)
         status = 1
@@ -94,6 +158,11 @@ def start(
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
+
+
+def _password(given: str | None) -> str | None:
+    """A password, or the content of the file that holds it, as Core Tools takes it."""
+    return Path(given).read_text().strip() if given and Path(given).is_file() else given
 
 
 @main.command()
@@ -111,7 +180,7 @@ def reset(folder: Path, yes: bool) -> None:
     click.echo("There was nothing to delete." if deleted is None else f"Deleted {deleted}.")
 
 
-async def _run(options: host.Options) -> None:
+async def _run(options: host.Options, output: host.Output) -> None:
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -126,4 +195,4 @@ async def _run(options: host.Options) -> None:
             loop.add_signal_handler(number, on_signal)
         except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
             continue
-    await host.run(options, stop_requested)
+    await host.run(options, output, stop_requested)

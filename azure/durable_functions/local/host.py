@@ -3,46 +3,65 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import logging
 import os
 import secrets
+import shlex
 import socket
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local import logs, operating_system, settings
+from azure.durable_functions.local import operating_system, start_output, watcher
+from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.durable_http import DurableHttp
+from azure.durable_functions.local.engine import events
 from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.episodes import Limits
 from azure.durable_functions.local.engine.functions import Registry
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
+from azure.durable_functions.local.host_json import HostJson, find_app_root, read_host_json
+from azure.durable_functions.local.local_settings import (
+    LocalSettings,
+    app_environment,
+    read_local_settings,
+)
 from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database, Synchronous
 from azure.durable_functions.local.web import server
 from azure.durable_functions.local.web.access import Access
+from azure.durable_functions.local.web.admin_api import AdminApi
 from azure.durable_functions.local.web.cors import Cors
 from azure.durable_functions.local.web.functions_api import (
     FunctionsApi,
-    HttpFunction,
     client_texts,
     http_functions,
 )
 from azure.durable_functions.local.web.links import RPC_PATH, Links
 from azure.durable_functions.local.web.management_api import ManagementApi
-from azure.durable_functions.local.web.server import Server
+from azure.durable_functions.local.web.server import Manners, Server
+from azure.durable_functions.local.web.throttle import Throttle
+from azure.durable_functions.local.worker_pool import WorkerPool
 from azure.durable_functions.local.workers import (
-    AppInfo,
     InProcessWorker,
-    WorkerPool,
+    LogSink,
+    WorkerFailed,
     WorkerProcess,
 )
 
 logger = logging.getLogger("azure.durable_functions.local")
+
+KEY_SETTING = "system_key"
+URL_SETTING = "host_url"
+"""Under these names the store tells other processes how to reach the running host."""
+DISTRIBUTION = "azure-functions-durable"
 
 
 @dataclass(frozen=True)
@@ -54,6 +73,7 @@ class Options:
     address: str | None = None
     workers: int = 1
     worker_python: str | None = None
+    interpreter_arguments: str | None = None
     in_process: bool = False
     synchronous: Synchronous = "FULL"
     is_fresh: bool = False
@@ -63,36 +83,55 @@ class Options:
     cors_credentials: bool = False
     is_key_wanted: bool = False
     retention_days: float | None = None
+    functions: tuple[str, ...] = ()
+    timeout_seconds: float = 20.0
+    watches: bool = True
+    certificate: Path | None = None
+    """Of a server that speaks HTTPS; None for HTTP."""
+    certificate_password: str | None = None
 
 
 class AppFailed(SettingsError):
     """The app cannot be loaded and ``--strict`` was given."""
 
 
-def show_at_once(line: str) -> None:
-    """Print a line also where output goes to a file or a pipe."""
-    print(line, flush=True)
+@dataclass(frozen=True)
+class Output:
+    """Where the host's words go."""
+
+    say: Callable[[str], None]
+    """Takes a line of the start."""
+    on_user_record: LogSink
+    """Takes log records of user code."""
+    configure: Callable[[dict[str, int]], None]
+    """Takes the log levels of host.json."""
 
 
 class LocalHost:
     """One running host."""
 
-    def __init__(self, options: Options, show: Callable[[str], None] = show_at_once) -> None:
-        """Prepare; `start` does the work, in the order of host.md 12.1.
-
-        Args:
-            options: From the command line.
-            show: Where start-up lines go.
-        """
+    def __init__(self, options: Options, output: Output) -> None:
+        """Prepare; `start` does the work, in the order of host.md 12.1."""
         self._options = options
-        self._show = show
+        self._output = output
+        self._say = output.say
+        self._clock = SystemClock()
+        self._http = DurableHttp()
+        self._sockets: list[socket.socket] = []
         self._state: StateFolder | None = None
         self._database: Database | None = None
         self._pool: WorkerPool | None = None
         self._server: Server | None = None
         self._hub: TaskHub | None = None
-        self._http = DurableHttp()
-        self._sockets: list[socket.socket] = []
+        self._timers: Any = None  # Timers, imported when there are any
+        self._functions: FunctionsApi
+        self._admin: AdminApi
+        self._links: Links
+        self._root: Path
+        self._environment: dict[str, str]
+        self._host_json: HostJson
+        self._seen: watcher.Snapshot
+        self._is_working = False
         self.port = 0
 
     async def start(self) -> None:
@@ -104,30 +143,31 @@ class LocalHost:
             WorkerFailed: No worker can be started.
         """
         options = self._options
-        root = settings.find_app_root(options.folder)
-        local = settings.read_local_settings(root)
-        environment, notes = settings.app_environment(local, os.environ)
-        host_json = settings.read_host_json(root, environment)
-        for note in (*local.notes, *notes):
-            self._show(note)
+        version = importlib.metadata.version(DISTRIBUTION)
+        for line in start_output.versions(version):
+            self._say(line)
+        root = self._root = find_app_root(options.folder)
+        self._say(f"App folder: {root}")
+        local = read_local_settings(root)
+        self._environment, notes = app_environment(local, os.environ)
+        host_json = self._host_json = read_host_json(root, self._environment)
+        self._output.configure(dict(host_json.log_levels))
+        for note in (*local.notes, *notes, *host_json.notes):
+            self._say(note)
         if not (root / "host.json").is_file():
-            self._show(f"No host.json in {root}; the defaults apply.")
+            self._say(f"No host.json in {root}; the defaults apply.")
         address = options.address or local.address or "127.0.0.1"
-        port = next(p for p in (options.port, local.port, 7071) if p is not None)
-        public = server.bind(address, port)
-        self._sockets.append(public)
-        self.port = public.getsockname()[1]
-        rpc = server.bind_rpc() if host_json.rpc_enabled else None
-        if rpc is not None:
-            self._sockets.append(rpc)
+        tls = self._tls()
+        public, rpc = self._bind(address, local)
+        self._seen = watcher.look(self._watched)
 
         self._database = self._open_store(root, host_json.hub_name)
         key = await self._database.write(
-            lambda c: stored_settings.get_or_set(c, "system_key", secrets.token_urlsafe(32))
+            lambda c: stored_settings.get_or_set(c, KEY_SETTING, secrets.token_urlsafe(32))
         )
         access = self._access(address, key, local)
-        links = Links(
-            public_origin=f"http://{_shown_address(address)}:{self.port}",
+        self._links = Links(
+            public_origin=f"http{'s' if tls else ''}://{_shown_address(address)}:{self.port}",
             hub_name=host_json.hub_name,
             connection_name=host_json.connection_name,
             key=key,
@@ -135,52 +175,63 @@ class LocalHost:
                 None if rpc is None else f"http://127.0.0.1:{rpc.getsockname()[1]}{RPC_PATH}/"
             ),
         )
-        self._pool = self._make_pool(root, environment, host_json.function_timeout)
-        self._pool.client_texts = lambda function: client_texts(function, links)
+        self._pool = self._make_pool()
+        self._pool.client_texts = lambda function: client_texts(function, self._links)
+        self._pool.start_instances = self._start_instances
         app = await self._pool.start()
-        routes, route_errors = http_functions(app.functions, host_json.route_prefix)
-        self._report(app, route_errors)
         self._hub = TaskHub(
             self._database,
-            SystemClock(),
+            self._clock,
             self._pool,
-            registry_of(app),
+            Registry(),
             hub_settings(host_json, options),
             self._http,
         )
+        self._functions = FunctionsApi(self._pool)
+        self._admin = AdminApi(
+            self._pool,
+            host_id=host_json.hub_name,
+            version=version,
+            public_origin=self._links.public_origin,
+            timer_payload=self._timer_payload,
+        )
         self._server = Server(
-            ManagementApi(self._hub, links), FunctionsApi(routes, self._pool), access
+            ManagementApi(self._hub, self._links),
+            self._functions,
+            self._admin,
+            access,
+            self._manners(tls),
         )
         if rpc is not None:
             await self._server.open_rpc(rpc)
-        if app.failure is None:
-            unfinished = await self._hub.count_unfinished()
-            await self._hub.start()
-            if unfinished:
-                self._show(f"{unfinished} unfinished instance(s) go on; --fresh starts anew.")
-        self._show_functions(app, routes, links.public_origin)
-        self._show(f"Task hub {host_json.hub_name}, kept in {self._database.path}")
+        unfinished = await self._hub.count_unfinished()
+        await self._serve(app)
+        if unfinished and app.failure is None:
+            self._say(f"{unfinished} unfinished instance(s) go on; --fresh starts anew.")
+        self._say(f"Task hub {host_json.hub_name}, kept in {self._database.path}")
+        self._say("For detailed output, run durable with --verbose flag.")
+        url = self._links.public_origin
+        await self._database.write(lambda c: stored_settings.put(c, URL_SETTING, url))
         await self._server.open_public(public)
-        self._show(f"Listening on {links.public_origin} (Ctrl-C stops)")
+        self._say(f"Listening on {url} (Ctrl-C stops)")
 
-    def _access(self, address: str, key: str, local: settings.LocalSettings) -> Access:
-        options = self._options
-        access = Access.of_address(
-            address,
-            key,
-            options.allowed_hosts,
-            is_key_wanted=options.is_key_wanted,
-            cors=Cors.of_text(
-                options.cors or local.cors,
-                with_credentials=options.cors_credentials or local.cors_credentials,
-            ),
-        )
-        if access.is_key_required:
-            self._show(
-                f"Listening on {address}: requests need the key, as ?code=... or as header "
-                "x-functions-key. It stands in the URLs that the durable client gives."
-            )
-        return access
+    async def watch(self) -> None:
+        """Load the app anew whenever its files change; return when host.json has."""
+        assert self._pool is not None  # the host has been started
+        async for change in watcher.changes(self._watched, self._seen):
+            if change is watcher.Change.SETTINGS:
+                try:
+                    read_host_json(self._root, self._environment)
+                except SettingsError as error:
+                    logger.error("host.json is not taken over: %s", error)
+                    continue
+                logger.warning("host.json has changed; the host starts again")
+                return
+            logger.warning("Files of the app have changed; loading it anew")
+            try:
+                await self._reload()
+            except WorkerFailed as error:
+                logger.error("Worker failed to load: %s", error)
 
     async def stop(self) -> None:
         """Take nothing new, let what runs finish for a while, then close everything.
@@ -192,6 +243,8 @@ class LocalHost:
             ending.append(self._server.close_public())
         if self._hub is not None:
             ending.append(self._hub.stop(server.PATIENCE_SECONDS))
+        if self._timers is not None:
+            ending.append(self._timers.stop(server.PATIENCE_SECONDS))
         await asyncio.gather(*ending)
         await self._http.close()
         if self._server is not None:
@@ -205,6 +258,135 @@ class LocalHost:
         for opened in self._sockets:
             opened.close()
 
+    async def _reload(self) -> None:
+        """Put the app's new code in the place of the old; instances in flight go on with it."""
+        assert self._pool is not None  # the host has been started
+        assert self._hub is not None
+        self._hub.dispatcher.pause()
+        if self._timers is not None:
+            self._timers.halt()
+        try:
+            await self._pool.reload()
+        finally:  # where that has failed, the old code goes on
+            await self._serve(self._pool.app)
+
+    async def _serve(self, app: AppInfo) -> None:
+        """Let everything work with the functions of an app, and say what they are."""
+        assert self._hub is not None  # made before
+        routes, route_errors = http_functions(app.enabled, self._host_json.route_prefix)
+        timers, timer_errors = self._find_timers(app.enabled)
+        errors = dict((*app.errors, *route_errors, *timer_errors))
+        self._report(app, errors)
+        self._functions.functions = routes
+        origin = self._links.public_origin
+        self._admin.url_templates = {
+            http.function.name: f"{origin}/{http.template}" for http in routes
+        }
+        self._admin.errors = errors
+        for line in start_output.functions(app, routes, errors, origin):
+            self._say(line)
+        if app.failure is not None:
+            return  # what is unfinished waits until the app is mended
+        self._hub.registry = registry_of(app)
+        if self._is_working:
+            self._hub.dispatcher.go_on()
+        else:
+            await self._hub.start()
+            self._is_working = True
+        if self._timers is not None:
+            self._timers.start(timers)
+
+    def _find_timers(
+        self, functions: list[FunctionInfo]
+    ) -> tuple[list[Any], list[tuple[str, str]]]:
+        if not any(function.kind == "timerTrigger" for function in functions):
+            return [], []
+        from azure.durable_functions.local import timers  # calendars take long to import
+
+        assert self._database is not None  # opened before
+        assert self._pool is not None
+        if self._timers is None:
+            self._timers = timers.Timers(self._database, self._clock, self._pool)
+        return timers.timer_functions(functions, self._environment)
+
+    async def _timer_payload(self, name: str) -> str:
+        text: str = await self._timers.payload_by_hand(name)
+        return text
+
+    async def _start_instances(self, starts: list[dict[str, Any]]) -> None:
+        """Start what functions ask for through outputs of type durableClient."""
+        assert self._hub is not None  # no function runs before
+        for start in starts:
+            await self._hub.start_instance(
+                str(start["FunctionName"]),
+                instance_id=start.get("InstanceId") or None,
+                input_text=None if start.get("Input") is None else events.dump(start["Input"]),
+            )
+
+    @property
+    def _watched(self) -> watcher.Watched:
+        host_json = self._host_json
+        return watcher.Watched(self._root, host_json.watch_directories, host_json.watch_files)
+
+    def _bind(
+        self, address: str, local: LocalSettings
+    ) -> tuple[socket.socket, socket.socket | None]:
+        port = next(p for p in (self._options.port, local.port, 7071) if p is not None)
+        public = server.bind(address, port)
+        self._sockets.append(public)
+        self.port = public.getsockname()[1]
+        rpc = server.bind_rpc() if self._host_json.rpc_enabled else None
+        if rpc is not None:
+            self._sockets.append(rpc)
+        return public, rpc
+
+    def _tls(self) -> ssl.SSLContext | None:
+        path = self._options.certificate
+        if path is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(path, password=self._options.certificate_password or "")
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(
+                f"the certificate {path} cannot be used: {error}. It must be a PEM file with "
+                "certificate and key; a .pfx becomes one with: openssl pkcs12 -in FILE.pfx "
+                "-out FILE.pem"
+            ) from None
+        return context
+
+    def _manners(self, tls: ssl.SSLContext | None) -> Manners:
+        host_json = self._host_json
+        hidden = self._environment.get("AzureWebJobsDisableHomepage", "")
+        return Manners(
+            custom_headers=host_json.custom_headers,
+            trusts_forwarded_host=host_json.trusts_forwarded_host,
+            has_home_page=hidden.lower() not in ("true", "1"),
+            tls=tls,
+            throttle=Throttle(
+                host_json.max_concurrent_requests, host_json.max_outstanding_requests
+            ),
+        )
+
+    def _access(self, address: str, key: str, local: LocalSettings) -> Access:
+        options = self._options
+        access = Access.of_address(
+            address,
+            key,
+            options.allowed_hosts,
+            is_key_wanted=options.is_key_wanted,
+            cors=Cors.of_text(
+                options.cors or local.cors,
+                with_credentials=options.cors_credentials or local.cors_credentials,
+            ),
+        )
+        if access.is_key_required:
+            self._say(
+                f"Listening on {address}: requests need the key, as ?code=... or as header "
+                "x-functions-key. It stands in the URLs that the durable client gives."
+            )
+        return access
+
     def _open_store(self, root: Path, hub_name: str) -> Database:
         state = StateFolder(root, hub_name)
         state.take()
@@ -215,22 +397,26 @@ class LocalHost:
         database.open()
         return database
 
-    def _make_pool(
-        self, root: Path, environment: dict[str, str], timeout: timedelta | None
-    ) -> WorkerPool:
-        options = self._options
+    def _make_pool(self) -> WorkerPool:
+        options, root = self._options, self._root
         environment = {
-            **environment,
+            **self._environment,
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
             "WEBSITE_HOSTNAME": f"localhost:{self.port}",
             "AzureWebJobsScriptRoot": str(root),
         }
+        environment.setdefault("PYTHON_ENABLE_DEBUG_LOGGING", "1")
+        for name in ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"):
+            environment.pop(name, None)
+        only = options.functions or self._host_json.functions
         if options.in_process:
             os.environ.update(environment)
             os.chdir(root)
-            return WorkerPool(lambda: InProcessWorker.start(root), 1)
+            sink = self._output.on_user_record
+            return WorkerPool(lambda: InProcessWorker.start(root, sink, only), 1)
         python = options.worker_python or _find_python(root, environment)
+        arguments = shlex.split(options.interpreter_arguments or "")
         packages = root / ".python_packages" / "lib" / "site-packages"
         if packages.is_dir():
             known = environment.get("PYTHONPATH")
@@ -238,46 +424,33 @@ class LocalHost:
                 part for part in (str(packages), known) if part
             )
         return WorkerPool(
-            lambda: WorkerProcess.start(python, root, environment, logs.show_user_record),
+            lambda: WorkerProcess.start(
+                [python, *arguments],
+                root,
+                environment,
+                self._output.on_user_record,
+                only=only,
+                patience_seconds=options.timeout_seconds,
+            ),
             options.workers,
-            timeout=timeout,
+            # Arguments are there for a debugger, whose breakpoints take their time.
+            timeout=None if arguments else self._host_json.function_timeout,
         )
 
-    def _report(self, app: AppInfo, route_errors: list[tuple[str, str]]) -> None:
+    def _report(self, app: AppInfo, errors: dict[str, str]) -> None:
         if app.failure is not None:
             if self._options.is_strict:
                 raise AppFailed(f"Worker failed to load the app:\n{app.failure}")
             logger.error("Worker failed to load the app:\n%s", app.failure)
-        for name, reason in (*app.errors, *route_errors):
+        for name, reason in errors.items():
             if self._options.is_strict:
                 raise AppFailed(f"The '{name}' function is in error: {reason}")
             logger.error("The '%s' function is in error: %s", name, reason)
-        for function in app.functions:
-            for warning in function.warnings:
-                logger.warning("Function %s: %s", function.name, warning)
-        if app.mixed_folders:
-            logger.warning(
-                "function_app.py has functions, so these function.json folders are ignored: %s",
-                ", ".join(sorted(app.mixed_folders)),
-            )
-        if not app.functions and app.failure is None:
-            logger.warning(
-                "No job functions found. Is this the folder of a function app, and are its "
-                "functions decorated or described by function.json files?"
-            )
-
-    def _show_functions(self, app: AppInfo, routes: list[HttpFunction], public_origin: str) -> None:
-        self._show("\nFunctions:\n")
-        for http in routes:
-            methods = f"[{','.join(sorted(http.methods))}]" if http.methods else ""
-            self._show(f"\t{http.function.name}: {methods} {public_origin}/{http.template}\n")
-        shown = {http.function.name for http in routes}
-        for function in sorted(app.functions, key=lambda function: function.name.lower()):
-            if function.name not in shown and function.trigger["type"] != "httpTrigger":
-                self._show(f"\t{function.name}: {function.trigger['type']}\n")
+        for warning in start_output.warnings(app):
+            logger.warning("%s", warning)
 
 
-def hub_settings(host_json: settings.HostJson, options: Options) -> HubSettings:
+def hub_settings(host_json: HostJson, options: Options) -> HubSettings:
     """What host.json and the command line ask of the engine."""
     days = options.retention_days
     return HubSettings(
@@ -302,7 +475,7 @@ def registry_of(app: AppInfo) -> Registry:
     """Names of the app's durable functions."""
 
     def names(trigger: str) -> list[str]:
-        return [f.durable_name for f in app.functions if f.trigger["type"] == trigger]
+        return [f.durable_name for f in app.enabled if f.kind == trigger]
 
     return Registry(
         orchestrators=names("orchestrationTrigger"),
@@ -328,21 +501,47 @@ def _find_python(root: Path, environment: dict[str, str]) -> str:
     return sys.executable
 
 
-async def run(options: Options, stop_requested: asyncio.Event) -> None:
-    """Run a host until it is asked to stop."""
-    host = LocalHost(options)
-    starting = asyncio.ensure_future(host.start())
+async def run(options: Options, output: Output, stop_requested: asyncio.Event) -> None:
+    """Run a host until it is asked to stop; a changed host.json makes it start again."""
+    while not stop_requested.is_set():
+        host = LocalHost(options, output)
+        try:
+            await _until(host.start(), stop_requested)
+            if not stop_requested.is_set():
+                options = replace(options, port=host.port, is_fresh=False)
+                await _until(host.watch() if options.watches else _for_ever(), stop_requested)
+        finally:
+            await host.stop()
+
+
+async def _until(work: Awaitable[None], stop_requested: asyncio.Event) -> None:
+    """Let something end, or cancel it when a stop is requested."""
+    working = asyncio.ensure_future(work)
     stopping = asyncio.ensure_future(stop_requested.wait())
     try:
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            await starting
-            await stopping
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
     finally:
-        for task in (starting, stopping):
+        for task in (working, stopping):
             task.cancel()
-        await asyncio.gather(starting, stopping, return_exceptions=True)
-        await host.stop()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+def state_of(folder: Path) -> tuple[StateFolder, HostJson]:
+    """Where an app's state is kept, and its host.json.
+
+    Raises:
+        SettingsError: The folder holds no app, or its settings cannot be read.
+    """
+    root = find_app_root(folder)
+    environment, _ = app_environment(read_local_settings(root), os.environ)
+    host_json = read_host_json(root, environment)
+    return StateFolder(root, host_json.hub_name), host_json
 
 
 def reset(folder: Path) -> Path | None:
@@ -355,9 +554,7 @@ def reset(folder: Path) -> Path | None:
         SettingsError: The folder holds no app, or its settings cannot be read.
         StoreError: A host is running, or the file cannot be deleted.
     """
-    root = settings.find_app_root(folder)
-    environment, _ = settings.app_environment(settings.read_local_settings(root), os.environ)
-    state = StateFolder(root, settings.read_host_json(root, environment).hub_name)
+    state, _ = state_of(folder)
     state.take()
     try:
         return state.store if state.clear() else None

@@ -1,15 +1,65 @@
-"""What appears on the console. Source: host.md 5.5, 11.2, 11.3."""
+"""What appears on the console and in the log file. Source: host.md 5.5, 11.2, 11.3.
+
+Every record has a category, as the Functions host names them: ``Function.NAME.User`` for what the
+app logs, ``Function.NAME`` for its invocations, ``Host.Triggers.DurableTask`` for the host itself.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 
+from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local.worker.link import Frame
 
+HOST_CATEGORY = "Host.Triggers.DurableTask"
+_OURS = "azure.durable_functions.local"
 _COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
 _RESET = "\x1b[0m"
+_INVOCATION = "invocation_id"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line decides."""
+
+    is_verbose: bool = False
+    user_level: int | None = None
+    as_json: bool = False
+    json_file: Path | None = None
+
+
+@dataclass
+class Levels:
+    """From which level on a category is shown."""
+
+    options: Options = field(default_factory=Options)
+    configured: Mapping[str, int] = field(default_factory=dict[str, int])
+    """``logging.logLevel`` of host.json."""
+
+    def of(self, category: str) -> int:
+        """The longest prefix in host.json decides; else what host.md 11.3 says."""
+        is_user = category.endswith(".User")
+        if is_user and self.options.user_level is not None:
+            return self.options.user_level
+        lower = category.lower()
+        prefixes = [name for name in self.configured if lower.startswith(name.lower())]
+        if prefixes:
+            return self.configured[max(prefixes, key=len)]
+        default = next((v for k, v in self.configured.items() if k.lower() == "default"), 20)
+        if category.startswith("Function."):
+            return default
+        return min(default, logging.DEBUG) if self.options.is_verbose else logging.WARNING
+
+
+def category_of(logger_name: str) -> str:
+    """Category of what a logger of the host writes."""
+    return HOST_CATEGORY if logger_name.startswith(_OURS) else logger_name
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -21,38 +71,111 @@ class ConsoleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and a traceback below it if there is one."""
-        moment = datetime.fromtimestamp(record.created, timezone.utc)
-        text = record.getMessage()
-        if record.exc_info:
-            text = f"{text}\n{self.formatException(record.exc_info)}"
-        line = f"[{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z] {text}"
+        line = f"[{_moment(record)}] {_text(self, record)}"
         colour = _COLOURS.get(record.levelno)
         return f"{colour}{line}{_RESET}" if self._is_terminal and colour else line
 
 
-def configure(*, is_verbose: bool) -> None:
-    """Send log records to the console: the host's from warnings up, user code's from info up."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(ConsoleFormatter(is_terminal=sys.stdout.isatty()))
-    logging.getLogger("azure.durable_functions.local").setLevel(
-        logging.DEBUG if is_verbose else logging.INFO
-    )
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.WARNING)
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, category, message, invocationId."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object's text."""
+        shown = {
+            "time": _moment(record),
+            "level": record.levelname.capitalize().replace("Info", "Information"),
+            "category": category_of(record.name),
+            "message": _text(self, record),
+        }
+        invocation_id = getattr(record, _INVOCATION, None)
+        if invocation_id is not None:
+            shown["invocationId"] = invocation_id
+        return json.dumps(shown, ensure_ascii=False)
 
 
-def show_user_record(frame: Frame) -> None:
-    """Print a log record that user code wrote in a worker."""
-    header = frame.header
-    name = f"Function.{header['function']}.User" if header["function"] else header["logger"]
-    level = int(header["level"])
-    # azure-functions tells at every start that its codec could be used otherwise: not the app's.
-    least = logging.WARNING if str(header["logger"]).startswith("azure.functions") else logging.INFO
-    if level >= least:
-        user_logger = logging.getLogger(name)
-        record = user_logger.makeRecord(
-            name, level, "", 0, "%s", (frame.payload.decode("utf-8", "replace"),), None
+class Console:
+    """Where the host writes: log records, and the lines of its start."""
+
+    def __init__(self, options: Options) -> None:
+        """Send the log records of this process to the console from now on.
+
+        Raises:
+            SettingsError: The log file cannot be written.
+        """
+        self.levels = Levels(options)
+        self._as_json = options.as_json
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(
+            JsonFormatter()
+            if options.as_json
+            else ConsoleFormatter(is_terminal=sys.stdout.isatty())
         )
-        for handler in logging.getLogger().handlers:
+        self._handlers: list[logging.Handler] = [handler]
+        if options.json_file is not None:
+            try:
+                file = logging.FileHandler(options.json_file, encoding="utf-8")
+            except OSError as error:
+                raise SettingsError(f"cannot write the log file: {error}") from None
+            file.setFormatter(JsonFormatter())
+            self._handlers.append(file)
+        for each in self._handlers:
+            each.addFilter(self._is_shown)
+        # Not the root: with --in-process that one is the app's.
+        for name in (_OURS, "Function", "asyncio", "aiohttp"):
+            source = logging.getLogger(name)
+            source.propagate = False
+            for each in self._handlers:
+                source.addHandler(each)
+        self.configure({})
+
+    def configure(self, levels: Mapping[str, int]) -> None:
+        """Take the levels of host.json."""
+        self.levels.configured = levels
+        lowest = min(
+            [logging.DEBUG if self.levels.options.is_verbose else logging.INFO, *levels.values()]
+        )
+        for name in (_OURS, "Function"):
+            # What no category shows is not even formatted.
+            logging.getLogger(name).setLevel(lowest)
+
+    def say(self, line: str) -> None:
+        """Write a line of the start, at once, also where output goes to a file or a pipe."""
+        if not self._as_json:
+            print(line, flush=True)
+            return
+        record = logging.LogRecord("Host.Startup", logging.INFO, "", 0, line.strip(), (), None)
+        for handler in self._handlers:
+            handler.emit(record)
+
+    def show_user_record(self, frame: Frame) -> None:
+        """Write a log record that user code has written in a worker."""
+        header = frame.header
+        source = str(header["logger"])
+        function = header["function"]
+        name = f"Function.{function}.User" if function else f"Function.{source}.User"
+        level = int(header["level"])
+        # azure-functions tells at each start that its codec could be another one: nobody's news.
+        if level < logging.WARNING and source.startswith("azure.functions"):
+            return
+        if level < self.levels.of(name):
+            return
+        text = frame.payload.decode("utf-8", "replace")
+        record = logging.LogRecord(name, level, "", 0, "%s", (text,), None)
+        setattr(record, _INVOCATION, header["invocationId"])
+        for handler in self._handlers:
             handler.handle(record)
+
+    def _is_shown(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= self.levels.of(category_of(record.name))
+
+
+def _moment(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+def _text(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    if record.exc_info:
+        text = f"{text}\n{formatter.formatException(record.exc_info)}"
+    return text

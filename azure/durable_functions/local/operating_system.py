@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,16 @@ class StartedProcess:
     """Never written to: its end tells the worker that the host is gone."""
 
 
-def start_worker(python: str, root: Path, environment: Mapping[str, str]) -> StartedProcess:
+def start_worker(
+    python: Sequence[str], root: Path, environment: Mapping[str, str], only: Sequence[str] = ()
+) -> StartedProcess:
     """Start a worker of an app; it inherits two sockets, and nobody else can reach them.
+
+    Args:
+        python: The interpreter and its arguments.
+        root: The app folder.
+        environment: Of the process.
+        only: Names of the functions to load; without any, all are.
 
     Raises:
         OSError: The interpreter cannot be started.
@@ -34,11 +42,12 @@ def start_worker(python: str, root: Path, environment: Mapping[str, str]) -> Sta
     try:
         process = subprocess.Popen(
             [
-                python,
+                *python,
                 str(WORKER_ENTRY),
                 str(there.fileno()),
                 str(lifeline_there.fileno()),
                 str(root),
+                *only,
             ],
             pass_fds=(there.fileno(), lifeline_there.fileno()),
             cwd=root,

@@ -79,6 +79,7 @@ class Dispatcher:
         self._pauses: dict[str, float] = {}
         self._quiet_waiters: list[asyncio.Future[None]] = []
         self._started = False
+        self._paused = False
         self._stopping = False
 
     async def start(self) -> None:
@@ -104,10 +105,20 @@ class Dispatcher:
             if unfinished:
                 await asyncio.wait(unfinished)
 
+    def pause(self) -> None:
+        """Begin nothing new until `go_on`; what runs goes on."""
+        self._paused = True
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._paused = False
+        self._run_turns()
+        self._run_activities()
+
     @property
     def _is_working(self) -> bool:
-        """Between `start` and `stop`: else what waits stays in the store."""
-        return self._started and not self._stopping
+        """Between `start` and `stop`, but for pauses: else what waits stays in the store."""
+        return self._started and not self._stopping and not self._paused
 
     @property
     def is_quiet(self) -> bool:

@@ -11,7 +11,23 @@ def get_or_set(connection: sqlite3.Connection, name: str, value: str) -> str:
         "INSERT OR IGNORE INTO settings (name, value) VALUES (:name, :value)",
         {"name": name, "value": value},
     )
-    [stored] = connection.execute(
+    stored = find(connection, name)
+    assert stored is not None  # it has just been put there
+    return stored
+
+
+def find(connection: sqlite3.Connection, name: str) -> str | None:
+    """The stored value of that name; None if there is none."""
+    row = connection.execute(
         "SELECT value FROM settings WHERE name = :name", {"name": name}
     ).fetchone()
-    return str(stored)
+    return None if row is None else str(row[0])
+
+
+def put(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Store a value of that name in the place of the one that is there."""
+    connection.execute(
+        "INSERT INTO settings (name, value) VALUES (:name, :value) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        {"name": name, "value": value},
+    )

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from azure.durable_functions.local.engine.functions import TimedOut, WorkerLost
-from azure.durable_functions.local.workers import FunctionInfo, Response, WorkerPool
+from azure.durable_functions.local.app_info import DURABLE_CLIENTS, FunctionInfo
+from azure.durable_functions.local.worker_pool import Response, WorkerPool
 
-from . import messages
 from .links import Links
-from .messages import Answer, Request
+from .messages import Request
 from .routes import Route, RouteError
 
-logger = logging.getLogger("azure.durable_functions.local")
-
-_CLIENTS = ("durableClient", "orchestrationClient")
 _RESERVED = ("admin", "runtime")
 
 
@@ -95,13 +90,14 @@ class FoundFunction:
 class FunctionsApi:
     """Finds the function for a request and has it answer."""
 
-    def __init__(self, functions: list[HttpFunction], workers: WorkerPool) -> None:
-        self._functions = functions
+    def __init__(self, workers: WorkerPool) -> None:
+        self.functions: list[HttpFunction] = []
+        """In matching order; put others in their place when the app was loaded anew."""
         self._workers = workers
 
     def find(self, request: Request) -> FoundFunction | None:
         """The function that a request is for; None if there is none."""
-        for candidate in self._functions:
+        for candidate in self.functions:
             if candidate.methods and request.method not in candidate.methods:
                 continue
             values = candidate.route.match(request.path)
@@ -109,40 +105,43 @@ class FunctionsApi:
                 return FoundFunction(candidate, request, values)
         return None
 
-    async def run(self, found: FoundFunction) -> tuple[Answer | None, Response | None]:
-        """The answer of the host, or the response of a function; one of them is None."""
-        function, request, values = found.http.function, found.request, found.values
-        described = {
-            "method": request.method,
-            "url": request.url,
-            "headers": dict(request.headers),
-            "params": _parameters(request.query_text),
-            "routeParams": dict(values),
-        }
+    async def run(self, found: FoundFunction) -> Response | None:
+        """The response of a function; None if it has failed."""
+        request = found.request
+        described = describe_request(
+            request.method, request.url, request.headers, request.query_text, found.values
+        )
         trace_parent = request.headers.get("traceparent") or new_trace_parent()
-        try:
-            response, failure = await self._workers.answer_http(
-                function, described, request.body, trace_parent
-            )
-        except (WorkerLost, TimedOut) as error:
-            logger.error("Executed 'Functions.%s' (Failed): %s", function.name, error)
-            return messages.empty(500), None
-        if failure is not None:
-            logger.error(
-                "Executed 'Functions.%s' (Failed): %s\n%s",
-                function.name,
-                failure.text,
-                failure.stack,
-            )
-            return messages.empty(500), None
-        return None, response
+        return await self._workers.answer_http(
+            found.http.function, described, request.body, trace_parent
+        )
+
+
+def describe_request(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    query_text: str = "",
+    values: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """A request as the worker reads it."""
+    return {
+        "method": method,
+        "url": url,
+        "headers": dict(headers),
+        "params": _parameters(query_text),
+        "routeParams": dict(values or {}),
+    }
 
 
 def client_texts(function: FunctionInfo, links: Links) -> dict[str, str]:
     """Text of each durable client binding, by parameter."""
     texts: dict[str, str] = {}
     for binding in function.bindings:
-        if binding["type"] in _CLIENTS and str(binding.get("direction", "in")).lower() == "in":
+        if (
+            binding["type"] in DURABLE_CLIENTS
+            and str(binding.get("direction", "in")).lower() == "in"
+        ):
             payload: dict[str, Any] = links.client_binding(
                 task_hub=binding.get("taskHub"), connection=binding.get("connectionName")
             )

@@ -9,18 +9,22 @@ import errno
 import logging
 import random
 import socket
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local.workers import Response
+from azure.durable_functions.local.worker_pool import Response
 
 from . import links, messages
 from .access import Access
+from .admin_api import AdminApi
 from .functions_api import FunctionsApi
 from .management_api import ManagementApi
 from .messages import Answer, Request
+from .throttle import Throttle, TooManyRequests
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -79,13 +83,35 @@ def bind_rpc() -> socket.socket:
     )
 
 
+@dataclass(frozen=True)
+class Manners:
+    """How the public port answers, beside what it answers."""
+
+    custom_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Added to every answer."""
+    trusts_forwarded_host: bool = False
+    """A proxy in front says under which name it was asked."""
+    has_home_page: bool = True
+    tls: ssl.SSLContext | None = None
+    throttle: Throttle = field(default_factory=Throttle)
+
+
 class Server:
     """Serves both doors."""
 
-    def __init__(self, management: ManagementApi, functions: FunctionsApi, access: Access) -> None:
+    def __init__(
+        self,
+        management: ManagementApi,
+        functions: FunctionsApi,
+        admin: AdminApi,
+        access: Access,
+        manners: Manners,
+    ) -> None:
         self._management = management
         self._functions = functions
+        self._admin = admin
         self._access = access
+        self._manners = manners
         self._public: web.AppRunner | None = None
         self._rpc: web.AppRunner | None = None
 
@@ -96,7 +122,10 @@ class Server:
     async def open_public(self, reserved: socket.socket) -> None:
         """Accept requests of everybody."""
         self._public = await self._open(
-            reserved, self._answer_public, max_body_bytes=MAX_BODY_BYTES
+            reserved,
+            self._answer_public,
+            max_body_bytes=MAX_BODY_BYTES,
+            tls=self._manners.tls,
         )
 
     async def close_public(self) -> None:
@@ -110,14 +139,19 @@ class Server:
             await self._rpc.cleanup()
 
     async def _open(
-        self, reserved: socket.socket, handler: Handler, *, max_body_bytes: int
+        self,
+        reserved: socket.socket,
+        handler: Handler,
+        *,
+        max_body_bytes: int,
+        tls: ssl.SSLContext | None = None,
     ) -> web.AppRunner:
         app = web.Application(client_max_size=max_body_bytes)
         app.router.add_route("*", "/{path:.*}", handler)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=PATIENCE_SECONDS)
         await runner.setup()
         try:
-            await web.SockSite(runner, reserved).start()
+            await web.SockSite(runner, reserved, ssl_context=tls).start()
         except OSError as error:
             await runner.cleanup()
             raise _port_taken(reserved.getsockname()[1], error) from None
@@ -132,6 +166,11 @@ class Server:
         return await self._manage(request, path[len(links.RPC_PATH) :])
 
     async def _answer_public(self, request: web.Request) -> web.StreamResponse:
+        answer = await self._answer_with_cors(request)
+        answer.headers.update(self._manners.custom_headers)
+        return answer
+
+    async def _answer_with_cors(self, request: web.Request) -> web.StreamResponse:
         cors = self._access.cors
         origin = request.headers.get("Origin")
         if origin is None or not cors.permits(origin):
@@ -154,63 +193,80 @@ class Server:
         path = request.rel_url.raw_path
         if self._access.is_foreign(request.method, request.headers):
             return _to_web(messages.empty(403))
-        if path.lower().startswith("/runtime/webhooks/"):
+        lower = path.lower()
+        if lower.startswith(("/runtime/webhooks/", "/admin/")):
             if not self._access.has_key(request.headers, request.query.get("code")):
                 return _to_web(messages.empty(401))
-            if path.lower().startswith(f"{links.WEBHOOK_PATH}/"):
+            if lower.startswith(f"{links.WEBHOOK_PATH}/"):
                 return await self._manage(request, path[len(links.WEBHOOK_PATH) :])
+            if lower.startswith("/admin/"):
+                asked = await self._read(request, path[len("/admin") :])
+                return _to_web(await self._admin.answer(asked))
             return _to_web(messages.empty(404))
         if path == "/" and request.method == "GET":
-            return web.Response(body=_HOME_PAGE, content_type="text/html", charset="utf-8")
+            found = self._functions.find(await self._read(request, path))
+            if found is None:
+                return self._home_page()
         return await self._run_function(request, path)
+
+    def _home_page(self) -> web.Response:
+        if not self._manners.has_home_page:
+            return _to_web(messages.empty(204))
+        return web.Response(body=_HOME_PAGE, content_type="text/html", charset="utf-8")
 
     async def _run_function(self, request: web.Request, path: str) -> web.StreamResponse:
         try:
-            found = self._functions.find(await _read(request, path))
+            found = self._functions.find(await self._read(request, path))
             if found is None:
                 return _to_web(messages.empty(404))
             is_open = found.http.auth_level == "anonymous"
             if not is_open and not self._access.has_key(request.headers, request.query.get("code")):
                 return _to_web(messages.empty(401))
-            answer, response = await self._functions.run(found)
+            async with self._manners.throttle.admitted():
+                response = await self._functions.run(found)
+        except TooManyRequests:
+            return _to_web(messages.empty(429))
         except web.HTTPException:
             raise
         except Exception:  # one request must not take the host along
             logger.exception("Answering %s %s failed", request.method, path)
             return _to_web(messages.empty(500))
-        return _from_function(response) if response is not None else _to_web(answer)
+        return _to_web(messages.empty(500)) if response is None else _from_function(response)
 
     async def _manage(self, request: web.Request, path: str) -> web.StreamResponse:
         try:
-            return _to_web(await self._management.answer(await _read(request, path)))
+            return _to_web(await self._management.answer(await self._read(request, path)))
         except web.HTTPException:
             raise
         except Exception as error:  # one request must not take the host along
             logger.exception("Answering %s %s failed", request.method, request.rel_url.raw_path)
             return _to_web(messages.unexpected(str(error), type(error).__name__))
 
+    async def _read(self, request: web.Request, path: str) -> Request:
+        body = await request.read()
+        headers: dict[str, str] = {}
+        for name, value in request.headers.items():
+            lower = name.lower()
+            headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
+        scheme, host = request.scheme, request.host
+        if self._manners.trusts_forwarded_host:
+            scheme = headers.get("x-forwarded-proto", scheme)
+            host = headers.get("x-forwarded-host", host)
+        return Request(
+            method=request.method.upper(),
+            url=f"{scheme}://{host}{request.raw_path}",
+            path=path,
+            query_text=request.rel_url.raw_query_string,
+            headers=headers,
+            body=body,
+            has_body=request.body_exists,
+        )
+
 
 def _port_taken(port: int, error: OSError) -> SettingsError:
     return SettingsError(
         f"Port {port} is unavailable ({error.strerror}). Close the process using that port, or "
         "specify another port using --port [-p]."
-    )
-
-
-async def _read(request: web.Request, path: str) -> Request:
-    body = await request.read()
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        lower = name.lower()
-        headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
-    return Request(
-        method=request.method.upper(),
-        url=f"{request.scheme}://{request.host}{request.raw_path}",
-        path=path,
-        query_text=request.rel_url.raw_query_string,
-        headers=headers,
-        body=body,
-        has_body=request.body_exists,
     )
 
 

@@ -11,18 +11,17 @@ import sys
 import traceback
 import types
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_origin
 
 import azure.functions as func
 
+from . import app_settings
 from .bindings import converter_of
 
-_DURABLE_TRIGGERS = ("orchestrationTrigger", "activityTrigger", "entityTrigger")
-_IMPLICIT_OUTPUT = (*_DURABLE_TRIGGERS, "assistantSkillTrigger")
 _FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}|\$return")
 _LOOSE_BINDING_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,127}|\$return")
@@ -49,7 +48,9 @@ class LoadedFunction:
     function_id: str
     retry: dict[str, Any] | None = None
     wants_context: bool = False
-    parameters: tuple[str, ...] = ()
+    promises_value: bool = False
+    """Annotated to return something."""
+    is_disabled: bool = False
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -66,6 +67,7 @@ class LoadedFunction:
             "scriptFile": self.script_file,
             "id": self.function_id,
             "retry": self.retry,
+            "disabled": self.is_disabled,
             "warnings": self.warnings,
         }
 
@@ -83,11 +85,40 @@ class LoadedApp:
     """Folders with function.json that are ignored, because function_app.py has functions."""
 
 
-def load(root: Path) -> LoadedApp:
-    """Load every function of an app.
+def load(root: Path, only: Collection[str] = ()) -> LoadedApp:
+    """Load every function of an app, or those that are named.
 
     User code is imported; whatever it raises becomes part of the answer.
+
+    Args:
+        root: The app folder.
+        only: Names of the functions to load, in any case; without any, all are.
     """
+    wanted = {name.lower() for name in only}
+    app = _load(root, wanted)
+    if wanted:
+        app.functions = [found for found in app.functions if found.name.lower() in wanted]
+        app.errors = [(name, reason) for name, reason in app.errors if name.lower() in wanted]
+    return app
+
+
+def unload(root: Path) -> None:
+    """Forget every module below an app folder, so that the next `load` reads them anew."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name == _NAMESPACE_PACKAGE or (file and _belongs_to_app(Path(file), root)):
+            del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def _belongs_to_app(file: Path, root: Path) -> bool:
+    """Whether a file is the app's own; what is installed in a folder below it is not."""
+    if not file.is_relative_to(root):
+        return False
+    return "site-packages" not in file.relative_to(root).parts
+
+
+def _load(root: Path, wanted: set[str]) -> LoadedApp:
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     script_name = os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
@@ -101,7 +132,7 @@ def load(root: Path) -> LoadedApp:
         if app.functions or app.errors or app.failure:
             app.mixed_folders = [folder.name for folder in _function_folders(root)]
             return app
-    return _load_folders(root)
+    return _load_folders(root, wanted)
 
 
 def is_trigger(binding: dict[str, Any]) -> bool:
@@ -158,10 +189,11 @@ def _find_app(module: types.ModuleType, file_name: str) -> Any:
     return found[0]
 
 
-def _load_folders(root: Path) -> LoadedApp:
+def _load_folders(root: Path, wanted: set[str]) -> LoadedApp:
     """The function.json model (host.md 2.4): a faulty folder only disables itself."""
     app = LoadedApp()
-    folders = sorted(_function_folders(root), key=lambda folder: folder.name.lower())
+    folders = [f for f in _function_folders(root) if not wanted or f.name.lower() in wanted]
+    folders.sort(key=lambda folder: folder.name.lower())
     if folders:
         _make_namespace_package(root)
     for folder in folders:
@@ -215,6 +247,7 @@ def _load_folder(root: Path, folder: Path) -> LoadedFunction:
         directory=str(folder),
         script_file=os.path.relpath(script, folder),
         retry=config.get("retry"),
+        disabled=config.get("disabled"),
     )
 
 
@@ -272,6 +305,7 @@ def _checked(
     directory: str,
     script_file: str,
     retry: dict[str, Any] | None,
+    disabled: Any = None,
 ) -> LoadedFunction:
     """Apply the worker's rules for bindings and parameters (host.md 3.2).
 
@@ -308,8 +342,13 @@ def _checked(
         )
     annotations = _annotations(call)
     for binding in bindings:
-        if binding["name"] in annotations and binding["name"] not in explicit_outputs:
-            _check_annotation(name, binding, annotations[binding["name"]])
+        if binding["name"] in annotations:
+            is_output = binding["name"] in explicit_outputs
+            _check_direction(name, binding, annotations[binding["name"]], is_output=is_output)
+            if not is_output:
+                _check_annotation(name, binding, annotations[binding["name"]])
+    if wants_context:
+        _check_context(name, annotations.get("context"))
     return LoadedFunction(
         name=name,
         bindings=bindings,
@@ -321,7 +360,8 @@ def _checked(
         function_id=str(uuid.uuid5(uuid.NAMESPACE_OID, name)),
         retry=retry,
         wants_context=wants_context,
-        parameters=tuple(parameters),
+        promises_value=annotations.get("return") not in (None, type(None)),
+        is_disabled=app_settings.is_disabled(os.environ, name, disabled),
         warnings=warnings,
     )
 
@@ -351,6 +391,33 @@ def _annotations(call: Callable[..., Any]) -> dict[str, Any]:
         return inspect.get_annotations(call, eval_str=True)
     except Exception:  # unresolvable texts: nothing can be checked, nothing is wrong yet
         return {}
+
+
+def _check_direction(
+    name: str, binding: dict[str, Any], annotation: Any, *, is_output: bool
+) -> None:
+    """`Out[...]` belongs to output bindings, and to them only."""
+    if (get_origin(annotation) or annotation) is func.Out:
+        if not is_output:
+            raise FunctionLoadError(
+                f"cannot load the {name} function: {binding['name']} is annotated with Out, but "
+                "its binding has the direction 'in'"
+            )
+    elif is_output and annotation is not inspect.Parameter.empty:
+        raise FunctionLoadError(
+            f"cannot load the {name} function: {binding['name']} is an output, so it must be "
+            f"annotated as azure.functions.Out[...], got {annotation!r}"
+        )
+
+
+def _check_context(name: str, annotation: Any) -> None:
+    if annotation is None or annotation is Any:
+        return
+    if not (isinstance(annotation, type) and issubclass(annotation, func.Context)):
+        raise FunctionLoadError(
+            f"cannot load the {name} function: the parameter context receives the invocation "
+            f"context, so it must be annotated as azure.functions.Context, got {annotation!r}"
+        )
 
 
 def _check_annotation(name: str, binding: dict[str, Any], annotation: Any) -> None:
@@ -398,7 +465,7 @@ def _resolve(binding: Any, function_name: str) -> dict[str, Any]:
         raise FunctionLoadError("every entry of 'bindings' must have 'type' and 'name'")
 
     def fill(match: re.Match[str]) -> str:
-        value = os.environ.get(match[1])
+        value = app_settings.lookup(os.environ, match[1])
         if value is None:
             raise FunctionLoadError(
                 f"the binding {fields['name']!r} uses the app setting {match[1]!r}, which is "

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http.cookies import SimpleCookie
-from typing import Any
+from typing import Any, cast
 
 import azure.functions as func
 from azure.functions import meta
+
+DURABLE_TRIGGERS = ("orchestrationTrigger", "activityTrigger", "entityTrigger")
+DURABLE_CLIENTS = ("durableClient", "orchestrationClient")
 
 
 class Out(func.Out[Any]):
@@ -16,12 +19,10 @@ class Out(func.Out[Any]):
 
     def __init__(self) -> None:
         self.value: Any = None
-        self.is_set = False
 
     def set(self, val: Any) -> None:
         """Give the output."""
         self.value = val
-        self.is_set = True
 
     def get(self) -> Any:
         """What was set last."""
@@ -90,10 +91,27 @@ def converter_of(binding_type: str) -> Any:
     return registry.get(binding_type)
 
 
+_JSON_TRIGGERS = ("timerTrigger", "eventGridTrigger")
+# What the converters of message triggers insist on finding beside the message.
+_MESSAGE_METADATA = {
+    name: meta.Datum(text, "json")
+    for name, text in (
+        ("UserProperties", "{}"),
+        ("SystemProperties", "{}"),
+        ("Properties", "{}"),
+        ("PropertiesArray", "[]"),
+    )
+}
+
+
 def decode_trigger(binding_type: str, text: str) -> Any:
-    """The argument of a durable function, through azure-functions' own converter."""
+    """The argument of a function, through azure-functions' own converter if it has one."""
     converter = converter_of(binding_type)
-    return converter.decode(meta.Datum(text, "string"), trigger_metadata=None)
+    if converter is None:
+        return text
+    datum = meta.Datum(text, "json" if binding_type in _JSON_TRIGGERS else "string")
+    is_message = binding_type not in (*_JSON_TRIGGERS, *DURABLE_TRIGGERS)
+    return converter.decode(datum, trigger_metadata=_MESSAGE_METADATA if is_message else None)
 
 
 def encode_result(binding_type: str, value: Any) -> str:
@@ -105,3 +123,25 @@ def encode_result(binding_type: str, value: Any) -> str:
     converter = converter_of(binding_type)
     datum = converter.encode(value, expected_type=None)
     return datum.value if isinstance(datum.value, str) else json.dumps(datum.value)
+
+
+def encode_starts(value: Any) -> list[dict[str, Any]]:
+    """Orchestrations that a function asks for through an output of type durableClient.
+
+    Args:
+        value: Object or array, or its JSON text: ``FunctionName``, ``InstanceId``, ``Input``.
+
+    Raises:
+        ValueError: It has another shape.
+    """
+    if isinstance(value, (str, bytes)):
+        value = json.loads(value)
+    starts: list[Any] = []
+    starts += value if isinstance(value, list) else [value]
+    for start in starts:
+        if not isinstance(start, dict) or not cast("dict[str, Any]", start).get("FunctionName"):
+            raise ValueError(
+                'an output of type durableClient takes {"FunctionName": ..., "InstanceId": ..., '
+                '"Input": ...} or a list of them'
+            )
+    return starts

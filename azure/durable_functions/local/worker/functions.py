@@ -27,6 +27,12 @@ current_invocation: contextvars.ContextVar[tuple[str, str] | None] = contextvars
 )
 """Function name and invocation id of the code that is running."""
 
+_thread_storage = threading.local()
+"""What ``context.thread_local_storage`` is: a thread of user code that sets ``invocation_id`` there
+has its log records attributed (host.md 5.3)."""
+_running: dict[str, str] = {}
+"""Function names by the ids of the invocations that run."""
+
 _EPISODE_TRIGGERS = ("orchestrationTrigger", "entityTrigger")
 
 
@@ -38,10 +44,31 @@ class _TraceContext:
 
 
 @dataclass
+class _RetryException:
+    """What the try before has raised."""
+
+    message: str
+    source: str
+    stack_trace: str
+
+
+@dataclass
 class _RetryContext:
+    """Filled from the second try on."""
+
     retry_count: int | None = None
     max_retry_count: int | None = None
-    exception: Any = None
+    exception: _RetryException | None = None
+
+
+def invocation() -> tuple[str | None, str | None]:
+    """Function name and invocation id of the code that calls this; None each outside of any."""
+    current = current_invocation.get()
+    if current is not None:
+        return current
+    invocation_id = getattr(_thread_storage, "invocation_id", None)
+    function = _running.get(invocation_id) if isinstance(invocation_id, str) else None
+    return (None, None) if function is None else (function, invocation_id)
 
 
 class InvocationContext(func.Context):
@@ -50,12 +77,6 @@ class InvocationContext(func.Context):
     def __init__(self, function: LoadedFunction, header: dict[str, Any]) -> None:
         self._function = function
         self._header = header
-        self._local = threading.local()
-        self.enter_thread()
-
-    def enter_thread(self) -> None:
-        """Let the thread that calls this know the invocation."""
-        self._local.invocation_id = self._header["invocationId"]
 
     @property
     def invocation_id(self) -> str:
@@ -65,7 +86,7 @@ class InvocationContext(func.Context):
     @property
     def thread_local_storage(self) -> Any:
         """Thread-local with the invocation id."""
-        return self._local
+        return _thread_storage
 
     @property
     def function_name(self) -> str:
@@ -87,7 +108,11 @@ class InvocationContext(func.Context):
     @property
     def retry_context(self) -> Any:
         """Retry state of function-level retries."""
-        return _RetryContext()
+        retry = self._header.get("retry")
+        if retry is None:
+            return _RetryContext()
+        failed = _RetryException(retry["message"], retry["source"], retry["stack"])
+        return _RetryContext(retry["count"], retry["max"], failed)
 
 
 class Functions:
@@ -120,7 +145,9 @@ class Functions:
         self._episode_threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
-        token = current_invocation.set((function.name, header["invocationId"]))
+        invocation_id = header["invocationId"]
+        token = current_invocation.set((function.name, invocation_id))
+        _running[invocation_id] = function.name
         try:
             if header.get("explain"):
                 return _explain(function, payload.decode("utf-8"))
@@ -133,8 +160,7 @@ class Functions:
                 context = contextvars.copy_context()
 
                 def run() -> tuple[Any, BaseException | None]:
-                    if isinstance(arguments.get("context"), InvocationContext):
-                        arguments["context"].enter_thread()
+                    _thread_storage.invocation_id = invocation_id
                     return context.run(_call, function.call, arguments)
 
                 loop = asyncio.get_running_loop()
@@ -143,6 +169,7 @@ class Functions:
                     raise error
             return self._answer(function, returned, outputs)
         finally:
+            _running.pop(invocation_id, None)
             current_invocation.reset(token)
 
     def _arguments(
@@ -158,7 +185,7 @@ class Functions:
                 outputs[name] = arguments[name] = bindings.Out()
             elif kind == "httpTrigger":
                 arguments[name] = bindings.decode_http(header["request"], payload)
-            elif kind in ("durableClient", "orchestrationClient"):
+            elif kind in bindings.DURABLE_CLIENTS:
                 arguments[name] = header["client"][name]
             elif binding is function.trigger:
                 arguments[name] = bindings.decode_trigger(kind, payload.decode("utf-8"))
@@ -172,15 +199,37 @@ class Functions:
         self, function: LoadedFunction, returned: Any, outputs: dict[str, bindings.Out]
     ) -> Frame:
         trigger = function.trigger["type"]
+        if trigger in bindings.DURABLE_TRIGGERS:
+            text = bindings.encode_result(trigger, returned)
+            return Frame(_starts(function, outputs), text.encode("utf-8"))
+        has_return = any(binding["name"] == "$return" for binding in function.bindings)
+        if returned is not None and function.promises_value and not has_return:
+            raise RuntimeError(
+                f"function {function.name!r} without a $return binding returned a value that is "
+                "not None"
+            )
+        header = _starts(function, outputs)
         if trigger != "httpTrigger":
-            return Frame({}, bindings.encode_result(trigger, returned).encode("utf-8"))
+            return Frame(header)
         http_output = next((b["name"] for b in function.bindings if b["type"] == "http"), None)
         if http_output is None:
-            return Frame({"response": {"status": 204, "headers": []}})
-        if http_output != "$return" and outputs[http_output].is_set:
+            return Frame({**header, "response": {"status": 204, "headers": []}})
+        if http_output != "$return" and outputs[http_output].value is not None:
             returned = outputs[http_output].value
         response, body = bindings.encode_http(returned)
-        return Frame({"response": response}, body)
+        return Frame({**header, "response": response}, body)
+
+
+def _starts(function: LoadedFunction, outputs: dict[str, bindings.Out]) -> dict[str, Any]:
+    """Orchestrations that outputs of type durableClient ask for; others go nowhere here."""
+    starts: list[dict[str, Any]] = []
+    for binding in function.bindings:
+        output = outputs.get(binding["name"])
+        if output is None or output.value is None:
+            continue
+        if binding["type"] in bindings.DURABLE_CLIENTS:
+            starts += bindings.encode_starts(output.value)
+    return {"starts": starts} if starts else {}
 
 
 def _explain(function: LoadedFunction, trigger: str) -> Frame:

@@ -7,26 +7,26 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import app_loader, link
-from .functions import Functions, current_invocation
+from .functions import Functions, invocation
 from .functions import describe as describe_error
 from .link import Frame
 
 
-def run(socket_fd: int, root: str) -> None:
-    """Serve until the host is gone."""
-    asyncio.run(_serve(socket_fd, Path(root)))
+def run(socket_fd: int, root: str, only: Sequence[str]) -> None:
+    """Serve the functions of an app, or those that are named, until the host is gone."""
+    asyncio.run(_serve(socket_fd, Path(root), only))
     # Threads of user code may still run; nobody waits for their results any more.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
-async def _serve(socket_fd: int, root: Path) -> None:
+async def _serve(socket_fd: int, root: Path, only: Sequence[str]) -> None:
     connection = socket.socket(fileno=socket_fd)
     reader, writer = await asyncio.open_connection(sock=connection, limit=2**30)
     loop = asyncio.get_running_loop()
@@ -35,7 +35,7 @@ async def _serve(socket_fd: int, root: Path) -> None:
         writer.write(link.encode(frame))
 
     forward_logs(lambda frame: loop.call_soon_threadsafe(send, frame))
-    app = app_loader.load(root)
+    app = app_loader.load(root, only)
     functions = Functions(app.functions)
     send(describe(app))
     running: set[asyncio.Task[None]] = set()
@@ -84,8 +84,7 @@ class _HostHandler(logging.Handler):
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        invocation = current_invocation.get()
-        function, invocation_id = invocation or (None, None)
+        function, invocation_id = invocation()
         try:
             text = self.format(record)
             header = {

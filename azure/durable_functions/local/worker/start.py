@@ -1,4 +1,4 @@
-"""Entry point of a worker process: ``python start.py SOCKET LIFELINE FOLDER``.
+"""Entry point of a worker process: ``python start.py SOCKET LIFELINE FOLDER [FUNCTION...]``.
 
 Both numbers are inherited file descriptors. The end of the lifeline ends the process, also while
 user code blocks the event loop, so that a killed host leaves no orphan.
@@ -33,7 +33,7 @@ def main() -> None:
     package = importlib.util.module_from_spec(spec)
     sys.modules[_PACKAGE] = package
     spec.loader.exec_module(package)
-    importlib.import_module(f"{_PACKAGE}.runtime").run(socket_fd, root)
+    importlib.import_module(f"{_PACKAGE}.runtime").run(socket_fd, root, sys.argv[4:])
 
 
 def _end_with_the_host() -> None:

@@ -1,0 +1,276 @@
+"""The management API for the command line: of a running host, or on the store of a stopped one.
+
+Both ways speak http-api.md. Where no host runs, the same rooms answer in this process: what they
+store is there for the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+
+from azure.durable_functions._errors import DurableFunctionsError
+from azure.durable_functions.local import host
+from azure.durable_functions.local.durable_http import DurableHttp
+from azure.durable_functions.local.engine.clock import SystemClock
+from azure.durable_functions.local.engine.functions import Registry
+from azure.durable_functions.local.engine.hub import TaskHub
+from azure.durable_functions.local.store import settings as stored_settings
+from azure.durable_functions.local.store.database import Database
+from azure.durable_functions.local.web.links import WEBHOOK_PATH, Links
+from azure.durable_functions.local.web.management_api import ManagementApi
+from azure.durable_functions.local.web.messages import Request
+from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.worker_pool import WorkerPool
+
+_JSON = "application/json"
+_ORIGIN = "http://localhost"
+
+
+class HostUnreachable(DurableFunctionsError):
+    """No host answers where one should; says where."""
+
+
+class NeedsHost(DurableFunctionsError):
+    """What was asked can only be done by a running host."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the API answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The value of the body; None for an empty one."""
+        return json.loads(self.body) if self.body else None
+
+    @property
+    def problem(self) -> str:
+        """What an error body says."""
+        try:
+            said = self.json
+        except ValueError:
+            said = None
+        if isinstance(said, dict):
+            return str(said.get("ExceptionMessage") or said.get("Message") or said)
+        return str(said) if said else f"the host answered with status {self.status}"
+
+
+class Management(Protocol):
+    """The management API, wherever it is answered."""
+
+    is_running: bool
+    """Whether a host answers, which also works on what it accepts."""
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request; the path is below the management API's base, the body JSON text."""
+        ...
+
+    async def invoke(self, name: str, text: str) -> Reply:
+        """Have a function run by hand.
+
+        Raises:
+            NeedsHost: No host is running.
+        """
+        ...
+
+
+class RunningHost:
+    """A host that answers over HTTP."""
+
+    is_running = True
+
+    def __init__(self, url: str, key: str, session: Any) -> None:
+        self._url = url.rstrip("/")
+        self._key = key
+        self._session = session
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request to the host."""
+        return await self._send(method, f"{WEBHOOK_PATH}/{path}", body, query, headers)
+
+    async def invoke(self, name: str, text: str) -> Reply:
+        """Have a function run by hand."""
+        body = json.dumps({"input": text})
+        return await self._send("POST", f"/admin/functions/{name}", body, None, None)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: str | None,
+        query: Mapping[str, object] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Reply:
+        import yarl
+
+        sent = {"x-functions-key": self._key, **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = _JSON
+        url = f"{self._url}{path}"
+        if query:
+            url += f"?{urlencode(query)}"
+        try:
+            async with self._session.request(
+                method, yarl.URL(url, encoded=True), data=body, headers=sent
+            ) as answer:
+                found = {name.lower(): value for name, value in answer.headers.items()}
+                return Reply(answer.status, found, await answer.read())
+        except (OSError, asyncio.TimeoutError) as error:
+            raise HostUnreachable(
+                f"no host answers at {self._url}: {error or type(error).__name__}"
+            ) from None
+
+
+class StoppedHost:
+    """The store of an app that no host is running."""
+
+    is_running = False
+
+    def __init__(self, api: ManagementApi) -> None:
+        self._api = api
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request, answered here."""
+        text = urlencode(query or {})
+        content = b"" if body is None else body.encode("utf-8")
+        answer = await self._api.answer(
+            Request(
+                method=method,
+                url=f"{_ORIGIN}{WEBHOOK_PATH}/{path}" + (f"?{text}" if text else ""),
+                path=f"/{path}",
+                query_text=text,
+                headers={
+                    "content-type": _JSON,
+                    **{name.lower(): value for name, value in (headers or {}).items()},
+                },
+                body=content,
+                has_body=bool(content),
+            )
+        )
+        found = {name.lower(): value for name, value in answer.headers.items()}
+        return Reply(answer.status, found, answer.body)
+
+    async def invoke(self, name: str, text: str) -> Reply:
+        """Not possible: only a host has workers."""
+        raise NeedsHost(
+            f"only a running host can run {name}; start it with: durable start FOLDER"
+        )
+
+
+@contextlib.asynccontextmanager
+async def of_url(url: str, key: str) -> AsyncGenerator[Management, None]:
+    """The management API of a host somewhere.
+
+    Raises:
+        HostUnreachable: That is no URL of a host.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise HostUnreachable(f"{url!r} is no URL such as http://localhost:7071")
+    import aiohttp
+
+    async with aiohttp.ClientSession() as session:
+        yield RunningHost(url, key, session)
+
+
+@contextlib.asynccontextmanager
+async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerator[Management, None]:
+    """The management API of an app, whether its host is running or not.
+
+    Args:
+        folder: Of the app.
+        needs_names: Whether the names of its functions matter; where no host runs, a worker loads
+            the app to learn them.
+
+    Raises:
+        SettingsError, StoreError: The folder, its settings or its store cannot be used.
+    """
+    state, host_json = host.state_of(folder)
+    if not state.exists():
+        state.make()
+    if not state.try_take():
+        url, key = _address_of(state.store)
+        async with of_url(url, key) as running:
+            yield running
+        return
+    try:
+        registry = await _registry(folder) if needs_names else Registry()
+        database = Database(state.store)
+        database.open()
+        try:
+            hub = TaskHub(
+                database,
+                SystemClock(),
+                WorkerPool(_no_worker, 0),
+                registry,
+                host.hub_settings(host_json, host.Options(folder)),
+                DurableHttp(),
+            )
+            links = Links(_ORIGIN, host_json.hub_name, host_json.connection_name, "", None)
+            yield StoppedHost(ManagementApi(hub, links))
+        finally:
+            await database.close()
+    finally:
+        state.give_back()
+
+
+def _address_of(store: Path) -> tuple[str, str]:
+    """URL and key that a running host has left in its store."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as opened:
+            url = stored_settings.find(opened, host.URL_SETTING)
+            key = stored_settings.find(opened, host.KEY_SETTING)
+    except sqlite3.Error:
+        url = key = None
+    if url is None:
+        raise HostUnreachable(f"the host that uses {store} is just starting; try again")
+    return url, key or ""
+
+
+async def _registry(folder: Path) -> Registry:
+    """Names of an app's durable functions, as a worker finds them."""
+    app = await host.load_app(folder, _drop)
+    if app.failure is not None:
+        raise host.AppFailed(f"the app cannot be loaded:\n{app.failure}")
+    return host.registry_of(app)
+
+
+def _drop(frame: Frame) -> None:
+    """Log records of an app that is only loaded for its names are nobody's concern."""
+
+
+async def _no_worker() -> Any:
+    raise NeedsHost("no function runs here")

@@ -1,0 +1,73 @@
+"""What a start says: what is loaded, what is not emulated, why something failed (host.md 11.2)."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Sequence
+
+from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
+from azure.durable_functions.local.web.functions_api import HttpFunction
+
+NOTHING_FOUND = (
+    "No job functions found. Is this the folder of a function app, and are its functions decorated "
+    "or described by function.json files?"
+)
+_HTTP = "httpTrigger"
+
+
+def versions(version: str) -> Iterator[str]:
+    """First lines."""
+    yield f"azure-functions-durable {version}, local host"
+    yield f"Python {platform.python_version()} on {platform.system()}"
+
+
+def functions(
+    app: AppInfo, routes: Sequence[HttpFunction], errors: dict[str, str], public_origin: str
+) -> Iterator[str]:
+    """The listing: HTTP functions first, then the others, then the disabled ones."""
+    yield "\nFunctions:\n"
+    for http in routes:
+        methods = f"[{','.join(sorted(http.methods))}]" if http.methods else ""
+        yield f"\t{http.function.name}: {methods} {public_origin}/{http.template}\n"
+    for function in sorted(app.enabled, key=_by_name):
+        if function.kind == _HTTP or function.name in errors:
+            continue
+        note = "" if function.is_emulated else f"  (not emulated; {by_hand(function.name)})"
+        yield f"\t{function.name}: {function.kind}{note}\n"
+    for function in sorted(app.functions, key=_by_name):
+        if function.is_disabled:
+            yield f"Function {function.name} is disabled."
+
+
+def by_hand(name: str) -> str:
+    """How to run a function that nothing starts here."""
+    return f"run it with: durable invoke {name}"
+
+
+def warnings(app: AppInfo) -> Iterator[str]:
+    """What is loaded but will not do all it says, a line each."""
+    for function in app.enabled:
+        for warning in function.warnings:
+            yield f"Function {function.name}: {warning}"
+        if function.retry is not None and function.kind != "timerTrigger":
+            yield (
+                f"Function {function.name}: its retry policy is not applied to {function.kind}, "
+                "as in the cloud; only timers have one. Orchestrators retry activities themselves."
+            )
+        for direction, binding in function.foreign_bindings():
+            fate = "what is set there is dropped" if direction == "out" else "it receives None"
+            yield (
+                f"Function {function.name}: the {direction}put binding {binding['name']!r} of type "
+                f"{binding['type']} is not emulated here; {fate}."
+            )
+    if app.mixed_folders:
+        yield (
+            "function_app.py has functions, so these function.json folders are ignored: "
+            f"{', '.join(sorted(app.mixed_folders))}"
+        )
+    if not app.functions and not app.errors and app.failure is None:
+        yield NOTHING_FOUND
+
+
+def _by_name(function: FunctionInfo) -> str:
+    return function.name.lower()

@@ -1,0 +1,23 @@
+"""Lengths of time as host.json and function.json write them: ``hh:mm:ss`` or ``d.hh:mm:ss``."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):([0-5]?\d):([0-5]?\d)(?:\.\d+)?")
+
+
+def parse(text: object) -> timedelta | None:
+    """The length that a text gives; None if it gives none. Fractions of a second are dropped."""
+    found = _SPAN.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def written(span: timedelta) -> str:
+    """``hh:mm:ss``."""
+    seconds = int(span.total_seconds())
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

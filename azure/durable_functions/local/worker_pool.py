@@ -1,0 +1,403 @@
+"""Hands out invocations to the workers of an app, replaces the lost, renews them all.
+
+Everything that runs a function of the app goes through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from azure.durable_functions._errors import DurableFunctionsError
+from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
+from azure.durable_functions.local import time_spans
+from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
+from azure.durable_functions.local.engine.functions import (
+    Failure,
+    Outcome,
+    TimedOut,
+    UnknownFunction,
+    WorkerLost,
+)
+from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.workers import Worker, WorkerFailed, WorkerProcess
+
+logger = logging.getLogger("azure.durable_functions.local")
+
+_LONGEST_PAUSE_SECONDS = 30.0
+_RETIRING_SECONDS = 10.0
+"""How long a worker whose code is out of date may go on with what it is doing."""
+
+REASON_BY_HAND = "This function was programmatically called via the host APIs."
+_NO_REASON = "(null)"
+
+
+@dataclass(frozen=True)
+class Response:
+    """What an HTTP function answered."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class WorkerPool:
+    """The workers of one app; the engine and the web rooms invoke functions through it."""
+
+    def __init__(
+        self,
+        start: Callable[[], Awaitable[Worker]],
+        count: int,
+        *,
+        timeout: timedelta | None = None,
+    ) -> None:
+        """Prepare a pool.
+
+        Args:
+            start: Coroutine function that starts one worker.
+            count: How many to keep.
+            timeout: How long one invocation may take; None for ever.
+        """
+        self._start = start
+        self._count = count
+        self._timeout = timeout
+        self._workers: list[Worker] = []
+        self._reserved: Worker | None = None
+        self._waiting_alone = 0
+        self._changed = asyncio.Condition()
+        self._watching: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._durable_functions: dict[tuple[str, str], FunctionInfo] = {}
+        self.app: AppInfo
+        self.client_texts: Callable[[FunctionInfo], dict[str, str]] = _no_clients
+        """Texts of a function's durable client bindings, by parameter."""
+        self.start_instances: Callable[[list[dict[str, Any]]], Awaitable[None]] = _no_starts
+        """Starts what functions ask for through outputs of type durableClient."""
+
+    async def start(self) -> AppInfo:
+        """Start the workers and tell what the app holds.
+
+        Raises:
+            WorkerFailed: One of them cannot be started.
+        """
+        self._use(await self._start_all())
+        return self.app
+
+    async def reload(self) -> AppInfo:
+        """Put workers that have loaded the app anew in the place of all; tell what it holds now.
+
+        What the old ones are doing may end, for a while; what they have not finished then is lost
+        with them, as if they had crashed.
+
+        Raises:
+            WorkerFailed: One of the new ones cannot be started; the old ones stay.
+        """
+        fresh = await self._start_all()
+        old = self._workers
+        self._use(fresh)
+        async with self._changed:
+            self._changed.notify_all()
+        for worker in old:
+            task = asyncio.create_task(self._retire(worker))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        return self.app
+
+    async def stop(self) -> None:
+        """End all workers."""
+        self._stopping = True
+        for task in (*self._watching, *self._retiring):
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await asyncio.gather(*(worker.stop() for worker in self._workers), return_exceptions=True)
+        self._workers = []
+
+    async def _start_all(self) -> list[Worker]:
+        starting = [asyncio.ensure_future(self._start()) for _ in range(self._count)]
+        try:
+            return list(await asyncio.gather(*starting))
+        except BaseException:
+            for task in starting:
+                task.cancel()
+            ended = await asyncio.gather(*starting, return_exceptions=True)
+            for worker in ended:
+                if not isinstance(worker, BaseException):
+                    await worker.stop()
+            raise
+
+    def _use(self, workers: list[Worker]) -> None:
+        self._workers = workers
+        for worker in workers:
+            self._watch(worker)
+        self.app = workers[0].app
+        self._durable_functions = {
+            (function.kind, function.durable_name.lower()): function
+            for function in self.app.enabled
+        }
+
+    async def _retire(self, worker: Worker) -> None:
+        """End a worker that gets nothing new, when it has nothing left to do."""
+        end = time.monotonic() + _RETIRING_SECONDS
+        try:
+            while worker.load and time.monotonic() < end:
+                await asyncio.sleep(0.05)
+        finally:
+            await worker.stop()
+
+    async def orchestrate(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+        """Run one episode."""
+        return await self._invoke(self._durable(name, "orchestrationTrigger"), trigger, alone)
+
+    async def explain(self, name: str, trigger: str) -> str | None:
+        """Where an orchestrator asks for its actions; None if its SDK cannot tell."""
+        function = self._durable(name, "orchestrationTrigger")
+        header = {**self._header(function), "explain": True}
+        frame = await self._send(function, header, trigger.encode("utf-8"), alone=False)
+        return None if "error" in frame.header else frame.payload.decode("utf-8")
+
+    async def run_activity(
+        self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
+    ) -> Outcome:
+        """Run an activity."""
+        function = self._durable(name, "activityTrigger")
+        return await self._invoke(function, "null" if input_text is None else input_text, alone)
+
+    async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+        """Run a batch of operations."""
+        return await self._invoke(self._durable(name, "entityTrigger"), trigger, alone)
+
+    async def answer_http(
+        self, function: FunctionInfo, request: dict[str, Any], body: bytes, trace_parent: str
+    ) -> Response | None:
+        """Run an HTTP function: its response; None if it has failed, which the log tells of.
+
+        Args:
+            function: Which one.
+            request: Method, URL, headers, parameters as `bindings.decode_http` reads them.
+            body: Of the request.
+            trace_parent: W3C trace context.
+        """
+        header = self._header(function)
+        header.update(request=request, traceParent=trace_parent)
+        try:
+            frame = await self._call(function, header, body)
+        except (WorkerLost, TimedOut):
+            return None
+        if "error" in frame.header:
+            return None
+        response = frame.header["response"]
+        headers = [(name, value) for name, value in response["headers"]]
+        return Response(response["status"], headers, frame.payload)
+
+    async def run_function(
+        self,
+        function: FunctionInfo,
+        text: str,
+        *,
+        reason: str = REASON_BY_HAND,
+        retry: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """Run a function with the text of its trigger.
+
+        Args:
+            function: Which one; none with an HTTP trigger.
+            text: As the trigger's converter reads it.
+            reason: What the log says about why it runs.
+            retry: Retry state for its context: ``count``, ``max``, ``message``, ``source``,
+                ``stack``.
+
+        Raises:
+            WorkerLost, TimedOut
+        """
+        return await self._invoke(function, text, reason=reason, retry=retry)
+
+    async def _invoke(
+        self,
+        function: FunctionInfo,
+        text: str,
+        alone: bool = False,
+        *,
+        reason: str = _NO_REASON,
+        retry: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        header = self._header(function)
+        if retry is not None:
+            header["retry"] = retry
+        frame = await self._call(function, header, text.encode("utf-8"), reason, alone=alone)
+        if "error" in frame.header:
+            return Outcome(failure=_failure(frame.header["error"]))
+        return Outcome(value=frame.payload.decode("utf-8"))
+
+    async def _call(
+        self,
+        function: FunctionInfo,
+        header: dict[str, Any],
+        payload: bytes,
+        reason: str = REASON_BY_HAND,
+        *,
+        alone: bool = False,
+    ) -> Frame:
+        """Run an invocation from the first to the last line that the log has of it."""
+        log = logging.getLogger(f"Function.{function.name}")
+        invocation_id = header["invocationId"]
+        log.info(
+            "Executing 'Functions.%s' (Reason='%s', Id=%s)", function.name, reason, invocation_id
+        )
+        began = time.monotonic()
+        problem = "cancelled"
+        try:
+            frame = await self._send(function, header, payload, alone=alone)
+            if "starts" in frame.header:
+                frame = await self._start_instances(frame)
+            problem = _problem(frame)
+            return frame
+        except (WorkerLost, TimedOut) as error:
+            problem = str(error)
+            raise
+        finally:
+            milliseconds = round(1000 * (time.monotonic() - began))
+            ended = f"Id={invocation_id}, Duration={milliseconds}ms"
+            if problem:
+                text = f"Executed 'Functions.{function.name}' (Failed, {ended})\n{problem}"
+                log.error("%s", text)
+            else:
+                log.info("Executed 'Functions.%s' (Succeeded, %s)", function.name, ended)
+
+    async def _start_instances(self, frame: Frame) -> Frame:
+        try:
+            await self.start_instances(frame.header["starts"])
+        except DurableFunctionsError as error:
+            described = {"typeName": type(error).__name__, "message": str(error)}
+            return Frame({"error": {**described, "stack": "", "details": {}}})
+        return frame
+
+    async def _send(
+        self, function: FunctionInfo, header: dict[str, Any], payload: bytes, *, alone: bool
+    ) -> Frame:
+        worker = await (self._reserve() if alone else self._pick())
+        try:
+            call = worker.call(header, payload)
+            if self._timeout is None or not isinstance(worker, WorkerProcess):
+                return await call
+            try:
+                return await asyncio.wait_for(call, self._timeout.total_seconds())
+            except asyncio.TimeoutError:
+                worker.kill()  # nothing else ends user code that does not return
+                span = time_spans.written(self._timeout)
+                raise TimedOut(
+                    f"Timeout value of {span} was exceeded by function: Functions.{function.name}"
+                ) from None
+        finally:
+            await self._hand_back(worker)
+
+    def _durable(self, name: str, trigger: str) -> FunctionInfo:
+        if self.app.failure is not None:
+            raise WorkerLost("the app cannot be loaded just now")
+        function = self._durable_functions.get((trigger, name.lower()))
+        if function is None:
+            raise UnknownFunction(f"no function {name!r} with trigger {trigger}")
+        return function
+
+    def _header(self, function: FunctionInfo) -> dict[str, Any]:
+        return {
+            "function": function.name,
+            "invocationId": str(uuid.uuid4()),
+            "client": self.client_texts(function),
+        }
+
+    async def _pick(self) -> Worker:
+        """The worker that has least to do."""
+        async with self._changed:
+            while True:
+                free = [worker for worker in self._workers if worker is not self._reserved]
+                # A pool of one lets who waits for a worker of his own go first.
+                if free and not (self._waiting_alone and len(self._workers) == 1):
+                    return min(free, key=lambda worker: worker.load)
+                await self._changed.wait()
+
+    async def _reserve(self) -> Worker:
+        """A worker that does nothing else meanwhile."""
+        async with self._changed:
+            self._waiting_alone += 1
+            try:
+                while True:
+                    idle = [worker for worker in self._workers if worker.load == 0]
+                    if idle and self._reserved is None:
+                        self._reserved = idle[0]
+                        return idle[0]
+                    await self._changed.wait()
+            finally:
+                self._waiting_alone -= 1
+
+    async def _hand_back(self, worker: Worker) -> None:
+        if self._reserved is worker:
+            self._reserved = None
+        elif not self._waiting_alone:
+            return  # nobody waits for a worker that is idle
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _watch(self, worker: Worker) -> None:
+        task = asyncio.get_running_loop().create_task(self._replace(worker))
+        self._watching.add(task)
+        task.add_done_callback(self._watching.discard)
+
+    async def _replace(self, worker: Worker) -> None:
+        """When a worker is lost, start another one; what does not load is tried again and again."""
+        await worker.lost.wait()
+        if self._stopping or worker not in self._workers:
+            return  # it was meant to end
+        logger.error("A worker process has ended; starting another one")
+        self._workers.remove(worker)
+        if self._reserved is worker:
+            self._reserved = None
+        await worker.stop()
+        pause = 0.5
+        while not self._stopping:
+            try:
+                fresh = await self._start()
+                if fresh.app.failure is not None:
+                    await fresh.stop()
+                    raise WorkerFailed(fresh.app.failure)
+            except (WorkerFailed, OSError) as error:
+                logger.error("Worker failed to load: %s", error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                continue
+            if len(self._workers) >= self._count:  # all were replaced meanwhile
+                await fresh.stop()
+                return
+            self._workers.append(fresh)
+            self._watch(fresh)
+            async with self._changed:
+                self._changed.notify_all()
+            return
+
+
+def _no_clients(function: FunctionInfo) -> dict[str, str]:
+    return {}
+
+
+async def _no_starts(starts: list[dict[str, Any]]) -> None:
+    raise DurableFunctionsError("nothing starts instances here")
+
+
+def _problem(frame: Frame) -> str:
+    """What the log says of an invocation that has raised; empty if it has not."""
+    error = frame.header.get("error")
+    if error is None:
+        return ""
+    # Behind the label of a failed orchestrator stand its decisions, which are payload.
+    message = str(error["message"]).partition(FAILURE_LABEL)[0]
+    return f"Result: Failure\nException: {error['typeName']}: {message}\nStack: {error['stack']}"
+
+
+def _failure(error: Mapping[str, Any]) -> Failure:
+    return Failure(error["typeName"], error["message"], error["stack"], error["details"])
