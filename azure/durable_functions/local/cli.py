@@ -13,8 +13,29 @@ import click
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local import host, host_json, logs
 
+_INSTANCE_COMMANDS = (
+    *("list", "show", "history", "start-new", "raise-event", "terminate", "suspend", "resume"),
+    *("rewind", "restart", "purge", "entities", "signal", "invoke"),
+)
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """Imports the commands about instances, with their tables, only when one is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order of the help."""
+        return ["start", *_INSTANCE_COMMANDS, "reset"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name."""
+        if cmd_name not in _INSTANCE_COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        from azure.durable_functions.local import instance_commands
+
+        return instance_commands.COMMANDS[cmd_name]
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="azure-functions-durable", prog_name="durable")
 def main() -> None:
     """Runs Durable Functions apps on this machine."""

@@ -11,7 +11,7 @@ import shlex
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -175,7 +175,9 @@ class LocalHost:
                 None if rpc is None else f"http://127.0.0.1:{rpc.getsockname()[1]}{RPC_PATH}/"
             ),
         )
-        self._pool = self._make_pool()
+        self._pool = make_pool(
+            root, self._environment, host_json, options, self._output.on_user_record, self.port
+        )
         self._pool.client_texts = lambda function: client_texts(function, self._links)
         self._pool.start_instances = self._start_instances
         app = await self._pool.start()
@@ -397,46 +399,6 @@ class LocalHost:
         database.open()
         return database
 
-    def _make_pool(self) -> WorkerPool:
-        options, root = self._options, self._root
-        environment = {
-            **self._environment,
-            "FUNCTIONS_WORKER_RUNTIME": "python",
-            "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
-            "WEBSITE_HOSTNAME": f"localhost:{self.port}",
-            "AzureWebJobsScriptRoot": str(root),
-        }
-        environment.setdefault("PYTHON_ENABLE_DEBUG_LOGGING", "1")
-        for name in ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"):
-            environment.pop(name, None)
-        only = options.functions or self._host_json.functions
-        if options.in_process:
-            os.environ.update(environment)
-            os.chdir(root)
-            sink = self._output.on_user_record
-            return WorkerPool(lambda: InProcessWorker.start(root, sink, only), 1)
-        python = options.worker_python or _find_python(root, environment)
-        arguments = shlex.split(options.interpreter_arguments or "")
-        packages = root / ".python_packages" / "lib" / "site-packages"
-        if packages.is_dir():
-            known = environment.get("PYTHONPATH")
-            environment["PYTHONPATH"] = os.pathsep.join(
-                part for part in (str(packages), known) if part
-            )
-        return WorkerPool(
-            lambda: WorkerProcess.start(
-                [python, *arguments],
-                root,
-                environment,
-                self._output.on_user_record,
-                only=only,
-                patience_seconds=options.timeout_seconds,
-            ),
-            options.workers,
-            # Arguments are there for a debugger, whose breakpoints take their time.
-            timeout=None if arguments else self._host_json.function_timeout,
-        )
-
     def _report(self, app: AppInfo, errors: dict[str, str]) -> None:
         if app.failure is not None:
             if self._options.is_strict:
@@ -448,6 +410,76 @@ class LocalHost:
             logger.error("The '%s' function is in error: %s", name, reason)
         for warning in start_output.warnings(app):
             logger.warning("%s", warning)
+
+
+def make_pool(
+    root: Path,
+    app_settings: Mapping[str, str],
+    host_json: HostJson,
+    options: Options,
+    on_user_record: LogSink,
+    port: int,
+) -> WorkerPool:
+    """The workers of an app; `WorkerPool.start` starts them.
+
+    Args:
+        root: The app folder.
+        app_settings: The app's environment, to which the host adds its own variables.
+        host_json: Of the app.
+        options: From the command line.
+        on_user_record: Takes log records of user code.
+        port: That the host listens on.
+    """
+    environment = {
+        **app_settings,
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+        "WEBSITE_HOSTNAME": f"localhost:{port}",
+        "AzureWebJobsScriptRoot": str(root),
+    }
+    environment.setdefault("PYTHON_ENABLE_DEBUG_LOGGING", "1")
+    for name in ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"):
+        environment.pop(name, None)
+    only = options.functions or host_json.functions
+    if options.in_process or sys.platform == "win32":
+        os.environ.update(environment)
+        os.chdir(root)
+        return WorkerPool(lambda: InProcessWorker.start(root, on_user_record, only), 1)
+    python = options.worker_python or _find_python(root, environment)
+    arguments = shlex.split(options.interpreter_arguments or "")
+    packages = root / ".python_packages" / "lib" / "site-packages"
+    if packages.is_dir():
+        known = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join(part for part in (str(packages), known) if part)
+    return WorkerPool(
+        lambda: WorkerProcess.start(
+            [python, *arguments],
+            root,
+            environment,
+            on_user_record,
+            only=only,
+            patience_seconds=options.timeout_seconds,
+        ),
+        options.workers,
+        # Arguments are there for a debugger, whose breakpoints take their time.
+        timeout=None if arguments else host_json.function_timeout,
+    )
+
+
+async def load_app(folder: Path, on_user_record: LogSink) -> AppInfo:
+    """Have a worker load an app, only to learn what it holds.
+
+    Raises:
+        SettingsError, WorkerFailed: The folder cannot be used, or no worker started.
+    """
+    root = find_app_root(folder)
+    environment, _ = app_environment(read_local_settings(root), os.environ)
+    host_json = read_host_json(root, environment)
+    pool = make_pool(root, environment, host_json, Options(folder), on_user_record, 0)
+    try:
+        return await pool.start()
+    finally:
+        await pool.stop()
 
 
 def hub_settings(host_json: HostJson, options: Options) -> HubSettings:

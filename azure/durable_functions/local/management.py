@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from azure.durable_functions._errors import DurableFunctionsError
+from azure.durable_functions._wire import shapes
 from azure.durable_functions.local import host
 from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine.clock import SystemClock
@@ -63,7 +64,7 @@ class Reply:
             said = self.json
         except ValueError:
             said = None
-        if isinstance(said, dict):
+        if shapes.is_object(said):
             return str(said.get("ExceptionMessage") or said.get("Message") or said)
         return str(said) if said else f"the host answered with status {self.status}"
 
@@ -186,9 +187,7 @@ class StoppedHost:
 
     async def invoke(self, name: str, text: str) -> Reply:
         """Not possible: only a host has workers."""
-        raise NeedsHost(
-            f"only a running host can run {name}; start it with: durable start FOLDER"
-        )
+        raise NeedsHost(f"only a running host can run {name}; start it with: durable start FOLDER")
 
 
 @contextlib.asynccontextmanager
@@ -219,8 +218,6 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
         SettingsError, StoreError: The folder, its settings or its store cannot be used.
     """
     state, host_json = host.state_of(folder)
-    if not state.exists():
-        state.make()
     if not state.try_take():
         url, key = _address_of(state.store)
         async with of_url(url, key) as running:

@@ -26,14 +26,22 @@ class StateFolder:
         Raises:
             StoreError: Another host has it, or it cannot be written to.
         """
+        if not self.try_take():
+            raise StoreError(
+                f"{self.store} is in use by another running host; stop that one first, or give "
+                "this app another hubName in host.json"
+            )
+
+    def try_take(self) -> bool:
+        """As `take`; False if another process has it.
+
+        Raises:
+            StoreError: It cannot be written to.
+        """
         try:
             self._folder.mkdir(exist_ok=True)
             (self._folder / ".gitignore").write_text(_IGNORE_ALL)
-            if not self._lock.acquire():
-                raise StoreError(
-                    f"{self.store} is in use by another running host; stop that one first, or "
-                    "give this app another hubName in host.json"
-                )
+            return self._lock.acquire()
         except OSError as error:
             raise StoreError(f"cannot write to {self._folder}: {error}") from error
 

@@ -1,0 +1,523 @@
+"""The sub-commands of ``durable`` that steer and show instances and entities. Source: host.md 11.1.
+
+Exit codes: 0 done; 1 it cannot be done (no app, no host, an unusable store); 2 wrong usage; 3 there
+is no such instance, entity or function; 4 refused as things stand; 5 an instance that was waited
+for has failed or was terminated; 6 it has not ended in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import click
+from rich.console import Console
+
+from azure.durable_functions._errors import DurableFunctionsError
+from azure.durable_functions.local import console_tables, management
+from azure.durable_functions.local.management import Management, Reply
+from azure.durable_functions.local.store.instances import TERMINAL
+
+CANNOT, NOT_FOUND, REFUSED, FAILED, NOT_ENDED = 1, 3, 4, 5, 6
+
+_CONTINUATION = "x-ms-continuation-token"
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 1.0
+_STATUSES = ("Pending", "Running", "Suspended", "Completed", "Failed", "Terminated")
+
+Work = Callable[[Management], Awaitable[int]]
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+console = Console(soft_wrap=False)
+
+
+class Problem(Exception):
+    """A request was not answered as hoped: text and exit code."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def _where(command: Command) -> Command:
+    """Options that say which host or folder is meant."""
+    for option in (
+        click.option(
+            "--script-root",
+            "folder",
+            type=click.Path(path_type=Path),
+            default=".",
+            help="The app's folder [here].",
+        ),
+        click.option("--url", help="Of a host that runs elsewhere: http://NAME:PORT."),
+        click.option("--code", default="", help="Key of that host.", envvar="DURABLE_CODE"),
+    ):
+        command = option(command)
+    return command
+
+
+def _as_json(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def _reason(command: Command) -> Command:
+    return click.option("--reason", default="", help="Is recorded with it.")(command)
+
+
+def run(folder: Path, url: str | None, code: str, work: Work, *, needs_names: bool = False) -> None:
+    """Do some work with the management API, and exit with its code."""
+    door: AbstractAsyncContextManager[Management]
+    if url is None:
+        door = management.of_folder(folder, needs_names=needs_names)
+    else:
+        door = management.of_url(url, code)
+
+    async def do() -> int:
+        async with door as api:
+            return await work(api)
+
+    try:
+        sys.exit(asyncio.run(do()))
+    except Problem as problem:
+        click.echo(f"durable: {problem}", err=True)
+        sys.exit(problem.code)
+    except DurableFunctionsError as error:
+        click.echo(f"durable: {error}", err=True)
+        sys.exit(CANNOT)
+
+
+def _checked(reply: Reply, what: str) -> Reply:
+    """A reply that says yes.
+
+    Raises:
+        Problem: It says no.
+    """
+    if reply.status == 401:
+        raise Problem("the host asks for its key: --code KEY", CANNOT)
+    if reply.status == 404:
+        raise Problem(f"there is no {what}", NOT_FOUND)
+    if reply.status == 410:
+        raise Problem(f"{what} has ended already", REFUSED)
+    if reply.status >= 400:
+        is_unknown = "doesn't exist" in reply.problem
+        raise Problem(reply.problem, NOT_FOUND if is_unknown else REFUSED)
+    return reply
+
+
+def _json_text(text: str, name: str) -> str:
+    """JSON text from the command line; ``@FILE`` reads a file, ``-`` standard input."""
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.BadParameter(f"cannot be read: {error}", param_hint=name) from None
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"is not JSON: {error}. A text needs its quotes: '\"{text}\"'", param_hint=name
+        ) from None
+    return text
+
+
+def _payload(text: str | None, name: str) -> str | None:
+    """As the SDK's client sends it: a JSON string that holds JSON (http-api.md 11)."""
+    return None if text is None else json.dumps(_json_text(text, name))
+
+
+def _path(*parts: str) -> str:
+    return "/".join(quote(part, safe="") for part in parts)
+
+
+async def _pages(
+    api: Management, path: str, query: dict[str, object], most: int | None
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    token = ""
+    with console.status("Reading…"):
+        while True:
+            headers = {_CONTINUATION: token} if token else {}
+            size = min(1000, most - len(found)) if most is not None else 1000
+            reply = _checked(
+                await api.call("GET", path, query={**query, "top": size}, headers=headers),
+                "such list",
+            )
+            found += reply.json
+            token = reply.headers.get(_CONTINUATION, "")
+            if not token or (most is not None and len(found) >= most):
+                return found
+
+
+def _later(api: Management) -> str:
+    return "" if api.is_running else " (no host is running: it takes effect at the next start)"
+
+
+@click.command("list")
+@click.option(
+    "--runtime-status",
+    multiple=True,
+    type=click.Choice(_STATUSES, case_sensitive=False),
+    help="Only those in this status; may be repeated.",
+)
+@click.option("--prefix", help="Only those whose id begins so.")
+@click.option("--created-after", help="Only those created at or after this moment (ISO 8601, UTC).")
+@click.option("--created-before", help="Only those created at or before it.")
+@click.option("--top", type=click.IntRange(1), help="At most so many.")
+@_as_json
+@_where
+def list_instances(
+    folder: Path,
+    url: str | None,
+    code: str,
+    runtime_status: tuple[str, ...],
+    prefix: str | None,
+    created_after: str | None,
+    created_before: str | None,
+    top: int | None,
+    as_json: bool,
+) -> None:
+    """List the instances of orchestrations."""
+    query = _filter(runtime_status, created_after, created_before)
+    if prefix:
+        query["instanceIdPrefix"] = prefix
+
+    async def work(api: Management) -> int:
+        found = await _pages(api, "instances", query, top)
+        if as_json:
+            click.echo(console_tables.as_json(found))
+        else:
+            console_tables.instances(console, found)
+        return 0
+
+    run(folder, url, code, work)
+
+
+def _filter(
+    statuses: tuple[str, ...], created_after: str | None, created_before: str | None
+) -> dict[str, object]:
+    given = {
+        "runtimeStatus": ",".join(statuses),
+        "createdTimeFrom": created_after,
+        "createdTimeTo": created_before,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+@click.command()
+@click.argument("instance_id")
+@_as_json
+@_where
+def show(folder: Path, url: str | None, code: str, instance_id: str, as_json: bool) -> None:
+    """Show an instance: status, input, output."""
+
+    async def work(api: Management) -> int:
+        reply = await api.call("GET", _path("instances", instance_id))
+        item = _checked(reply, f"instance {instance_id}").json
+        if as_json:
+            click.echo(console_tables.as_json(item))
+        else:
+            console_tables.instance(console, item)
+        return 0
+
+    run(folder, url, code, work)
+
+
+@click.command()
+@click.argument("instance_id")
+@_as_json
+@_where
+def history(folder: Path, url: str | None, code: str, instance_id: str, as_json: bool) -> None:
+    """Show the history of an instance."""
+    query = {"showHistory": "true", "showHistoryOutput": "true"}
+
+    async def work(api: Management) -> int:
+        reply = await api.call("GET", _path("instances", instance_id), query=query)
+        item: dict[str, Any] = _checked(reply, f"instance {instance_id}").json
+        events: list[dict[str, Any]] = item.get("historyEvents") or []
+        if as_json:
+            click.echo(console_tables.as_json(events))
+        else:
+            console_tables.history(console, events)
+        return 0
+
+    run(folder, url, code, work)
+
+
+@click.command("start-new")
+@click.argument("name", required=False)
+@click.option("--function-name", help="The same as NAME.")
+@click.option("--id", "instance_id", help="Id of the new instance; else one is made.")
+@click.option("--input", "input_text", metavar="JSON", help="JSON text, @FILE, or - for stdin.")
+@click.option("--version", help="Version of the orchestration.")
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Wait until it has ended, and print its output.",
+)
+@_as_json
+@_where
+def start_new(
+    folder: Path,
+    url: str | None,
+    code: str,
+    name: str | None,
+    function_name: str | None,
+    instance_id: str | None,
+    input_text: str | None,
+    version: str | None,
+    wait_seconds: float | None,
+    as_json: bool,
+) -> None:
+    """Start an instance of the orchestrator NAME."""
+    wanted = name or function_name
+    if wanted is None:
+        raise click.UsageError("which orchestrator? Give NAME or --function-name")
+    body = _payload(input_text, "--input")
+    path = _path("orchestrators", wanted, *([instance_id] if instance_id else []))
+
+    async def work(api: Management) -> int:
+        reply = await api.call("POST", path, body, {"version": version} if version else None)
+        started = _checked(reply, f"orchestrator {wanted}").json
+        if wait_seconds is None:
+            click.echo(
+                console_tables.as_json(started) if as_json else f"{started['id']}{_later(api)}"
+            )
+            return 0
+        if not api.is_running:
+            raise Problem(
+                f"{started['id']} is stored, but no host is running that would work on it; start "
+                "one with: durable start FOLDER",
+                NOT_ENDED,
+            )
+        return await _wait(api, started["id"], wait_seconds, as_json)
+
+    run(folder, url, code, work, needs_names=True)
+
+
+async def _wait(api: Management, instance_id: str, seconds: float, as_json: bool) -> int:
+    end = time.monotonic() + seconds
+    pause = _FIRST_PAUSE_SECONDS
+    with console.status(f"Waiting for {instance_id}…"):
+        while True:
+            reply = await api.call("GET", _path("instances", instance_id))
+            item = _checked(reply, f"instance {instance_id}").json
+            if item["runtimeStatus"] in TERMINAL or time.monotonic() >= end:
+                break
+            await asyncio.sleep(min(pause, max(0.0, end - time.monotonic())))
+            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+    if as_json:
+        click.echo(console_tables.as_json(item))
+    elif item["runtimeStatus"] == "Completed":
+        click.echo(json.dumps(item["output"], ensure_ascii=False))
+    else:
+        click.echo(f"{instance_id}: {item['runtimeStatus']}: {item['output']}", err=True)
+    if item["runtimeStatus"] not in TERMINAL:
+        return NOT_ENDED
+    return 0 if item["runtimeStatus"] == "Completed" else FAILED
+
+
+@click.command("raise-event")
+@click.argument("instance_id")
+@click.argument("event_name")
+@click.option("--event-data", "data", metavar="JSON", help="JSON text, @FILE, or - for stdin.")
+@_where
+def raise_event(
+    folder: Path,
+    url: str | None,
+    code: str,
+    instance_id: str,
+    event_name: str,
+    data: str | None,
+) -> None:
+    """Send the event EVENT_NAME to an instance."""
+    body = _payload("null" if data is None else data, "--event-data")
+
+    async def work(api: Management) -> int:
+        path = _path("instances", instance_id, "raiseEvent", event_name)
+        _checked(await api.call("POST", path, body), f"instance {instance_id}")
+        click.echo(f"Sent {event_name} to {instance_id}{_later(api)}")
+        return 0
+
+    run(folder, url, code, work)
+
+
+def _operation(name: str, text: str, done: str) -> click.Command:
+    @click.command(name, help=text)
+    @click.argument("instance_id")
+    @_reason
+    @_where
+    def operate(folder: Path, url: str | None, code: str, instance_id: str, reason: str) -> None:
+        async def work(api: Management) -> int:
+            path = _path("instances", instance_id, name)
+            reply = await api.call("POST", path, query={"reason": reason})
+            _checked(reply, f"instance {instance_id}")
+            click.echo(f"{done} {instance_id}{_later(api)}")
+            return 0
+
+        run(folder, url, code, work)
+
+    return operate
+
+
+terminate = _operation("terminate", "End an instance where it stands.", "Asked to terminate")
+suspend = _operation("suspend", "Let an instance pause.", "Asked to suspend")
+resume = _operation("resume", "Let a suspended instance go on.", "Asked to resume")
+rewind = _operation("rewind", "Let a failed instance do again what failed.", "Rewound")
+
+
+@click.command()
+@click.argument("instance_id")
+@click.option("--same-id", is_flag=True, help="Replace the instance instead of making a new one.")
+@_where
+def restart(folder: Path, url: str | None, code: str, instance_id: str, same_id: bool) -> None:
+    """Start an instance's orchestrator again with the same input."""
+
+    async def work(api: Management) -> int:
+        reply = await api.call(
+            "POST",
+            _path("instances", instance_id, "restart"),
+            query={"restartWithNewInstanceId": "false" if same_id else "true"},
+        )
+        if reply.status == 400 and "was not found" in reply.problem:
+            raise Problem(f"there is no instance {instance_id}", NOT_FOUND)
+        click.echo(f"{_checked(reply, f'instance {instance_id}').json['id']}{_later(api)}")
+        return 0
+
+    run(folder, url, code, work, needs_names=True)
+
+
+@click.command()
+@click.argument("instance_id", required=False)
+@click.option("--created-after", help="Those created at or after this moment (ISO 8601, UTC).")
+@click.option("--created-before", help="Those created at or before it.")
+@click.option(
+    "--runtime-status",
+    multiple=True,
+    type=click.Choice(_STATUSES, case_sensitive=False),
+    help="Only those in this status; may be repeated.",
+)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@_where
+def purge(
+    folder: Path,
+    url: str | None,
+    code: str,
+    instance_id: str | None,
+    created_after: str | None,
+    created_before: str | None,
+    runtime_status: tuple[str, ...],
+    yes: bool,
+) -> None:
+    """Delete an instance, or all ended ones that fit."""
+    query = _filter(runtime_status, created_after, created_before)
+    if instance_id and query:
+        raise click.UsageError("give an INSTANCE_ID or a filter, not both")
+    if not instance_id and not query:
+        raise click.UsageError(
+            "which instances? Give an INSTANCE_ID, --created-before, --created-after or "
+            "--runtime-status"
+        )
+    if not yes:
+        what = instance_id or "all ended instances that fit"
+        click.confirm(f"Delete {what} with history and output?", abort=True)
+
+    async def work(api: Management) -> int:
+        with console.status("Deleting…"):
+            if instance_id:
+                reply = await api.call("DELETE", _path("instances", instance_id))
+                _checked(reply, f"instance {instance_id}")
+            else:
+                everything = {"createdTimeFrom": "0001-01-01T00:00:00Z", **query}
+                reply = await api.call("DELETE", "instances", query=everything)
+                if reply.status != 404:  # here it means that nothing fits
+                    _checked(reply, "such instance")
+        deleted = reply.json["instancesDeleted"] if reply.status == 200 else 0
+        click.echo(f"Deleted {deleted} instance(s).")
+        return 0
+
+    run(folder, url, code, work)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--top", type=click.IntRange(1), help="At most so many.")
+@_as_json
+@_where
+def entities(
+    folder: Path, url: str | None, code: str, name: str | None, top: int | None, as_json: bool
+) -> None:
+    """List the entities, or those of the entity function NAME, with their state."""
+
+    async def work(api: Management) -> int:
+        path = _path("entities", *([name] if name else []))
+        found = await _pages(api, path, {"fetchState": "true"}, top)
+        if as_json:
+            click.echo(console_tables.as_json(found))
+        else:
+            console_tables.entities(console, found)
+        return 0
+
+    run(folder, url, code, work)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("key")
+@click.argument("operation")
+@click.option("--input", "input_text", metavar="JSON", help="JSON text, @FILE, or - for stdin.")
+@_where
+def signal(
+    folder: Path,
+    url: str | None,
+    code: str,
+    name: str,
+    key: str,
+    operation: str,
+    input_text: str | None,
+) -> None:
+    """Send the entity KEY of the function NAME an OPERATION."""
+    body = _payload(input_text, "--input")
+
+    async def work(api: Management) -> int:
+        reply = await api.call("POST", _path("entities", name, key), body, {"op": operation})
+        _checked(reply, f"entity function {name}")
+        click.echo(f"Signalled {name} {key}{_later(api)}")
+        return 0
+
+    run(folder, url, code, work, needs_names=True)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--input", "text", default="", help="Text for its trigger; JSON for activities.")
+@_where
+def invoke(folder: Path, url: str | None, code: str, name: str, text: str) -> None:
+    """Run a function of a running host by hand; the host's log tells how it ends."""
+
+    async def work(api: Management) -> int:
+        _checked(await api.invoke(name, text), f"function {name}")
+        click.echo(f"The host runs {name}; its log tells how it ends.")
+        return 0
+
+    run(folder, url, code, work)
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        *(list_instances, show, history, start_new, raise_event, terminate, suspend, resume),
+        *(rewind, restart, purge, entities, signal, invoke),
+    )
+}
+"""By their names; `cli` lists the names too, to import this module only when one is asked for."""
