@@ -9,7 +9,7 @@ KILLS ?= 1000
 ROUNDS ?= 15
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types samples storm fuzz chaos bench docs venv official clean
+.PHONY: help demo test check lint types conformance samples storm fuzz chaos bench docs venv official clean
 
 help: ## List the entries
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' \
@@ -22,7 +22,7 @@ test: venv official ## Run the test suite
 	@echo "Running the tests."
 	@$(BIN)/python -m pytest -q
 
-check: lint types docs samples storm test ## Everything that CI runs
+check: lint types docs conformance samples storm test ## Everything that CI runs
 
 lint: venv ## Style and format
 	@echo "Checking style and format."
@@ -37,6 +37,13 @@ types: venv ## mypy --strict and pyright strict
 samples: venv official ## The samples with the official package in the worker
 	@echo "Running the samples with azure-functions-durable $(OFFICIAL_VERSION) in the worker."
 	@SAMPLES_WORKER_PYTHON=$(CURDIR)/$(OFFICIAL)/bin/python $(BIN)/python -m pytest -q samples
+
+conformance: venv official ## The conformance statements with two workers, and with the official package
+	@echo "Checking the conformance statements with two workers."
+	@CONFORMANCE_OPTIONS="--workers 2" $(BIN)/python -m pytest -q tests/local/test_conformance.py
+	@echo "Checking them with azure-functions-durable $(OFFICIAL_VERSION) in the worker."
+	@CONFORMANCE_OPTIONS="--worker-python $(CURDIR)/$(OFFICIAL)/bin/python" \
+		$(BIN)/python -m pytest -q tests/local/test_conformance.py
 
 storm: venv ## A kill storm of a minute
 	@echo "Killing hosts and workers for a minute."

@@ -209,7 +209,7 @@ async def _run(options: host.Options, output: host.Output) -> None:
         if stop_requested.is_set():
             os._exit(130)  # the second Ctrl-C ends at once; the store survives that
         stop_requested.set()
-        click.echo("Stopping; running functions get a moment to finish.")
+        output.say("Stopping; running functions get a moment to finish.")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         try:

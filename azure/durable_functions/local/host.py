@@ -290,9 +290,8 @@ class LocalHost:
         if app.failure is not None:
             return  # what is unfinished waits until the app is mended
         self._hub.registry = registry_of(app)
-        if self._is_working:
-            self._hub.dispatcher.go_on()
-        else:
+        self._hub.dispatcher.go_on()
+        if not self._is_working:
             await self._hub.start()
             self._is_working = True
         if self._timers is not None:

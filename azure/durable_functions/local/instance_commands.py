@@ -341,7 +341,7 @@ def raise_event(
     data: str | None,
 ) -> None:
     """Send the event EVENT_NAME to an instance."""
-    body = _payload("null" if data is None else data, "--event-data")
+    body = _json_text("null" if data is None else data, "--event-data")
 
     async def work(api: Management) -> int:
         path = _path("instances", instance_id, "raiseEvent", event_name)

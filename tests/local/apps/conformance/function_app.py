@@ -21,6 +21,61 @@ def note(text):
     return NOTES.read_text().splitlines().count(text)
 
 
+@app.route("ping", methods=["GET"])
+def ping(req: func.HttpRequest) -> str:
+    return "pong"
+
+
+@app.route("echo", methods=["GET", "POST"])
+def echo(req: func.HttpRequest) -> func.HttpResponse:
+    return answer_of(req)
+
+
+@app.route("items/{id:int}", methods=["GET"])
+def item(req: func.HttpRequest) -> func.HttpResponse:
+    return answer_of(req)
+
+
+@app.route("files/{*path}")
+def rest(req: func.HttpRequest) -> func.HttpResponse:
+    return answer_of(req)
+
+
+@app.route("Names/{name}")
+def names(req: func.HttpRequest) -> func.HttpResponse:
+    return answer_of(req)
+
+
+@app.route("boom")
+def boom(req: func.HttpRequest) -> func.HttpResponse:
+    raise ValueError("boom")
+
+
+@app.route("mirror", methods=["POST"])
+def mirror(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(req.get_body(), mimetype="application/octet-stream")
+
+
+@app.route("teapot")
+async def teapot(req: func.HttpRequest) -> func.HttpResponse:
+    response = func.HttpResponse("short and stout", status_code=418, headers={"X-Pot": "tea"})
+    response.headers.add("Set-Cookie", "a=1; Path=/")
+    response.headers.add("Set-Cookie", "b=2; Secure")
+    return response
+
+
+def answer_of(req):
+    seen = {
+        "method": req.method,
+        "url": req.url,
+        "headers": dict(req.headers),
+        "params": dict(req.params),
+        "route_params": dict(req.route_params),
+        "body": req.get_body().decode(),
+    }
+    return func.HttpResponse(json.dumps(seen), mimetype="application/json")
+
+
 @app.route("start/{name}/{id?}", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def start(req, client):
@@ -108,6 +163,7 @@ def Fails(context):
 
 @app.orchestration_trigger(context_name="context")
 def Raises(context):
+    yield context.call_activity("Hello", "you")
     raise ValueError("raised as asked")
 
 

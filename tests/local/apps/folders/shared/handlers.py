@@ -1,0 +1,5 @@
+import shared.greetings
+
+
+def handle(req):
+    return shared.greetings.greeting("handler")

@@ -1,0 +1,184 @@
+"""The commands about instances and entities, with a running host and with a stopped one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from host_process import HostProcess, copy_app
+
+from azure.durable_functions.local.cli import main
+
+APP = Path(__file__).parent / "apps" / "conformance"
+
+
+class Commands:
+    """``durable COMMAND ...`` for one app folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *arguments: str, code: int = 0, typed: str | None = None) -> Result:
+        result = CliRunner().invoke(
+            main, [*arguments, "--script-root", str(self.folder)], input=typed
+        )
+        assert result.exit_code == code, result.output
+        return result
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json").stdout)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    with HostProcess(copy_app(APP, tmp_path_factory.mktemp("commands") / "app")) as host:
+        yield Commands(host.folder)
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Commands:
+    return Commands(copy_app(APP, tmp_path / "app"))
+
+
+def test_an_instance_is_started_waited_for_and_shown(running: Commands) -> None:
+    waited = running("start-new", "Chain", "--id", "chain-1", "--wait", "20")
+    assert json.loads(waited.stdout) == ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
+
+    shown = running("show", "chain-1").stdout
+    assert "Completed" in shown
+    assert "Hello Seattle!" in shown
+    assert running.json("show", "chain-1")["name"] == "Chain"
+    assert running.json("history", "chain-1")[-1]["EventType"] == "ExecutionCompleted"
+    assert "TaskCompleted" in running("history", "chain-1").stdout
+
+
+def test_exit_codes_tell_how_it_ended(running: Commands) -> None:
+    failed = running("start-new", "Fails", "--wait", "20", code=5)
+    assert "Failed: Orchestrator function 'Fails' failed" in failed.stderr
+    running("start-new", "Stuck", "--wait", "0", code=6)
+    running("start-new", "Nope", code=3)
+    running("show", "nobody", code=3)
+    running("start-new", "Chain", "--input", "no json", code=2)
+    running("purge", code=2)
+
+
+def test_input_comes_as_json_from_the_line_a_file_or_standard_input(
+    running: Commands, tmp_path: Path
+) -> None:
+    (tmp_path / "input.json").write_text("3")
+    for given, typed in (("3", None), (f"@{tmp_path / 'input.json'}", None), ("-", "3")):
+        waited = running("start-new", "FanOut", "--input", given, "--wait", "20", typed=typed)
+        assert waited.stdout == "3\n"
+
+
+def test_an_event_lets_an_instance_go_on(running: Commands) -> None:
+    started = running("start-new", "--function-name", "Approval").stdout.strip()
+    running("raise-event", started, "approval", "--event-data", '{"by": "me"}')
+    wait_for(running, started, "Completed")
+    assert running.json("show", started)["output"] == {"by": "me"}
+    running("raise-event", started, "approval", code=4)
+
+
+def test_an_instance_is_paused_ended_and_started_again(running: Commands) -> None:
+    started = running("start-new", "Stuck").stdout.strip()
+    wait_for(running, started, "Running")
+    running("suspend", started, "--reason", "a break")
+    wait_for(running, started, "Suspended")
+    running("suspend", started, code=4)
+    running("resume", started)
+    running("terminate", started, "--reason", "enough")
+    wait_for(running, started, "Terminated")
+    assert running.json("show", started)["output"] == "enough"
+    running("rewind", started, code=4)
+    again = running("restart", started).stdout.strip()
+    assert again != started
+    assert running("restart", started, "--same-id").stdout.strip() == started
+    running("restart", "nobody", code=3)
+
+
+def test_a_failed_instance_is_rewound(running: Commands) -> None:
+    started = running("start-new", "FailOnce", "--id", "rewound").stdout.strip()
+    wait_for(running, started, "Failed")
+    running("rewind", started)
+    wait_for(running, started, "Completed")
+
+
+def test_entities_are_signalled_and_listed(running: Commands) -> None:
+    running("signal", "Counter", "by hand", "add", "--input", "4")
+    found: list[Any] = []
+    while not found or found[0]["state"] is None:
+        found = [e for e in running.json("entities") if e["entityId"]["key"] == "by hand"]
+    assert found[0]["state"] == 4
+    assert "by hand" in running("entities", "Counter").stdout
+    running("signal", "Nothing", "key", "add", code=3)
+
+
+def test_lists_are_filtered_and_read_to_their_end(running: Commands) -> None:
+    for number in range(3):
+        running("start-new", "Chain", "--id", f"listed-{number}", "--wait", "20")
+    wanted = ("list", "--prefix", "listed-", "--runtime-status", "completed")
+    assert [item["instanceId"] for item in running.json(*wanted)] == [
+        f"listed-{number}" for number in range(3)
+    ]
+    assert len(running.json(*wanted, "--top", "2")) == 2
+    assert "3 instance(s)" in running(*wanted).stdout
+    assert running.json(*wanted, "--created-after", "2999-01-01") == []
+
+
+def test_purging_asks_and_tells_how_many(running: Commands) -> None:
+    running("start-new", "Chain", "--id", "purged", "--wait", "20")
+    running("purge", "purged", code=1, typed="n\n")
+    assert "Deleted 1 instance(s)." in running("purge", "purged", "--yes").stdout
+    running("purge", "purged", "--yes", code=3)
+    nothing = running("purge", "--created-before", "2001-01-01", "--yes")
+    assert "Deleted 0 instance(s)." in nothing.stdout
+
+
+def test_a_function_is_run_by_hand(running: Commands) -> None:
+    running("invoke", "Hello", "--input", '"command"')
+    notes = running.folder / "notes"
+    while not notes.exists() or "Hello command" not in notes.read_text():
+        running("invoke", "nobody", code=3)
+
+
+def test_without_a_host_what_is_asked_takes_effect_at_its_start(stopped: Commands) -> None:
+    stopped("list")
+    said = stopped("start-new", "Chain", "--id", "early").stdout
+    assert "no host is running" in said
+    assert stopped.json("show", "early")["runtimeStatus"] == "Pending"
+    stopped("start-new", "Approval", "--id", "asks")
+    stopped("raise-event", "asks", "approval", "--event-data", "5")
+    stopped("signal", "Counter", "k", "add", "--input", "4")
+    stopped("start-new", "Nope", code=3)
+    stopped("start-new", "Chain", "--wait", "1", code=6)
+    assert "durable start" in stopped("invoke", "Hello", code=1).stderr
+
+    with HostProcess(stopped.folder) as host:
+        assert host.finished("early")["runtimeStatus"] == "Completed"
+        assert host.finished("asks")["output"] == 5
+        wait_for(stopped, "early", "Completed")
+    assert stopped.json("entities")[0]["state"] == 4
+    assert len(stopped.json("history", "early")) > 3
+
+
+def test_a_host_elsewhere_is_reached_by_url_and_key(tmp_path: Path) -> None:
+    with HostProcess(copy_app(APP, tmp_path / "app"), "--enableAuth") as host:
+        runner = CliRunner()
+        refused = runner.invoke(main, ["list", "--url", host.url])
+        assert (refused.exit_code, "--code KEY" in refused.stderr) == (1, True)
+        key = host.call("POST", "/api/start/Chain").json["id"]  # anonymous function: no key needed
+        assert Commands(host.folder).json("show", key)["name"] == "Chain"  # from the store
+    gone = runner.invoke(main, ["list", "--url", host.url])
+    assert (gone.exit_code, "no host answers" in gone.stderr) == (1, True)
+    assert runner.invoke(main, ["list", "--url", "localhost"]).exit_code == 1
+
+
+def wait_for(commands: Commands, instance_id: str, status: str) -> None:
+    for _ in range(500):
+        if commands.json("show", instance_id)["runtimeStatus"] == status:
+            return
+    raise AssertionError(f"{instance_id} never became {status}")
