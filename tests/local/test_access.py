@@ -42,6 +42,19 @@ def test_a_page_of_our_own_can(host: HostProcess) -> None:
     assert host.call("POST", START, headers={"Origin": host.url}).status == 202
 
 
+def test_a_page_of_another_site_cannot_fetch_but_may_link(host: HostProcess) -> None:
+    def fetched(**headers: str) -> int:
+        named = {f"Sec-Fetch-{name.capitalize()}": value for name, value in headers.items()}
+        return host.call("GET", f"{WEBHOOK}/instances", headers=named).status
+
+    assert fetched(site="cross-site", mode="no-cors", dest="image") == 403
+    assert fetched(site="same-site", mode="cors", dest="empty") == 403
+    assert fetched(site="cross-site", mode="navigate", dest="iframe") == 403
+    assert fetched(site="cross-site", mode="navigate", dest="document") == 200
+    assert fetched(site="same-origin", mode="cors", dest="empty") == 200
+    assert fetched(site="none", mode="navigate", dest="document") == 200
+
+
 def test_a_foreign_host_name_is_refused(host: HostProcess) -> None:
     reply = host.call("GET", f"{WEBHOOK}/instances", headers={"Host": "evil.example"})
 

@@ -56,11 +56,24 @@ class Access:
         if not self.is_any_name_ours and _name_of(host) not in self.host_names:
             return True
         origin = headers.get("origin")
-        if origin is None or method == "GET":
+        if method in ("GET", "HEAD"):
+            return self._is_fetched_by_foreign_page(headers, origin)
+        if origin is None:
             return False
         if not is_rpc and self.cors.permits(origin):
             return False
         return is_rpc or urlsplit(origin).netloc.lower() != host.lower()
+
+    def _is_fetched_by_foreign_page(self, headers: Mapping[str, str], origin: str | None) -> bool:
+        """Whether a page of another origin fetches this, as an image for instance.
+
+        It could not read the answer, but a GET may also start something. Only browsers send these
+        headers. Links may lead here: what a person opens is no business of the other page.
+        """
+        site = headers.get("sec-fetch-site", "none")
+        if site in ("none", "same-origin") or headers.get("sec-fetch-dest") == "document":
+            return False
+        return not self.cors.permits(origin) and not self.cors.permits_all
 
     def has_key(self, headers: Mapping[str, str], code: str | None) -> bool:
         """Whether a request carries the key, where one is required; the header wins."""

@@ -37,6 +37,11 @@ class Cors:
         """Whether a page of the origin may send requests and read answers."""
         return origin is not None and (ANY in self.origins or origin.lower() in self.origins)
 
+    @property
+    def permits_all(self) -> bool:
+        """Whether pages of every origin may."""
+        return ANY in self.origins
+
     def preflight(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Headers of the answer to a permitted preflight: what was asked for is allowed."""
         allowed = self.headers(headers["origin"])

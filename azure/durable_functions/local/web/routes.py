@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from dateutil import parser as date_parser
-
 from azure.durable_functions._errors import DurableFunctionsError
 
 _CONSTRAINT = re.compile(r":([a-zA-Z]+)(?:\(((?:[^()]|\([^()]*\))*)\))?")
@@ -41,6 +39,8 @@ def _is_number(text: str) -> bool:
 
 
 def _is_date(text: str) -> bool:
+    from dateutil import parser as date_parser  # few routes have dates, and it is large
+
     try:
         date_parser.parse(text)
     except (ValueError, OverflowError):
