@@ -13,16 +13,21 @@ StartSample = Callable[..., HostProcess]
 
 
 @pytest.fixture
-def start_sample(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StartSample]:
-    """Start the sample that the test stands beside; SAMPLES_WORKER_PYTHON picks its interpreter."""
+def sample_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of the sample that the test stands beside."""
+    source = request.path.parent
+    return copy_app(source, tmp_path / source.name)
+
+
+@pytest.fixture
+def start_sample(sample_folder: Path) -> Iterator[StartSample]:
+    """Start that copy; SAMPLES_WORKER_PYTHON picks its interpreter."""
     running: list[HostProcess] = []
 
     def start(**settings: str) -> HostProcess:
-        source = request.path.parent
-        folder = copy_app(source, tmp_path / source.name)
         python = os.environ.get("SAMPLES_WORKER_PYTHON")
         arguments = ["--worker-python", python] if python else []
-        host = HostProcess(folder, *arguments, settings=settings)
+        host = HostProcess(sample_folder, *arguments, settings=settings)
         host.start()
         running.append(host)
         return host

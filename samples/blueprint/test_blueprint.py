@@ -1,0 +1,11 @@
+"""What the README promises."""
+
+from __future__ import annotations
+
+
+def test_functions_of_a_blueprint_run(start_sample) -> None:  # type: ignore[no-untyped-def]
+    host = start_sample()
+
+    started = host.call("POST", "/api/orchestrators/greet_all").json["id"]
+
+    assert host.finished(started)["output"] == ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]

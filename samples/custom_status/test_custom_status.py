@@ -1,0 +1,15 @@
+"""What the README promises."""
+
+from __future__ import annotations
+
+
+def test_the_status_tells_the_step(start_sample) -> None:  # type: ignore[no-untyped-def]
+    host = start_sample(STEP_SECONDS="0.2")
+
+    started = host.call("POST", "/api/orchestrators/bake").json["id"]
+    while host.status(started).json["customStatus"] != {"step": "knead", "number": 2, "of": 3}:
+        assert host.status(started).status == 202
+
+    finished = host.finished(started)
+    assert finished["customStatus"] == {"step": "done"}
+    assert finished["output"] == ["mix: done", "knead: done", "bake: done"]

@@ -1,0 +1,5 @@
+"""An activity: does what was decided."""
+
+
+def main(decision: bool) -> str:
+    return "approved" if decision else "rejected"

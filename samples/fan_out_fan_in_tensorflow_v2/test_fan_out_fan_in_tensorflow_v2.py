@@ -1,0 +1,29 @@
+"""What the README promises; runs where TensorFlow is installed for the app's interpreter."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PYTHON = os.environ.get("SAMPLES_WORKER_PYTHON", sys.executable)
+IMAGES = [f"{kind}-{number}" for kind in ("horizontal", "vertical", "disc") for number in (1, 2)]
+
+
+def has_tensorflow() -> bool:
+    probe = "import importlib.util as u, sys; sys.exit(u.find_spec('tensorflow') is None)"
+    return subprocess.run([PYTHON, "-c", probe]).returncode == 0
+
+
+@pytest.mark.skipif(not has_tensorflow(), reason=f"TensorFlow is not installed for {PYTHON}")
+def test_images_are_classified_side_by_side(start_sample, sample_folder: Path) -> None:  # type: ignore[no-untyped-def]
+    subprocess.run([PYTHON, "train.py"], cwd=sample_folder, check=True)
+    host = start_sample()
+
+    started = host.call("POST", "/api/orchestrators/classify_all", IMAGES).json["id"]
+
+    finished = host.finished(started)
+    assert finished["output"] == {image: image.partition("-")[0] for image in IMAGES}

@@ -1,0 +1,18 @@
+"""What the README promises."""
+
+from __future__ import annotations
+
+
+def test_it_ends_when_the_file_is_there(start_sample, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    host = start_sample()
+    parcel = tmp_path / "parcel"
+
+    job = {"path": str(parcel), "seconds": 0.1}
+    started = host.call("POST", "/api/orchestrators/monitor", job).json["id"]
+    while host.status(started).json["customStatus"] != "looked 2 times":
+        continue
+    parcel.touch()
+
+    finished = host.finished(started)
+    assert finished["output"].startswith(f"{parcel} was there at look ")
+    assert len(finished["historyEvents"]) < 8

@@ -1,0 +1,22 @@
+"""What the README promises."""
+
+from __future__ import annotations
+
+from host_process import WEBHOOK
+
+
+def test_each_version_takes_its_way(start_sample) -> None:  # type: ignore[no-untyped-def]
+    host = start_sample()
+    outputs = {}
+    for name, version in (("old", {"version": "1.0"}), ("new", {})):
+        host.call("POST", f"{WEBHOOK}/orchestrators/deliver/{name}", query=version)
+        host.call(
+            "POST",
+            f"{WEBHOOK}/instances/{name}/raiseEvent/Loaded",
+            None,
+            raw=b"null",
+            headers={"Content-Type": "application/json"},
+        )
+        outputs[name] = host.finished(name)["output"]
+
+    assert outputs == {"old": ["parcel carried"], "new": ["parcel insured", "parcel carried"]}

@@ -1,0 +1,14 @@
+"""What the README promises."""
+
+from __future__ import annotations
+
+
+def test_each_device_has_an_orchestration(start_sample) -> None:  # type: ignore[no-untyped-def]
+    host = start_sample()
+
+    devices = ["lamp", "door"]
+    started = host.call("POST", "/api/orchestrators/provision_devices", devices).json["id"]
+
+    assert host.finished(started)["output"] == ["lamp uses key-of-lamp", "door uses key-of-door"]
+    for device in devices:
+        assert host.finished(f"{started}:{device}")["runtimeStatus"] == "Completed"
