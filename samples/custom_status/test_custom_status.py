@@ -7,8 +7,8 @@ def test_the_status_tells_the_step(start_sample) -> None:  # type: ignore[no-unt
     host = start_sample(STEP_SECONDS="0.2")
 
     started = host.call("POST", "/api/orchestrators/bake").json["id"]
-    while host.status(started).json["customStatus"] != {"step": "knead", "number": 2, "of": 3}:
-        assert host.status(started).status == 202
+    knead = {"step": "knead", "number": 2, "of": 3}
+    host.until(lambda: host.status(started).json["customStatus"] == knead)
 
     finished = host.finished(started)
     assert finished["customStatus"] == {"step": "done"}

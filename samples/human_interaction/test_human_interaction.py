@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-PHONE = "+1 555 0100"
+import pytest
+from host_process import HostProcess
 
-
-def sent_code(host) -> int:  # type: ignore[no-untyped-def]
-    """The code that the log shows."""
-    while True:
-        for line in host.lines:
-            found = re.search(r"The code for .* is (\d{4})", line)
-            if found:
-                return int(found[1])
+SENT = re.compile(r"The code for .* is (\d{4})")
 
 
-def test_the_right_code_verifies(start_sample) -> None:  # type: ignore[no-untyped-def]
-    host = start_sample()
-    links = host.call("POST", "/api/orchestrators/verify_phone", PHONE).json
-    event = links["sendEventPostUri"].replace("{eventName}", "Code")
+class Person:
+    """Somebody whose phone is verified."""
 
-    host.call("POST", event, 1)
-    while host.status(links["id"]).json["customStatus"] != "wrong, 2 tries left":
-        continue
-    host.call("POST", event, sent_code(host))
+    def __init__(self, host: HostProcess) -> None:
+        links = host.call("POST", "/api/orchestrators/verify_phone", "+1 555 0100").json
+        self.host = host
+        self.id = links["id"]
+        self._event = links["sendEventPostUri"].replace("{eventName}", "Code")
+        host.until(lambda: any(SENT.search(line) for line in host.lines))
+        self.code = next(int(found[1]) for line in host.lines if (found := SENT.search(line)))
 
-    assert host.finished(links["id"])["output"] == "verified"
+    def sends(self, code: int) -> None:
+        assert self.host.call("POST", self._event, code).status == 202
+
+    def reads(self, status: str) -> None:
+        self.host.until(lambda: self.host.status(self.id).json["customStatus"] == status)
 
 
-def test_three_wrong_codes_are_too_many(start_sample) -> None:  # type: ignore[no-untyped-def]
-    host = start_sample()
-    links = host.call("POST", "/api/orchestrators/verify_phone", PHONE).json
-    for _ in range(3):
-        host.call("POST", links["sendEventPostUri"].replace("{eventName}", "Code"), 1)
+@pytest.fixture
+def person(start_sample: Callable[..., HostProcess]) -> Person:
+    return Person(start_sample())
 
-    assert host.finished(links["id"])["output"] == "too many tries"
+
+def test_the_right_code_verifies(person: Person) -> None:
+    person.sends(1)
+    person.reads("wrong, 2 tries left")
+    person.sends(person.code)
+
+    assert person.host.finished(person.id)["output"] == "verified"
+
+
+def test_three_wrong_codes_are_too_many(person: Person) -> None:
+    for tries_left in (2, 1):
+        person.sends(1)
+        person.reads(f"wrong, {tries_left} tries left")
+    person.sends(1)
+
+    assert person.host.finished(person.id)["output"] == "too many tries"

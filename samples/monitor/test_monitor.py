@@ -9,8 +9,7 @@ def test_it_ends_when_the_file_is_there(start_sample, tmp_path) -> None:  # type
 
     job = {"path": str(parcel), "seconds": 0.1}
     started = host.call("POST", "/api/orchestrators/monitor", job).json["id"]
-    while host.status(started).json["customStatus"] != "looked 2 times":
-        continue
+    host.until(lambda: host.status(started).json["customStatus"] == "looked 2 times")
     parcel.touch()
 
     finished = host.finished(started)

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -143,6 +144,13 @@ class HostProcess:
                 return found
             threading.Event().wait(0.05)
         raise AssertionError(f"instance {instance_id} has not ended: {reply.body!r}")
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Return as soon as something is so."""
+        end = time.monotonic() + 30
+        while not holds():
+            assert time.monotonic() < end, "it has not become so within 30 s"
+            threading.Event().wait(0.01)
 
     def status(self, instance_id: str, **query: object) -> Reply:
         return self.call("GET", f"{WEBHOOK}/instances/{instance_id}", query=query)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,13 +26,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     folder = copy_app(APPS / "folders", tmp_path_factory.mktemp("folders") / "app")
     with HostProcess(folder, "--no-watch") as running:
         yield running
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end
-        threading.Event().wait(0.01)
 
 
 def notes(host: HostProcess) -> str:
@@ -92,14 +83,14 @@ def test_the_context_names_the_invocation_and_its_threads_are_attributed(
 
     assert (seen["name"], seen["directory"]) == ("context", str(host.folder))
     assert seen["parent"] == parent
-    until(lambda: any(seen["id"] in line and "Executed" in line for line in host.lines))
+    host.until(lambda: any(seen["id"] in line and "Executed" in line for line in host.lines))
     assert any("said in a thread of its own" in line for line in host.lines)
 
 
 def test_log_levels_of_host_json_decide_by_category(host: HostProcess) -> None:
     assert host.call("GET", "/api/quiet").body == b"done"
     host.call("GET", "/api/filled")
-    until(lambda: any("Executed 'Functions.filled'" in line for line in host.lines))
+    host.until(lambda: any("Executed 'Functions.filled'" in line for line in host.lines))
     assert not any("too quiet" in line or "Functions.quiet" in line for line in host.lines)
 
 
@@ -109,7 +100,7 @@ def test_an_output_of_type_durable_client_starts_instances(host: HostProcess) ->
 
 
 def test_a_timer_runs_at_start_and_is_tried_again(host: HostProcess) -> None:
-    until(lambda: "stubborn 2" in notes(host))
+    host.until(lambda: "stubborn 2" in notes(host))
     assert [line for line in notes(host).splitlines() if line.startswith("stubborn")] == [
         "stubborn None None False",
         "stubborn 1 ValueError: not yet False",
@@ -119,7 +110,7 @@ def test_a_timer_runs_at_start_and_is_tried_again(host: HostProcess) -> None:
 
 def test_a_timer_is_run_by_hand(host: HostProcess) -> None:
     assert host.call("POST", "/admin/functions/by_hand", {"input": ""}).status == 202
-    until(lambda: "by hand False ['Last', 'LastUpdated', 'Next']" in notes(host))
+    host.until(lambda: "by hand False ['Last', 'LastUpdated', 'Next']" in notes(host))
 
 
 def test_a_schedule_that_is_not_valid_is_told_and_harms_nothing(host: HostProcess) -> None:
@@ -135,12 +126,12 @@ def test_what_is_not_emulated_is_said_and_run_by_hand(host: HostProcess) -> None
     assert sum("'reply' of type queue is not emulated" in line for line in host.lines) == 1
     assert sum("'blob' of type blob is not emulated" in line for line in host.lines) == 1
     assert host.call("POST", "/admin/functions/on_job", {"input": "dig"}).status == 202
-    until(lambda: "job dig None" in notes(host))
+    host.until(lambda: "job dig None" in notes(host))
 
 
 def test_an_orchestrator_cannot_be_run_by_hand(host: HostProcess) -> None:
     assert host.call("POST", "/admin/functions/once", {"input": ""}).status == 202
-    until(lambda: any("once cannot be run by hand" in line for line in host.lines))
+    host.until(lambda: any("once cannot be run by hand" in line for line in host.lines))
 
 
 def test_the_admin_api_describes_functions(host: HostProcess) -> None:
@@ -242,15 +233,15 @@ def which(req):
     script.write_text(code)
     with HostProcess(tmp_path, "--workers", "2") as host:
         started = host.call("POST", f"{WEBHOOK}/orchestrators/waits").json["id"]
-        until(lambda: host.status(started).json["runtimeStatus"] == "Running")
+        host.until(lambda: host.status(started).json["runtimeStatus"] == "Running")
 
         script.write_text(code.replace("OLD", "broken ="))
         script.write_text("this is no python")
-        until(lambda: host.call("GET", "/api/which").status == 404)
+        host.until(lambda: host.call("GET", "/api/which").status == 404)
         assert host.call("POST", f"{WEBHOOK}/instances/{started}/raiseEvent/go", 1).status == 202
         script.write_text(code.replace("OLD", "NEW"))
 
-        until(lambda: host.call("GET", "/api/which").body == b"NEW")
+        host.until(lambda: host.call("GET", "/api/which").body == b"NEW")
         assert host.finished(started)["output"] == "NEW"
 
 
@@ -258,22 +249,22 @@ def test_a_changed_host_json_starts_the_host_again_unless_it_is_broken(tmp_path:
     folder = copy_app(APPS / "folders", tmp_path / "app")
     with HostProcess(folder) as host:
         (folder / "host.json").write_text('{"version": "7.0"}')
-        until(lambda: any("host.json is not taken over" in line for line in host.lines))
+        host.until(lambda: any("host.json is not taken over" in line for line in host.lines))
         assert host.call("GET", "/v1/greet/Ada").status == 200
 
         host_json = {"version": "2.0", "extensions": {"http": {"routePrefix": "v2"}}}
         (folder / "host.json").write_text(json.dumps(host_json))
-        until(lambda: sum("Listening on" in line for line in host.lines) == 2)
+        host.until(lambda: sum("Listening on" in line for line in host.lines) == 2)
         assert host.call("GET", "/v2/greet/Ada").status == 200
 
 
 def test_a_missed_timer_is_made_up_for_at_the_next_start(tmp_path: Path) -> None:
     folder = copy_app(APPS / "hosting", tmp_path / "app")
     with HostProcess(folder) as host:
-        until(lambda: "stubborn 2" in notes(host))
+        host.until(lambda: "stubborn 2" in notes(host))
     remember_next_run(folder, "by_hand", "2020-01-01T00:00:00+00:00")
     with HostProcess(folder) as host:
-        until(lambda: "by hand True" in notes(host))
+        host.until(lambda: "by hand True" in notes(host))
 
 
 def remember_next_run(folder: Path, timer: str, moment: str) -> None:
@@ -312,7 +303,7 @@ async def open_it(timer):
     (tmp_path / "host.json").write_text(json.dumps(host_json))
     with HostProcess(tmp_path) as host, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(host.call, "GET", "/api/wait")
-        until(lambda: any("Executing 'Functions.wait'" in line for line in host.lines))
+        host.until(lambda: any("Executing 'Functions.wait'" in line for line in host.lines))
         assert host.call("GET", "/api/wait").status == 429
         host.call("POST", "/admin/functions/open_it", {"input": ""})
         assert waiting.result().body == b"waited"
@@ -324,7 +315,7 @@ def test_json_output_is_a_log_for_machines(tmp_path: Path) -> None:
     options = ("--enable-json-output", "--json-output-file", str(log))
     with HostProcess(folder, *options) as host:
         host.call("GET", "/v1/greet/Ada")
-        until(lambda: "Executed 'Functions.Greet'" in log.read_text())
+        host.until(lambda: "Executed 'Functions.Greet'" in log.read_text())
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     executed = next(e for e in entries if e["message"].startswith("Executed 'Functions.Greet'"))
     assert (executed["category"], executed["level"]) == ("Function.Greet", "Information")

@@ -47,7 +47,7 @@ def main() -> None:
 @click.option("--port", "-p", type=click.IntRange(0, 65535), help="Port to listen on [7071].")
 @click.option("--address", help="Interface to listen on [127.0.0.1].")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="Worker processes [1].")
-@click.option("--worker-python", help="Interpreter that runs the app.")
+@click.option("--worker-python", metavar="PATH", help="Interpreter that runs the app.")
 @click.option("--in-process", is_flag=True, help="Run the app in the host, for debuggers.")
 @click.option(
     "--language-worker",
@@ -142,7 +142,7 @@ def start(
         port=port,
         address=address,
         workers=workers,
-        worker_python=worker_python,
+        worker_python=None if worker_python is None else _program(worker_python),
         interpreter_arguments=language_worker,
         in_process=in_process,
         synchronous="NORMAL" if synchronous == "NORMAL" else "FULL",
@@ -179,6 +179,11 @@ def start(
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
+
+
+def _program(given: str) -> str:
+    """A program, named by its path from here or to be found on the PATH."""
+    return os.path.abspath(given) if os.path.dirname(given) else given
 
 
 def _password(given: str | None) -> str | None:
