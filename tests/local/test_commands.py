@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from click.testing import CliRunner, Result
 from host_process import HostProcess, copy_app
 
 from azure.durable_functions.local.cli import main
+from azure.durable_functions.local.host import state_of
 
 APP = Path(__file__).parent / "apps" / "conformance"
 
@@ -138,6 +141,14 @@ def test_purging_asks_and_tells_how_many(running: Commands) -> None:
     assert "Deleted 0 instance(s)." in nothing.stdout
 
 
+def test_a_moment_that_cannot_be_read_never_widens_a_filter(running: Commands) -> None:
+    running("start-new", "Chain", "--id", "kept", "--wait", "20")
+    told = running("purge", "--created-before", "last week", "--yes", code=2)
+    assert "'last week' is no moment" in told.stderr
+    running("list", "--created-after", "2024-99-01", code=2)
+    assert running.json("show", "kept")["runtimeStatus"] == "Completed"
+
+
 def test_a_function_is_run_by_hand(running: Commands) -> None:
     running("invoke", "Hello", "--input", '"command"')
     notes = running.folder / "notes"
@@ -175,6 +186,38 @@ def test_a_host_elsewhere_is_reached_by_url_and_key(tmp_path: Path) -> None:
     gone = runner.invoke(main, ["list", "--url", host.url])
     assert (gone.exit_code, "no host answers" in gone.stderr) == (1, True)
     assert runner.invoke(main, ["list", "--url", "localhost"]).exit_code == 1
+
+
+def test_what_is_no_host_is_told() -> None:
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Requests are no news."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{other.server_port}"
+        refused = CliRunner().invoke(main, ["list", "--url", url])
+        other.shutdown()
+    assert refused.exit_code == 1
+    assert "no host of durable functions" in refused.stderr
+
+
+def test_the_address_of_a_killed_host_is_not_used_again(tmp_path: Path) -> None:
+    commands = Commands(copy_app(APP, tmp_path / "app"))
+    with HostProcess(commands.folder) as host:
+        host.kill()
+        commands("list")
+        state, _ = state_of(commands.folder)
+        state.take()  # as a host that is starting
+        assert "just starting" in commands("list", code=1).stderr
+        state.give_back()
+        host.start()
+        assert commands.json("list") == []
 
 
 def wait_for(commands: Commands, instance_id: str, status: str) -> None:

@@ -149,3 +149,10 @@ def test_the_watcher_sees_code_and_settings_and_nothing_else(tmp_path: Path) -> 
     for path in (".git/c.py", "__pycache__/d.py", "env2/e.py", "notes", "pkg/inner/function.json"):
         assert change(path) is Change.NOTHING, path
     assert change("host.json") is Change.SETTINGS
+
+
+def test_the_watcher_follows_no_links_to_folders(tmp_path: Path) -> None:
+    (tmp_path / "a.py").touch()
+    for name in ("loop", "other_loop"):
+        (tmp_path / name).symlink_to(tmp_path, target_is_directory=True)
+    assert list(look(Watched(tmp_path))) == [str(tmp_path / "a.py")]

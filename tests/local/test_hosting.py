@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from host_process import WEBHOOK, HostProcess, copy_app
 
+from azure.durable_functions.local.engine.functions import LostWorkers, WorkerLost, WorkerRetired
+from azure.durable_functions.local.worker.bindings import encode_starts
+
 APPS = Path(__file__).parent / "apps"
 
 
@@ -174,6 +177,51 @@ def test_only_named_functions_are_loaded(tmp_path: Path) -> None:
         assert host.call("GET", "/v1/greet/Ada").status == 200
         assert host.call("GET", "/v1/Renamed").status == 404
         assert not any("Faulty" in line for line in host.lines)
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"methods": 5}, "methods must be a list of texts, got 5"),
+        ({"route": "{x:int(}"}, "{x:int(}"),
+        ({"name": "a b"}, "not a valid binding name"),
+        ({"route": "%NO_SUCH_SETTING%"}, "'NO_SUCH_SETTING', which is not set"),
+        ({"authLevel": None, "retry": "abc"}, "'retry' of function.json must be a JSON object"),
+    ],
+)
+def test_an_odd_function_json_harms_only_its_function(
+    tmp_path: Path, part: dict[str, object], told: str
+) -> None:
+    folder = copy_app(APPS / "folders", tmp_path / "app")
+    config = json.loads((folder / "Switched" / "function.json").read_text())
+    config.update({key: part.pop(key) for key in ("retry",) if key in part})
+    config["bindings"][0].update(part)
+    (folder / "Switched" / "function.json").write_text(json.dumps(config))
+    with HostProcess(folder) as host:
+        [line] = [line for line in host.lines if "'Switched' function is in error" in line]
+        assert told in line
+        assert host.call("GET", "/v1/greet/Ada").status == 200
+
+
+def test_a_name_to_load_that_no_function_has_is_told(tmp_path: Path) -> None:
+    folder = copy_app(APPS / "folders", tmp_path / "app")
+    with HostProcess(folder, "--functions", "Nope") as host:
+        assert any("There is no function 'Nope'" in line for line in host.lines)
+        assert not any("No job functions found" in line for line in host.lines)
+
+
+@pytest.mark.parametrize(
+    "wrong", [5, "x", {"InstanceId": "a"}, {"FunctionName": "f", "InstanceId": 5}]
+)
+def test_what_cannot_be_started_is_refused(wrong: object) -> None:
+    with pytest.raises(ValueError, match="durableClient|JSON|Expecting"):
+        encode_starts(wrong)
+
+
+def test_a_worker_that_the_host_has_ended_is_nobodys_fault() -> None:
+    lost = LostWorkers()
+    assert not any(lost.is_guilty("activity", WorkerRetired()) for _ in range(9))
+    assert [lost.is_guilty("activity", WorkerLost()) for _ in range(3)] == [False, False, True]
 
 
 ASGI = """

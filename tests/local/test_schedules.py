@@ -60,6 +60,8 @@ def test_day_and_day_of_week_must_both_match() -> None:
         ("0 0 0 * Ju *", "'Ju' is no month"),
         ("0 9-8 * * * *", "'9-8' is no minute"),
         ("0 */0 * * * *", "'*/0' is no minute"),
+        ("0 */00 * * * *", "'*/00' is no minute"),
+        ("9999999999.00:00:00", "six fields"),
         ("0 ? * * * *", "'?' is no minute"),
         ("0 0 0 31 2 *", "never due"),
         ("00:00:00", "time span"),

@@ -99,6 +99,20 @@ def test_an_activity_that_kills_three_workers_fails(app: Path) -> None:
     assert after["output"] == ["One", "Two", "Three"]
 
 
+def test_a_burst_is_spread_over_the_workers(app: Path) -> None:
+    with (app / "function_app.py").open("a") as script:
+        script.write(
+            """
+@app.orchestration_trigger(context_name="context")
+def burst(context):
+    return (yield context.task_all([context.call_activity("worker_id", 0.1) for _ in range(8)]))
+"""
+        )
+    with HostProcess(app, "--workers", "2") as host:
+        used = host.run("burst")["output"]
+        assert sorted(used.count(worker) for worker in set(used)) == [4, 4]
+
+
 def test_in_process_runs_the_app_inside_the_host(app: Path) -> None:
     with HostProcess(app, "--in-process") as host:
         process = host.run("ask", ["worker_id", 0])["output"]

@@ -186,7 +186,7 @@ ALLOWED = {
         *("local.web", "local.engine", "local.store", "local.app_info", "local.worker_pool"),
         *("_wire", "_errors"),
     },
-    "local": {"local", "_wire", "_errors"},
+    "local": {"local", "_wire", "_errors", "_startup"},
 }
 
 

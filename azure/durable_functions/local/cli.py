@@ -24,7 +24,7 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names, in the order of the help."""
-        return ["start", *_INSTANCE_COMMANDS, "reset"]
+        return ["start", *_INSTANCE_COMMANDS, "reset", "doctor", "bundle"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command by its name."""
@@ -135,10 +135,12 @@ def start(
             "--useHttps needs --cert FILE, a PEM file with certificate and key; a .pfx becomes one "
             "with: openssl pkcs12 -in FILE.pfx -out FILE.pem"
         )
+    if language_worker and workers > 1:
+        raise click.UsageError("--language-worker is for one worker; leave --workers out")
     if folder is not None and script_root is not None:
         raise click.UsageError("give the app's folder once: as FOLDER or with --script-root")
     options = host.Options(
-        folder=folder or script_root or Path(),
+        folder=(folder or script_root or Path()).absolute(),
         port=port,
         address=address,
         workers=workers,
@@ -156,7 +158,7 @@ def start(
         functions=tuple((functions or "").replace(",", " ").split()),
         timeout_seconds=timeout,
         watches=not no_watch,
-        certificate=cert if use_https else None,
+        certificate=cert.absolute() if use_https and cert is not None else None,
         certificate_password=_password(password),
     )
     log_options = logs.Options(
@@ -204,6 +206,48 @@ def reset(folder: Path, yes: bool) -> None:
         click.echo(f"durable: {error}", err=True)
         sys.exit(1)
     click.echo("There was nothing to delete." if deleted is None else f"Deleted {deleted}.")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+@click.option("--worker-python", metavar="PATH", help="Interpreter that runs the app.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(folder: Path, worker_python: str | None, as_json: bool) -> None:
+    """Look the app in FOLDER (default: here) over before it is published."""
+    from azure.durable_functions.local import doctor as doctors
+
+    python = None if worker_python is None else _program(worker_python)
+    try:
+        found = asyncio.run(doctors.examine(folder, python))
+    except DurableFunctionsError as error:
+        click.echo(f"durable: {error}", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(doctors.as_json(found))
+    else:
+        for finding in found:
+            colour = "red" if finding.severity == "error" else "yellow"
+            click.echo(
+                f"{click.style(finding.severity, fg=colour)}: {finding.where}: {finding.what}"
+            )
+            click.echo(f"    {finding.mend}")
+        errors = sum(finding.severity == "error" for finding in found)
+        click.echo(f"{errors} error(s), {len(found) - errors} warning(s)")
+    sys.exit(4 if any(finding.severity == "error" for finding in found) else 0)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=".")
+def bundle(folder: Path) -> None:
+    """Let the app in FOLDER (default: here) carry this package when it is published."""
+    from azure.durable_functions.local import bundle as bundles
+
+    try:
+        wheel, pin = bundles.write(folder)
+    except DurableFunctionsError as error:
+        click.echo(f"durable: {error}", err=True)
+        sys.exit(1)
+    click.echo(f"Wrote {wheel}; requirements.txt names it: {pin}")
 
 
 async def _run(options: host.Options, output: host.Output) -> None:

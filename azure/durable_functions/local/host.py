@@ -107,12 +107,35 @@ class Output:
     """Takes the log levels of host.json."""
 
 
+@dataclass(frozen=True)
+class Setup:
+    """What is read once, also when a changed host.json makes the host start again."""
+
+    root: Path
+    local: LocalSettings
+    environment: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @staticmethod
+    def read(folder: Path) -> Setup:
+        """Find the app and read its local settings.
+
+        Raises:
+            SettingsError: There is no app, or the settings cannot be used.
+        """
+        root = find_app_root(folder)
+        local = read_local_settings(root)
+        environment, notes = app_environment(local, os.environ)
+        return Setup(root, local, environment, tuple(notes))
+
+
 class LocalHost:
     """One running host."""
 
-    def __init__(self, options: Options, output: Output) -> None:
+    def __init__(self, options: Options, output: Output, setup: Setup) -> None:
         """Prepare; `start` does the work, in the order of host.md 12.1."""
         self._options = options
+        self._setup = setup
         self._output = output
         self._say = output.say
         self._clock = SystemClock()
@@ -132,6 +155,7 @@ class LocalHost:
         self._host_json: HostJson
         self._seen: watcher.Snapshot
         self._is_working = False
+        self._timer_functions: list[Any] = []
         self.port = 0
 
     async def start(self) -> None:
@@ -146,10 +170,10 @@ class LocalHost:
         version = importlib.metadata.version(DISTRIBUTION)
         for line in start_output.versions(version):
             self._say(line)
-        root = self._root = find_app_root(options.folder)
+        root = self._root = self._setup.root
         self._say(f"App folder: {root}")
-        local = read_local_settings(root)
-        self._environment, notes = app_environment(local, os.environ)
+        local, notes = self._setup.local, self._setup.notes
+        self._environment = dict(self._setup.environment)
         host_json = self._host_json = read_host_json(root, self._environment)
         self._output.configure(dict(host_json.log_levels))
         for note in (*local.notes, *notes, *host_json.notes):
@@ -159,12 +183,15 @@ class LocalHost:
         address = options.address or local.address or "127.0.0.1"
         tls = self._tls()
         public, rpc = self._bind(address, local)
-        self._seen = watcher.look(self._watched)
+        if options.watches:
+            look = asyncio.get_running_loop().run_in_executor(None, watcher.look, self._watched)
+            self._seen = await look
 
         self._database = self._open_store(root, host_json.hub_name)
         key = await self._database.write(
             lambda c: stored_settings.get_or_set(c, KEY_SETTING, secrets.token_urlsafe(32))
         )
+        await self._database.write(lambda c: stored_settings.remove(c, URL_SETTING))
         access = self._access(address, key, local)
         self._links = Links(
             public_origin=f"http{'s' if tls else ''}://{_shown_address(address)}:{self.port}",
@@ -213,8 +240,8 @@ class LocalHost:
         self._say(f"Task hub {host_json.hub_name}, kept in {self._database.path}")
         self._say("For detailed output, run durable with --verbose flag.")
         url = self._links.public_origin
-        await self._database.write(lambda c: stored_settings.put(c, URL_SETTING, url))
         await self._server.open_public(public)
+        await self._database.write(lambda c: stored_settings.put(c, URL_SETTING, url))
         self._say(f"Listening on {url} (Ctrl-C stops)")
 
     async def watch(self) -> None:
@@ -230,10 +257,7 @@ class LocalHost:
                 logger.warning("host.json has changed; the host starts again")
                 return
             logger.warning("Files of the app have changed; loading it anew")
-            try:
-                await self._reload()
-            except WorkerFailed as error:
-                logger.error("Worker failed to load: %s", error)
+            await self._reload()
 
     async def stop(self) -> None:
         """Take nothing new, let what runs finish for a while, then close everything.
@@ -247,6 +271,8 @@ class LocalHost:
             ending.append(self._hub.stop(server.PATIENCE_SECONDS))
         if self._timers is not None:
             ending.append(self._timers.stop(server.PATIENCE_SECONDS))
+        if self._server is not None:
+            ending.append(self._admin.stop(server.PATIENCE_SECONDS))
         await asyncio.gather(*ending)
         await self._http.close()
         if self._server is not None:
@@ -269,14 +295,17 @@ class LocalHost:
             self._timers.halt()
         try:
             await self._pool.reload()
-        finally:  # where that has failed, the old code goes on
-            await self._serve(self._pool.app)
+        except WorkerFailed as error:
+            logger.error("Worker failed to load, so the code loaded before goes on: %s", error)
+            self._go_on(self._timer_functions)
+            return
+        await self._serve(self._pool.app)
 
     async def _serve(self, app: AppInfo) -> None:
         """Let everything work with the functions of an app, and say what they are."""
         assert self._hub is not None  # made before
         routes, route_errors = http_functions(app.enabled, self._host_json.route_prefix)
-        timers, timer_errors = self._find_timers(app.enabled)
+        timers, timer_errors = self._find_timers(app.functions)
         errors = dict((*app.errors, *route_errors, *timer_errors))
         self._report(app, errors)
         self._functions.functions = routes
@@ -290,10 +319,16 @@ class LocalHost:
         if app.failure is not None:
             return  # what is unfinished waits until the app is mended
         self._hub.registry = registry_of(app)
-        self._hub.dispatcher.go_on()
         if not self._is_working:
             await self._hub.start()
             self._is_working = True
+        self._timer_functions = [each for each in timers if not each.function.is_disabled]
+        self._go_on(self._timer_functions)
+
+    def _go_on(self, timers: list[Any]) -> None:
+        """Let instances and timers go on after a pause."""
+        assert self._hub is not None  # made before
+        self._hub.dispatcher.go_on()
         if self._timers is not None:
             self._timers.start(timers)
 
@@ -301,7 +336,7 @@ class LocalHost:
         self, functions: list[FunctionInfo]
     ) -> tuple[list[Any], list[tuple[str, str]]]:
         if not any(function.kind == "timerTrigger" for function in functions):
-            return [], []
+            return [], []  # disabled ones too: they may be run by hand
         from azure.durable_functions.local import timers  # calendars take long to import
 
         assert self._database is not None  # opened before
@@ -407,7 +442,8 @@ class LocalHost:
             if self._options.is_strict:
                 raise AppFailed(f"The '{name}' function is in error: {reason}")
             logger.error("The '%s' function is in error: %s", name, reason)
-        for warning in start_output.warnings(app):
+        wanted = self._options.functions or self._host_json.functions
+        for warning in start_output.warnings(app, wanted):
             logger.warning("%s", warning)
 
 
@@ -444,7 +480,7 @@ def make_pool(
         os.environ.update(environment)
         os.chdir(root)
         return WorkerPool(lambda: InProcessWorker.start(root, on_user_record, only), 1)
-    python = options.worker_python or _find_python(root, environment)
+    python = python_of(root, environment, options)
     arguments = shlex.split(options.interpreter_arguments or "")
     packages = root / ".python_packages" / "lib" / "site-packages"
     if packages.is_dir():
@@ -462,10 +498,13 @@ def make_pool(
         options.workers,
         # Arguments are there for a debugger, whose breakpoints take their time.
         timeout=None if arguments else host_json.function_timeout,
+        has_exclusive_start=bool(arguments),
     )
 
 
-async def load_app(folder: Path, on_user_record: LogSink) -> AppInfo:
+async def load_app(
+    folder: Path, on_user_record: LogSink, options: Options | None = None
+) -> AppInfo:
     """Have a worker load an app, only to learn what it holds.
 
     Raises:
@@ -474,7 +513,7 @@ async def load_app(folder: Path, on_user_record: LogSink) -> AppInfo:
     root = find_app_root(folder)
     environment, _ = app_environment(read_local_settings(root), os.environ)
     host_json = read_host_json(root, environment)
-    pool = make_pool(root, environment, host_json, Options(folder), on_user_record, 0)
+    pool = make_pool(root, environment, host_json, options or Options(root), on_user_record, 0)
     try:
         return await pool.start()
     finally:
@@ -521,8 +560,10 @@ def _shown_address(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _find_python(root: Path, environment: dict[str, str]) -> str:
-    """The app's interpreter: VIRTUAL_ENV, else ``FOLDER/.venv``, else our own (host.md 11.1)."""
+def python_of(root: Path, environment: Mapping[str, str], options: Options) -> str:
+    """The app's interpreter: as told, VIRTUAL_ENV, ``FOLDER/.venv``, our own (host.md 11.1)."""
+    if options.worker_python:
+        return options.worker_python
     candidates = [Path(environment["VIRTUAL_ENV"])] if environment.get("VIRTUAL_ENV") else []
     candidates.append(root / ".venv")
     for candidate in candidates:
@@ -534,8 +575,9 @@ def _find_python(root: Path, environment: dict[str, str]) -> str:
 
 async def run(options: Options, output: Output, stop_requested: asyncio.Event) -> None:
     """Run a host until it is asked to stop; a changed host.json makes it start again."""
+    setup = Setup.read(options.folder)
     while not stop_requested.is_set():
-        host = LocalHost(options, output)
+        host = LocalHost(options, output, setup)
         try:
             await _until(host.start(), stop_requested)
             if not stop_requested.is_set():

@@ -21,6 +21,7 @@ import click
 from rich.console import Console
 
 from azure.durable_functions._errors import DurableFunctionsError
+from azure.durable_functions._wire import timestamps
 from azure.durable_functions.local import console_tables, management
 from azure.durable_functions.local.management import Management, Reply
 from azure.durable_functions.local.store.instances import TERMINAL
@@ -90,6 +91,9 @@ def run(folder: Path, url: str | None, code: str, work: Work, *, needs_names: bo
         sys.exit(problem.code)
     except DurableFunctionsError as error:
         click.echo(f"durable: {error}", err=True)
+        sys.exit(CANNOT)
+    except (ValueError, KeyError, TypeError):  # what a host answers has the shapes we read
+        click.echo("durable: what answers there is no host of durable functions", err=True)
         sys.exit(CANNOT)
 
 
@@ -206,10 +210,22 @@ def _filter(
 ) -> dict[str, object]:
     given = {
         "runtimeStatus": ",".join(statuses),
-        "createdTimeFrom": created_after,
-        "createdTimeTo": created_before,
+        "createdTimeFrom": _moment(created_after, "--created-after"),
+        "createdTimeTo": _moment(created_before, "--created-before"),
     }
     return {name: value for name, value in given.items() if value}
+
+
+def _moment(text: str | None, name: str) -> str | None:
+    """A moment as the API reads it; one that it could not read would widen the filter."""
+    if text is None:
+        return None
+    try:
+        return timestamps.to_utc(timestamps.parse_moment(text)).isoformat()
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is no moment such as 2024-05-01 or 2024-05-01T12:00:00Z", param_hint=name
+        ) from None
 
 
 @click.command()

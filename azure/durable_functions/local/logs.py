@@ -140,12 +140,14 @@ class Console:
 
     def say(self, line: str) -> None:
         """Write a line of the start, at once, also where output goes to a file or a pipe."""
-        if not self._as_json:
-            print(line, flush=True)
-            return
         record = logging.LogRecord("Host.Startup", logging.INFO, "", 0, line.strip(), (), None)
-        for handler in self._handlers:
-            handler.emit(record)
+        console, *files = self._handlers
+        if self._as_json:
+            console.emit(record)
+        else:
+            print(line, flush=True)
+        for file in files:
+            file.emit(record)
 
     def show_user_record(self, frame: Frame) -> None:
         """Write a log record that user code has written in a worker."""

@@ -129,6 +129,7 @@ class RunningHost:
         query: Mapping[str, object] | None,
         headers: Mapping[str, str] | None,
     ) -> Reply:
+        import aiohttp
         import yarl
 
         sent = {"x-functions-key": self._key, **(headers or {})}
@@ -143,7 +144,7 @@ class RunningHost:
             ) as answer:
                 found = {name.lower(): value for name, value in answer.headers.items()}
                 return Reply(answer.status, found, await answer.read())
-        except (OSError, asyncio.TimeoutError) as error:
+        except (OSError, asyncio.TimeoutError, aiohttp.ClientError) as error:
             raise HostUnreachable(
                 f"no host answers at {self._url}: {error or type(error).__name__}"
             ) from None
@@ -191,8 +192,13 @@ class StoppedHost:
 
 
 @contextlib.asynccontextmanager
-async def of_url(url: str, key: str) -> AsyncGenerator[Management, None]:
+async def of_url(url: str, key: str, *, is_here: bool = False) -> AsyncGenerator[Management, None]:
     """The management API of a host somewhere.
+
+    Args:
+        url: Scheme and authority.
+        key: That it may ask for.
+        is_here: It runs on this machine and is known, so its certificate need not be.
 
     Raises:
         HostUnreachable: That is no URL of a host.
@@ -201,7 +207,8 @@ async def of_url(url: str, key: str) -> AsyncGenerator[Management, None]:
         raise HostUnreachable(f"{url!r} is no URL such as http://localhost:7071")
     import aiohttp
 
-    async with aiohttp.ClientSession() as session:
+    connector = aiohttp.TCPConnector(ssl=not is_here)
+    async with aiohttp.ClientSession(connector=connector) as session:
         yield RunningHost(url, key, session)
 
 
@@ -220,7 +227,7 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
     state, host_json = host.state_of(folder)
     if not state.try_take():
         url, key = _address_of(state.store)
-        async with of_url(url, key) as running:
+        async with of_url(url, key, is_here=True) as running:
             yield running
         return
     try:
@@ -228,6 +235,8 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
         database = Database(state.store)
         database.open()
         try:
+            # Of a host that was killed; another one may listen there now.
+            await database.write(lambda c: stored_settings.remove(c, host.URL_SETTING))
             hub = TaskHub(
                 database,
                 SystemClock(),

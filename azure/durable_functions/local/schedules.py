@@ -155,7 +155,10 @@ def time_zone(environment: Mapping[str, str]) -> tzinfo:
     """
     name = environment.get("WEBSITE_TIME_ZONE")
     if not name:
-        return get_localzone()
+        try:
+            return get_localzone()
+        except (LookupError, ValueError, OSError) as error:
+            raise ScheduleError(f"the machine's time zone (TZ) is not known: {error}") from None
     try:
         return ZoneInfo(win_tz.get(name, name))
     except (LookupError, ValueError, OSError):
@@ -181,9 +184,10 @@ def _values(part: str, field: _Field, text: str) -> list[int]:
         else:
             low = _number(first, field, item, text)
             high = _number(last, field, item, text) if last else field.highest if step else low
-        if low > high or step == "0":
+        stride = int(step or 1)
+        if low > high or not stride:
             raise _wrong(item, field, text)
-        values.update(range(low, high + 1, int(step or 1)))
+        values.update(range(low, high + 1, stride))
     return sorted(values)
 
 

@@ -26,6 +26,8 @@ def functions(
 ) -> Iterator[str]:
     """The listing: HTTP functions first, then the others, then the disabled ones."""
     yield "\nFunctions:\n"
+    if app.failure is not None:
+        yield "\tnone; the app is loaded again when a file changes\n"
     for http in routes:
         methods = f"[{','.join(sorted(http.methods))}]" if http.methods else ""
         yield f"\t{http.function.name}: {methods} {public_origin}/{http.template}\n"
@@ -44,8 +46,17 @@ def by_hand(name: str) -> str:
     return f"run it with: durable invoke {name}"
 
 
-def warnings(app: AppInfo) -> Iterator[str]:
-    """What is loaded but will not do all it says, a line each."""
+def warnings(app: AppInfo, wanted: Sequence[str] = ()) -> Iterator[str]:
+    """What will not do all it says, a line each.
+
+    Args:
+        app: As it was loaded.
+        wanted: Names of the functions that were to be loaded; without any, all were.
+    """
+    named = {name.lower() for name, _ in app.errors}
+    for name in wanted:
+        if app.failure is None and name.lower() not in named and app.find(name) is None:
+            yield f"There is no function {name!r}, which the list of functions to load names."
     for function in app.enabled:
         for warning in function.warnings:
             yield f"Function {function.name}: {warning}"
@@ -65,7 +76,7 @@ def warnings(app: AppInfo) -> Iterator[str]:
             "function_app.py has functions, so these function.json folders are ignored: "
             f"{', '.join(sorted(app.mixed_folders))}"
         )
-    if not app.functions and not app.errors and app.failure is None:
+    if not (app.functions or app.errors or app.failure or wanted):
         yield NOTHING_FOUND
 
 

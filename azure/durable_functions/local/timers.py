@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,15 +19,17 @@ from azure.durable_functions.local.engine.functions import (
     Failure,
     TimedOut,
     WorkerLost,
+    WorkerRetired,
 )
 from azure.durable_functions.local.schedules import Schedule, ScheduleError
 from azure.durable_functions.local.store import settings as stored_settings
-from azure.durable_functions.local.store.database import Database
+from azure.durable_functions.local.store.database import Database, StoreClosed
 from azure.durable_functions.local.worker_pool import WorkerPool
 
 logger = logging.getLogger("azure.durable_functions.local")
 
 TRIGGER = "timerTrigger"
+_PAUSE_AFTER_PROBLEM = timedelta(seconds=5)
 _NEVER = "0001-01-01T00:00:00"
 _FIXED = ("fixeddelay",)
 _EXPONENTIAL = ("exponentialbackoff",)
@@ -171,67 +173,87 @@ class Timers:
         return payload(status.shown() if status else None, is_past_due=False)
 
     async def _watch(self, timer: TimerFunction, stopped: asyncio.Event) -> None:
-        name = timer.function.name
-        status = await self._status(timer)
-        now = self._clock.now()
-        is_past_due = status is not None and datetime.fromisoformat(status.next) < now
-        if timer.runs_at_start or is_past_due:
-            await self._run(timer, status, is_past_due=is_past_due, stopped=stopped)
-            status = None if status is None else _with_last(status, now)
+        """Run a timer again and again; what goes wrong in between stops nothing."""
+        is_first = True
         while not stopped.is_set():
-            now = self._clock.now()
-            due = timer.schedule.next_after(now)
-            status = await self._remember(timer, status, due)
-            logger.debug("The next occurrence of %s is %s", name, due)
-            while self._clock.now() < due and not stopped.is_set():
-                await self._clock.wait(due, stopped)
+            try:
+                await self._round(timer, stopped, is_first=is_first)
+                is_first = False
+            except StoreClosed:
+                return
+            except Exception:
+                logger.exception("The timer %s is tried again later", timer.function.name)
+                await self._sleep(self._clock.now() + _PAUSE_AFTER_PROBLEM, stopped)
+
+    async def _round(self, timer: TimerFunction, stopped: asyncio.Event, *, is_first: bool) -> None:
+        """Wait for the next occurrence and run it; at first also what is due at a start."""
+        lock = self._running.setdefault(timer.function.name, asyncio.Lock())
+        if is_first:
+            async with lock:  # an earlier run, of code that was replaced, ends first
+                now = self._clock.now()
+                status = await self._status(timer)
+                is_past_due = status is not None and datetime.fromisoformat(status.next) < now
+                if stopped.is_set():
+                    return
+                if timer.runs_at_start or is_past_due:
+                    await self._run(timer, status, now, is_past_due=is_past_due, stopped=stopped)
+        due = timer.schedule.next_after(self._clock.now())
+        known = await self._status(timer)
+        status = await self._remember(timer, known.last if known else _NEVER, due)
+        await self._sleep(due, stopped)
+        async with lock:
             if not stopped.is_set():
-                await self._run(timer, status, is_past_due=False, stopped=stopped)
-                status = None if status is None else _with_last(status, due)
+                await self._run(timer, status, due, is_past_due=False, stopped=stopped)
+
+    async def _sleep(self, until: datetime, stopped: asyncio.Event) -> None:
+        while self._clock.now() < until and not stopped.is_set():
+            await self._clock.wait(until, stopped)
 
     async def _run(
         self,
         timer: TimerFunction,
         status: _Status | None,
+        due: datetime,
         *,
         is_past_due: bool,
         stopped: asyncio.Event,
     ) -> None:
         """One occurrence with its retries; that it fails is in the log and stops nothing."""
-        name = timer.function.name
         text = payload(status.shown() if status else None, is_past_due=is_past_due)
         reason = f"Timer fired at {self._clock.now():%Y-%m-%dT%H:%M:%S.%f0+00:00}"
         retry: dict[str, Any] | None = None
         retries = 0
-        async with self._running.setdefault(name, asyncio.Lock()):
-            while True:
-                failure = await self._try(timer.function, text, reason, retry)
-                policy = timer.retry
-                if failure is None or policy is None or stopped.is_set():
-                    return
-                if policy.most_retries != -1 and retries >= policy.most_retries:
-                    return
-                retries += 1
-                retry = {
-                    "count": retries,
-                    "max": policy.most_retries,
-                    "message": failure.text,
-                    "source": "",
-                    "stack": failure.stack,
-                }
-                until = self._clock.now() + policy.pause_before(retries)
-                while self._clock.now() < until and not stopped.is_set():
-                    await self._clock.wait(until, stopped)
+        while True:
+            failure = await self._try(timer.function, text, reason, retry)
+            policy = timer.retry
+            if failure is None or policy is None or stopped.is_set():
+                break
+            if policy.most_retries != -1 and retries >= policy.most_retries:
+                break
+            retries += 1
+            retry = {
+                "count": retries,
+                "max": policy.most_retries,
+                "message": failure.text,
+                "source": "",
+                "stack": failure.stack,
+            }
+            await self._sleep(self._clock.now() + policy.pause_before(retries), stopped)
+        # At once: a host that is stopped now must not run it again at its next start.
+        following = timer.schedule.next_after(self._clock.now())
+        await self._remember(timer, due.isoformat(), following)
 
     async def _try(
         self, function: FunctionInfo, text: str, reason: str, retry: Mapping[str, Any] | None
     ) -> Failure | None:
-        for _ in range(MOST_LOST_WORKERS):
+        lost = 0
+        while lost < MOST_LOST_WORKERS:
             try:
                 outcome = await self._workers.run_function(
                     function, text, reason=reason, retry=retry
                 )
-            except WorkerLost:
+            except WorkerLost as error:
+                lost += not isinstance(error, WorkerRetired)
                 continue
             except TimedOut as error:
                 return Failure("FunctionTimeoutException", str(error), "")
@@ -248,12 +270,9 @@ class Timers:
         status = _Status.parse(await self._database.read(lambda c: stored_settings.find(c, key)))
         return status if status and status.schedule == timer.schedule.text else None
 
-    async def _remember(
-        self, timer: TimerFunction, status: _Status | None, due: datetime
-    ) -> _Status | None:
+    async def _remember(self, timer: TimerFunction, last: str, due: datetime) -> _Status | None:
         if not timer.is_monitored:
             return None
-        last = _NEVER if status is None else status.last
         now = self._clock.now().isoformat()
         status = _Status(timer.schedule.text, last, due.isoformat(), now)
         key, text = _key(timer.function.name), json.dumps(asdict(status))
@@ -270,10 +289,6 @@ def payload(status: Mapping[str, str] | None, *, is_past_due: bool) -> str:
             "IsPastDue": is_past_due,
         }
     )
-
-
-def _with_last(status: _Status, ran_at: datetime) -> _Status:
-    return replace(status, last=ran_at.isoformat())
 
 
 def _key(name: str) -> str:

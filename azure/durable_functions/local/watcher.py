@@ -61,11 +61,11 @@ class _Look:
             if entry.name.startswith(".") or entry.name in _SKIPPED:
                 continue
             try:
-                if entry.is_dir():
+                if entry.is_dir(follow_symlinks=False):  # links may lead in circles
                     inner = os.path.relpath(entry.path, self.watched.root)
                     is_named = is_extra or inner in self.watched.directories
                     self.into(entry.path, depth + 1, is_extra=is_named)
-                elif is_extra or self._counts(entry.name, depth):
+                elif entry.is_file() and (is_extra or self._counts(entry.name, depth)):
                     status = entry.stat()
                     self.found[entry.path] = (status.st_mtime_ns, status.st_size)
             except OSError:

@@ -56,6 +56,7 @@ class WorkerPool:
         count: int,
         *,
         timeout: timedelta | None = None,
+        has_exclusive_start: bool = False,
     ) -> None:
         """Prepare a pool.
 
@@ -63,7 +64,10 @@ class WorkerPool:
             start: Coroutine function that starts one worker.
             count: How many to keep.
             timeout: How long one invocation may take; None for ever.
+            has_exclusive_start: Old workers must end before new ones start, as with a debugger
+                that listens on a port.
         """
+        self._has_exclusive_start = has_exclusive_start
         self._start = start
         self._count = count
         self._timeout = timeout
@@ -99,9 +103,12 @@ class WorkerPool:
         Raises:
             WorkerFailed: One of the new ones cannot be started; the old ones stay.
         """
-        fresh = await self._start_all()
         old = self._workers
-        self._use(fresh)
+        if self._has_exclusive_start:
+            self._workers = []
+            await asyncio.gather(*(self._retire(worker) for worker in old))
+            old = []
+        self._use(await self._start_all())
         async with self._changed:
             self._changed.notify_all()
         for worker in old:
@@ -149,6 +156,7 @@ class WorkerPool:
             while worker.load and time.monotonic() < end:
                 await asyncio.sleep(0.05)
         finally:
+            worker.is_retired = True
             await worker.stop()
 
     async def orchestrate(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
@@ -273,7 +281,7 @@ class WorkerPool:
     async def _start_instances(self, frame: Frame) -> Frame:
         try:
             await self.start_instances(frame.header["starts"])
-        except DurableFunctionsError as error:
+        except Exception as error:  # as user code that raises: it fails the invocation
             described = {"typeName": type(error).__name__, "message": str(error)}
             return Frame({"error": {**described, "stack": "", "details": {}}})
         return frame
@@ -319,7 +327,9 @@ class WorkerPool:
                 free = [worker for worker in self._workers if worker is not self._reserved]
                 # A pool of one lets who waits for a worker of his own go first.
                 if free and not (self._waiting_alone and len(self._workers) == 1):
-                    return min(free, key=lambda worker: worker.load)
+                    chosen = min(free, key=lambda worker: worker.load)
+                    chosen.load += 1
+                    return chosen
                 await self._changed.wait()
 
     async def _reserve(self) -> Worker:
@@ -331,12 +341,14 @@ class WorkerPool:
                     idle = [worker for worker in self._workers if worker.load == 0]
                     if idle and self._reserved is None:
                         self._reserved = idle[0]
+                        idle[0].load += 1
                         return idle[0]
                     await self._changed.wait()
             finally:
                 self._waiting_alone -= 1
 
     async def _hand_back(self, worker: Worker) -> None:
+        worker.load -= 1
         if self._reserved is worker:
             self._reserved = None
         elif not self._waiting_alone:

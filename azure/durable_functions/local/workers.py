@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local import operating_system
 from azure.durable_functions.local.app_info import AppInfo
-from azure.durable_functions.local.engine.functions import WorkerLost
+from azure.durable_functions.local.engine.functions import WorkerLost, WorkerRetired
 from azure.durable_functions.local.worker import link
 from azure.durable_functions.local.worker.link import Frame
 
@@ -34,11 +34,10 @@ class Worker(Protocol):
     app: AppInfo
     lost: asyncio.Event
     """Set when it is gone."""
-
-    @property
-    def load(self) -> int:
-        """How many invocations it is working on."""
-        ...
+    load: int
+    """How many invocations it has; the pool counts them."""
+    is_retired: bool
+    """The host ends it, as its code is out of date."""
 
     async def call(self, header: dict[str, Any], payload: bytes) -> Frame:
         """Invoke a function; ``header`` lacks only the number. Raises WorkerLost."""
@@ -55,6 +54,8 @@ class WorkerProcess:
     def __init__(self, started: operating_system.StartedProcess, on_log: LogSink) -> None:
         self.app: AppInfo
         self.lost = asyncio.Event()
+        self.load = 0
+        self.is_retired = False
         self._started = started
         self._on_log = on_log
         self._numbers = itertools.count(1)
@@ -91,11 +92,11 @@ class WorkerProcess:
         """
         try:
             started = operating_system.start_worker(python, root, environment, only)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: an environment that cannot be
             raise WorkerFailed(f"cannot start the worker's Python {python[0]}: {error}") from error
         worker = cls(started, on_log)
         try:
-            await asyncio.wait_for(worker._load(python[0]), patience_seconds)
+            await asyncio.wait_for(worker._load(" ".join(python)), patience_seconds)
         except BaseException as error:
             started.process.kill()
             worker._close()
@@ -118,7 +119,7 @@ class WorkerProcess:
                 raise WorkerFailed(
                     f"the worker process ({python}) ended with status "
                     f"{self._started.process.returncode} while it loaded the app; what it printed "
-                    "stands above. It needs azure-functions: is it installed for that interpreter?"
+                    "stands above. If it misses azure-functions, install that for this interpreter"
                 )
             if frame.header["type"] == "loaded":
                 break
@@ -131,11 +132,6 @@ class WorkerProcess:
         """Of the worker process."""
         return self._started.process.pid
 
-    @property
-    def load(self) -> int:
-        """How many invocations it is working on."""
-        return len(self._waiting)
-
     async def call(self, header: dict[str, Any], payload: bytes) -> Frame:
         """Invoke a function.
 
@@ -143,7 +139,7 @@ class WorkerProcess:
             WorkerLost: The process has ended before it answered.
         """
         if self.lost.is_set():
-            raise WorkerLost("the worker process has ended")
+            raise self._loss()
         number = next(self._numbers)
         answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
@@ -196,7 +192,12 @@ class WorkerProcess:
         self.lost.set()
         for waiting in list(self._waiting.values()):
             if not waiting.done():
-                waiting.set_exception(WorkerLost("the worker process has ended"))
+                waiting.set_exception(self._loss())
+
+    def _loss(self) -> WorkerLost:
+        if self.is_retired:
+            return WorkerRetired("the app was loaded anew meanwhile")
+        return WorkerLost("the worker process has ended")
 
     def _close(self) -> None:
         self._started.lifeline.close()
@@ -213,6 +214,7 @@ class InProcessWorker:
         self.app: AppInfo
         self.lost = asyncio.Event()
         self.load = 0
+        self.is_retired = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="durable-worker", daemon=True
@@ -241,16 +243,24 @@ class InProcessWorker:
         return worker
 
     async def call(self, header: dict[str, Any], payload: bytes) -> Frame:
-        """Invoke a function."""
-        self.load += 1
+        """Invoke a function; raises WorkerRetired when the worker is stopped before it ends."""
+        running = asyncio.ensure_future(
+            self._run(self._functions.invoke({**header, "id": 0}, payload))
+        )
+        losing = asyncio.ensure_future(self.lost.wait())
         try:
-            frame: Frame = await self._run(self._functions.invoke({**header, "id": 0}, payload))
+            await asyncio.wait({running, losing}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                raise WorkerRetired("the app was loaded anew meanwhile")
+            frame: Frame = running.result()
+            return frame
         finally:
-            self.load -= 1
-        return frame
+            losing.cancel()
+            running.cancel()
 
     async def stop(self) -> None:
         """End the loop and the idle threads; what still runs is left to its thread."""
+        self.lost.set()
         self._end_logging()
         self._functions.close()
         self._loop.call_soon_threadsafe(self._loop.stop)

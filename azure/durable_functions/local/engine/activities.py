@@ -94,8 +94,8 @@ class Activities:
         except TimedOut as error:
             reason = f"Activity function '{activity.name}' failed: {error}"
             return self._failed(activity, failures.not_run(reason, "FunctionTimeoutException"))
-        except WorkerLost:
-            if not self._lost.is_guilty(activity):
+        except WorkerLost as error:
+            if not self._lost.is_guilty(activity, error):
                 raise
             reason = (
                 f"Activity function '{activity.name}' failed: it has ended {MOST_LOST_WORKERS} "

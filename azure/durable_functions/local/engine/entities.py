@@ -156,8 +156,8 @@ class Entities:
         except TimedOut as error:
             self._lost.forget(instance_id)
             return _all_failed(exists, state, operations, str(error))
-        except WorkerLost:
-            if not self._lost.is_guilty(instance_id):
+        except WorkerLost as error:
+            if not self._lost.is_guilty(instance_id, error):
                 raise
             self._lost.forget(instance_id)
             reason = (

@@ -40,6 +40,10 @@ class WorkerLost(Exception):
     """The process that ran the function is gone; whether it had an effect is not known."""
 
 
+class WorkerRetired(WorkerLost):
+    """The host itself has ended the process, to load changed code: nobody is to blame."""
+
+
 MOST_LOST_WORKERS = 3
 """An invocation that has cost so many workers fails (host.md 1)."""
 
@@ -58,8 +62,10 @@ class LostWorkers:
         """Whether the next loss would be the last."""
         return self._counts.get(key, 0) >= MOST_LOST_WORKERS - 1
 
-    def is_guilty(self, key: Hashable) -> bool:
+    def is_guilty(self, key: Hashable, error: WorkerLost) -> bool:
         """Count one more loss; True if it was the last."""
+        if isinstance(error, WorkerRetired):
+            return False
         self._counts[key] = self._counts.get(key, 0) + 1
         return self._counts[key] >= MOST_LOST_WORKERS
 

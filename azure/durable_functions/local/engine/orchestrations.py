@@ -185,8 +185,8 @@ class Orchestrations:
             outcome = await self._invoker.orchestrate(
                 registered, episode.trigger(), alone=self._lost.must_run_alone(key)
             )
-        except WorkerLost:
-            if not self._lost.is_guilty(key):
+        except WorkerLost as error:
+            if not self._lost.is_guilty(key, error):
                 raise
             reason = f"its code has ended {MOST_LOST_WORKERS} worker processes, one at each try"
             _end(episode, "Failed", failures.orchestrator_failed(name, reason))

@@ -24,6 +24,11 @@ def find(connection: sqlite3.Connection, name: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def remove(connection: sqlite3.Connection, name: str) -> None:
+    """Forget the value of that name, if there is one."""
+    connection.execute("DELETE FROM settings WHERE name = :name", {"name": name})
+
+
 def put(connection: sqlite3.Connection, name: str, value: str) -> None:
     """Store a value of that name in the place of the one that is there."""
     connection.execute(

@@ -181,6 +181,13 @@ class AdminApi:
             await self._workers.run_function(function, text)
         except (WorkerLost, TimedOut):
             return  # the pool has logged it
+        except Exception:  # nobody waits who could be told
+            logger.exception("%s could not be run by hand", function.name)
+
+    async def stop(self, patience_seconds: float) -> None:
+        """Let functions that were run by hand finish for a while."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=patience_seconds)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from azure.durable_functions._wire import shapes
 from azure.durable_functions.local.app_info import DURABLE_CLIENTS, FunctionInfo
 from azure.durable_functions.local.worker_pool import Response, WorkerPool
 
@@ -55,8 +56,8 @@ def http_functions(
             continue
         own = str(trigger.get("route") or function.name)
         template = "/".join(part for part in (prefix, own.strip("/")) if part)
-        methods = frozenset(str(method).upper() for method in trigger.get("methods") or ())
         try:
+            methods = _methods(trigger.get("methods"))
             if template.lower().partition("/")[0] in _RESERVED:
                 raise RouteError(
                     f"The route {own!r} begins with a word that is reserved for the host "
@@ -75,6 +76,14 @@ def http_functions(
             continue
         usable.append(candidate)
     return usable, errors
+
+
+def _methods(given: Any) -> frozenset[str]:
+    """Upper case; a single text is one method."""
+    found: list[object] = [given] if isinstance(given, str) else given or []
+    if not shapes.is_array(found) or not all(isinstance(method, str) for method in found):
+        raise RouteError(f"methods must be a list of texts, got {json.dumps(given)}")
+    return frozenset(str(method).upper() for method in found)
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,7 @@ def _load_folder(root: Path, folder: Path) -> LoadedFunction:
         call,
         directory=str(folder),
         script_file=os.path.relpath(script, folder),
-        retry=config.get("retry"),
+        retry=_object(config, "retry"),
         disabled=config.get("disabled"),
     )
 
@@ -261,6 +261,13 @@ def _read_function_json(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise FunctionLoadError(f"{path} must hold a JSON object")
     return cast("dict[str, Any]", config)  # JSON's keys are text
+
+
+def _object(config: dict[str, Any], key: str) -> dict[str, Any] | None:
+    value: Any = config.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise FunctionLoadError(f"{key!r} of function.json must be a JSON object, got {value!r}")
+    return cast("dict[str, Any] | None", value)  # JSON's keys are text
 
 
 def _script_of(folder: Path, config: dict[str, Any]) -> Path:

@@ -139,7 +139,9 @@ def encode_starts(value: Any) -> list[dict[str, Any]]:
     starts: list[Any] = []
     starts += value if isinstance(value, list) else [value]
     for start in starts:
-        if not isinstance(start, dict) or not cast("dict[str, Any]", start).get("FunctionName"):
+        fields = cast("dict[str, Any]", start if isinstance(start, dict) else {})
+        texts = (fields.get("FunctionName"), fields.get("InstanceId", ""))
+        if not texts[0] or not all(isinstance(text, str | None) for text in texts):
             raise ValueError(
                 'an output of type durableClient takes {"FunctionName": ..., "InstanceId": ..., '
                 '"Input": ...} or a list of them'
