@@ -23,6 +23,7 @@ from azure.durable_functions.local.host_json import find_app_root, read_host_jso
 from azure.durable_functions.local.json_files import Reader, read_json
 from azure.durable_functions.local.local_settings import app_environment, read_local_settings
 from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.workers import WorkerFailed
 
 Severity = Literal["error", "warning"]
 
@@ -55,12 +56,15 @@ async def examine(folder: Path, worker_python: str | None = None) -> list[Findin
     """Look an app folder over.
 
     Raises:
-        SettingsError, WorkerFailed: It holds no app, or its settings or interpreter are unusable.
+        SettingsError: It holds no app, or its settings are unusable.
     """
     root = find_app_root(folder)
     environment, _ = app_environment(read_local_settings(root), os.environ)
     options = host.Options(root, worker_python=worker_python)
-    app = await host.load_app(root, _drop, options)
+    try:
+        app = await host.load_app(root, _drop, options)
+    except WorkerFailed as error:  # the other findings may say why
+        app = AppInfo([], [], str(error), [], python="")
     host_json = read_host_json(root, environment)
     found = [
         *_app(app),
@@ -138,6 +142,8 @@ def _host_json(root: Path, app: AppInfo) -> Iterator[Finding]:
 
 
 def _python(app: AppInfo) -> Iterator[Finding]:
+    if not app.python:
+        return
     version = tuple(int(part) for part in app.python.split(".")[:2])
     if not OLDEST_PYTHON <= version <= NEWEST_PYTHON:
         wanted = [".".join(map(str, each)) for each in (OLDEST_PYTHON, NEWEST_PYTHON)]

@@ -1,0 +1,172 @@
+"""``durable doctor`` and ``durable bundle``: before an app folder is published."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from host_process import copy_app
+
+from azure.durable_functions.local import bundle, doctor
+from azure.durable_functions.local.cli import main
+
+SAMPLE = Path(__file__).parent.parent.parent / "samples" / "function_chaining_v2"
+KEY = "AccountKey=" + "A" * 40 + "=="
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """An app that carries this package: nothing is wrong with it."""
+    folder = copy_app(SAMPLE, tmp_path / "app")
+    bundle.write(folder)
+    return folder
+
+
+def examine(folder: Path, code: int) -> list[dict[str, Any]]:
+    answer = CliRunner().invoke(main, ["doctor", str(folder), "--json"])
+    assert answer.exit_code == code, answer.output
+    found: list[dict[str, Any]] = json.loads(answer.stdout)
+    return found
+
+
+def test_a_sound_app_has_nothing_to_mend(app: Path) -> None:
+    assert examine(app, 0) == []
+
+
+def write(path: str, text: str) -> Any:
+    def change(app: Path) -> None:
+        (app / path).parent.mkdir(exist_ok=True)
+        (app / path).write_text(text)
+
+    return change
+
+
+def append(path: str, text: str) -> Any:
+    def change(app: Path) -> None:
+        with (app / path).open("a") as file:
+            file.write(text)
+
+    return change
+
+
+def remove(path: str) -> Any:
+    return lambda app: (app / path).unlink()
+
+
+ROUTE = '\n@app.route("{route}")\ndef {name}({parameter}):\n    return "x"\n'
+
+
+@pytest.mark.parametrize(
+    ("spoil", "severity", "where", "told"),
+    [
+        (remove("host.json"), "error", "host.json", "missing"),
+        (write("host.json", '{"version": "2.0"}'), "error", "host.json", "no extensionBundle"),
+        (
+            write(
+                "host.json", '{"version": "2.0", "extensionBundle": {"version": "[1.*, 2.0.0)"}}'
+            ),
+            *("warning", "host.json", "old"),
+        ),
+        (
+            append("function_app.py", "\nimport nothing_like_it\n"),
+            "error",
+            "the app",
+            "nothing_like_it",
+        ),
+        (
+            append("function_app.py", ROUTE.format(route="x", name="odd", parameter="req: int")),
+            *("error", "odd", "annotation"),
+        ),
+        (
+            append(
+                "function_app.py",
+                '\n@app.activity_trigger(input_name="a_b")\ndef under(a_b):\n    return 1\n',
+            ),
+            *("error", "under", "underscore"),
+        ),
+        (
+            append(
+                "function_app.py",
+                '\n@app.activity_trigger(input_name="word")\n'
+                "def Durable_Activity(word):\n    return 1\n",
+            ),
+            *("error", "Durable_Activity", "same name"),
+        ),
+        (write("logging/__init__.py", ""), "error", "logging", "hides the module 'logging'"),
+        (remove("requirements.txt"), "error", "requirements.txt", "missing"),
+        (
+            write("requirements.txt", "azure-functions\nazure-functions-durable<2\n"),
+            *("warning", "requirements.txt", "fetches Microsoft's package"),
+        ),
+        (write("requirements.txt", "azure-functions\n"), "error", "requirements.txt", "not in it"),
+        (remove(".funcignore"), "error", "local.settings.json", "would be published"),
+        (write("settings/prod.json", f'{{"c": "{KEY}"}}'), "error", "settings/prod.json", "key"),
+    ],
+)
+def test_what_would_be_refused_or_hurt_is_found(
+    app: Path, spoil: Any, severity: str, where: str, told: str
+) -> None:
+    spoil(app)
+    found = examine(app, 4 if severity == "error" else 0)
+    named = [item for item in found if item["where"] == where]
+    assert [item["severity"] for item in named][:1] == [severity], found
+    assert told in named[0]["what"]
+    assert named[0]["mend"]
+
+
+def test_the_wheel_that_an_app_carries_is_whole_and_always_the_same(app: Path) -> None:
+    [wheel] = (app / "wheels").iterdir()
+    first = wheel.read_bytes()
+    bundle.write(app)
+    assert wheel.read_bytes() == first
+
+    pin = f"./wheels/{wheel.name}"
+    assert (app / "requirements.txt").read_text() == f"azure-functions\n{pin}\n"
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        assert "azure/durable_functions/models/Task.pyi" in names
+        assert not any(name.startswith("azure/__init__") for name in names)
+        record = archive.read(next(name for name in names if name.endswith("RECORD"))).decode()
+    assert len(record.splitlines()) == len(names)
+
+
+def test_an_interpreter_that_installs_the_wheel_runs_the_package(app: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "fresh", with_pip=True, system_site_packages=False)
+    python = tmp_path / "fresh" / "bin" / "python"
+    [wheel] = (app / "wheels").iterdir()
+    command = [python, "-m", "pip", "install", "-qq", "--no-deps", "--no-index", wheel]
+    subprocess.run([*command, "--disable-pip-version-check"], check=True)
+    asked = "import importlib.metadata as m; print(m.version('azure-functions-durable'))"
+    answers = [
+        subprocess.run([each, "-c", asked], capture_output=True, check=True).stdout
+        for each in (python, sys.executable)
+    ]
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("azure-functions-durable", True),
+        ("Azure_Functions.Durable[all]>=1.2,<2  # ours", True),
+        ("azure-functions-durable==1.7.0 --hash=sha256:abc", True),
+        ("./wheels/azure_functions_durable-1.8.0-py3-none-any.whl", True),
+        ("azure-functions", False),
+        ("# azure-functions-durable", False),
+        ("azure-functions-durable-extras", False),
+    ],
+)
+def test_lines_that_ask_for_the_package_are_known(line: str, expected: bool) -> None:
+    assert bundle.names_package(line) is expected
+
+
+def test_keys_are_recognized_and_only_keys() -> None:
+    assert doctor._SECRETS.search(KEY)
+    assert not doctor._SECRETS.search("AccountKey=%STORAGE_KEY%")
