@@ -9,7 +9,7 @@ KILLS ?= 1000
 ROUNDS ?= 15
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types conformance samples storm fuzz chaos bench docs venv official clean
+.PHONY: help demo test check lint types conformance samples storm fuzz chaos bench matrix docs venv official clean
 
 help: ## List the entries
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' \
@@ -57,6 +57,9 @@ chaos: venv ## A long kill storm (KILLS=1000)
 
 bench: venv official ## Replay beside the official package; writes benchmarks/results.md
 	@$(BIN)/python benchmarks/replay.py --rounds $(ROUNDS)
+
+matrix: venv ## The suite with oldest and newest libraries on every Python found (PYTHONS=...)
+	@$(BIN)/python tests/matrix.py $(PYTHONS)
 
 docs: venv ## Build the documentation into site/
 	@echo "Building the documentation."

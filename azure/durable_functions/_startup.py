@@ -17,6 +17,9 @@ REQUIREMENT = re.compile(
 )
 """A line of requirements.txt that speaks of this distribution, if it matches as a whole."""
 
+WHEEL = re.compile(r"(^|/)azure_functions_durable-(?P<version>[^-/]+)-[^/]*\.whl$")
+"""A line that names a wheel of it, as ``durable bundle`` writes it."""
+
 CLAUSE = re.compile(r"(?P<operator>===|~=|[=!<>]=|[<>])\s*(?P<version>[^,\s]+)")
 """One clause of a version specifier."""
 
@@ -57,6 +60,10 @@ def requirement_lines(text: str) -> Iterator[str]:
     for line in text.splitlines():
         requirement = _COMMENT.sub("", line).strip()
         if ";" in requirement:
+            continue
+        wheel = WHEEL.search(requirement)
+        if wheel is not None:
+            yield f"=={wheel['version']}"
             continue
         match = REQUIREMENT.fullmatch(requirement)
         if match is not None and match["specifier"]:

@@ -72,6 +72,7 @@ def test_function_json_folders_warn_unless_release_2_is_kept_out(tmp_path: Path)
     "line",
     [
         "azure-functions-durable<2",
+        "./wheels/azure_functions_durable-1.8.0-py3-none-any.whl",
         "azure-functions-durable>=1.2,<2",
         "azure-functions-durable==1.6.0",
         "azure-functions-durable==1.*",

@@ -1,0 +1,76 @@
+"""The README's snippets, run as they stand there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from host_process import HostProcess
+
+from azure.durable_functions.local.cli import main
+
+ROOT = Path(__file__).parent.parent.parent
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.M | re.S)
+
+
+def test_the_smallest_app_shows_and_prints_what_the_readme_says(tmp_path: Path) -> None:
+    [code] = [block for kind, block in BLOCKS if kind == "python"]
+    [shown] = [block for kind, block in BLOCKS if kind == ""]
+    [printed] = [block for kind, block in BLOCKS if kind == "json"]
+    [command] = [b for kind, b in BLOCKS if kind == "sh" and b.startswith("durable start-new")]
+    (tmp_path / "function_app.py").write_text(code)
+    with HostProcess(tmp_path) as host:
+        lines = "\n".join(host.lines).replace(host.url, "URL").splitlines()
+        for line in shown.replace("http://localhost:7071", "URL").splitlines():
+            assert line in lines
+        arguments = [*shlex.split(command)[1:], "--script-root", str(tmp_path)]
+        assert CliRunner().invoke(main, arguments).stdout == printed
+
+
+def test_every_entry_of_make_that_is_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for name in re.findall(r"make (\w+)", TEXT):
+        assert re.search(rf"^{name}:", makefile, re.M), name
+
+
+def test_every_block_is_covered() -> None:
+    commands = "".join(block for kind, block in BLOCKS if kind == "sh").splitlines()
+    assert {line.partition("#")[0].strip() for line in commands} == {
+        *("make demo", "make test", "pip install '.[local]'"),
+        *("durable start .", "durable start-new greet_cities --wait 10"),
+    }
+
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+PYTHON = [
+    (page.name, block)
+    for page in PAGES
+    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S)
+]
+
+
+@pytest.mark.parametrize(("page", "block"), PYTHON, ids=[page for page, _ in PYTHON])
+def test_python_in_the_docs_is_python(page: str, block: str) -> None:
+    """Parts of an orchestrator are put into one; `write.md` is a whole app."""
+    if "def " not in block:
+        block = "def part(context):\n" + "".join(f"    {line}\n" for line in block.splitlines())
+    compile(block, page, "exec")
+
+
+def test_the_app_of_the_docs_loads() -> None:
+    blocks = [block for page, block in PYTHON if page == "write.md"]
+    asked = "\nprint(sorted(f.get_function_name() for f in app.get_functions()))\n"
+    shown = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks) + asked],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT / "docs",
+    ).stdout
+    assert shown == "['greet', 'greet_cities', 'start']\n"
