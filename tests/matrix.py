@@ -1,4 +1,4 @@
-"""The suite with the oldest and the newest libraries that we declare, on every Python that is found.
+"""The suite with the oldest and the newest libraries that we declare, on every Python found.
 
     python tests/matrix.py [PYTHON ...]
 

@@ -33,6 +33,13 @@ def test_the_smallest_app_shows_and_prints_what_the_readme_says(tmp_path: Path) 
         assert CliRunner().invoke(main, arguments).stdout == printed
 
 
+def test_the_demo_kills_its_host_and_shows_the_workflow_finish() -> None:
+    demo = [sys.executable, str(ROOT / "samples" / "demo.py")]
+    ended = subprocess.run(demo, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert '["One","Two","Three"]' in ended.stdout.replace(" ", "").replace("'", '"')
+
+
 def test_every_entry_of_make_that_is_named_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for name in re.findall(r"make (\w+)", TEXT):

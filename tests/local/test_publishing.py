@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from host_process import copy_app
 
 from azure.durable_functions.local import bundle, doctor
+from azure.durable_functions.local.app_info import AppInfo
 from azure.durable_functions.local.cli import main
 
 SAMPLE = Path(__file__).parent.parent.parent / "samples" / "function_chaining_v2"
@@ -119,6 +120,13 @@ def test_what_would_be_refused_or_hurt_is_found(
     assert [item["severity"] for item in named][:1] == [severity], found
     assert told in named[0]["what"]
     assert named[0]["mend"]
+
+
+@pytest.mark.parametrize(("version", "count"), [("3.9.18", 1), ("3.12.1", 0), ("3.99.0", 1)])
+def test_an_interpreter_that_the_cloud_does_not_offer_is_told(version: str, count: int) -> None:
+    found = list(doctor._python(AppInfo([], [], None, [], version)))
+    assert len(found) == count
+    assert all(version in each.what for each in found)
 
 
 def test_the_wheel_that_an_app_carries_is_whole_and_always_the_same(app: Path) -> None:
