@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 OLDEST = ("azure-functions==1.21.3", "aiohttp==3.10.11", "python-dateutil==2.8.2")
 NEWEST = ("azure-functions", "aiohttp", "python-dateutil")
-TOOLS = ("pytest", "hypothesis", "furl", "build", "setuptools", "wheel")
+TOOLS = ("pytest", "hypothesis", "furl", "build", "setuptools>=77")
 LEFT_OUT = ("tests/typing", "tests/docs", "tests/differential")
 
 
@@ -39,7 +39,9 @@ def run(python: str, libraries: tuple[str, ...]) -> str:
             capture_output=True,
             text=True,
         )
-        failed = [line for line in tested.stdout.splitlines() if line.startswith("FAILED")]
+        failed = [
+            line for line in tested.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))
+        ]
         return "\n    ".join([tested.stdout.strip().splitlines()[-1], *failed])
 
 

@@ -17,8 +17,8 @@ _STATUS_STYLES = {
     "Suspended": "yellow",
     "Pending": "dim",
 }
-_LONGEST_CELL = 60
-_MOMENTS = ("Created", "Updated", "Time", "Last operation")
+_GAP = 2
+_LEAST_ROOM = 12
 
 
 def as_json(value: Any) -> str:
@@ -28,17 +28,18 @@ def as_json(value: Any) -> str:
 
 def instances(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
     """A row for each instance."""
-    table = _table("Instance", "Orchestrator", "Status", "Created", "Updated", "Output")
-    for item in found:
-        table.add_row(
-            Text(str(item["instanceId"]), overflow="fold"),
+    columns = ("Instance", "Orchestrator", "Status", "Created", "Output")
+    rows = [
+        [
+            str(item["instanceId"]),
             str(item["name"]),
-            _status(item["runtimeStatus"]),
+            str(item["runtimeStatus"]),
             _moment(item["createdTime"]),
-            _moment(item["lastUpdatedTime"]),
-            _cell(item["output"]),
-        )
-    console.print(table)
+            _line(item["output"]),
+        ]
+        for item in found
+    ]
+    _print(console, columns, rows)
     console.print(f"{len(found)} instance(s)")
 
 
@@ -64,40 +65,52 @@ def instance(console: Console, item: Mapping[str, Any]) -> None:
 
 def history(console: Console, events: Sequence[Mapping[str, Any]]) -> None:
     """A row for each event."""
-    table = _table("Time", "Event", "Function", "Data")
+    rows: list[list[str]] = []
     for event in events:
-        data = next(
-            (event[key] for key in ("Result", "Reason", "Input", "Name") if event.get(key)), None
+        data = next((event[key] for key in ("Result", "Reason", "Input") if event.get(key)), None)
+        rows.append(
+            [
+                _moment(str(event.get("Timestamp") or "")),
+                str(event["EventType"]),
+                str(event.get("FunctionName") or event.get("Name") or ""),
+                _line(data),
+            ]
         )
-        table.add_row(
-            _moment(str(event.get("Timestamp") or "")),
-            str(event["EventType"]),
-            str(event.get("FunctionName") or event.get("Name") or ""),
-            _cell(data),
-        )
-    console.print(table)
+    _print(console, ("Time", "Event", "Function", "Data"), rows)
 
 
 def entities(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
     """A row for each entity."""
-    table = _table("Entity", "Key", "Last operation", "State")
-    for item in found:
-        table.add_row(
+    rows = [
+        [
             str(item["entityId"]["name"]),
-            Text(str(item["entityId"]["key"]), overflow="fold"),
+            str(item["entityId"]["key"]),
             _moment(str(item["lastOperationTime"])),
-            _cell(item.get("state")),
-        )
-    console.print(table)
-    console.print(f"{len(found)} entity(ies)")
+            _line(item.get("state")),
+        ]
+        for item in found
+    ]
+    _print(console, ("Entity", "Key", "Last operation", "State"), rows)
+    console.print(f"{len(found)} {'entity' if len(found) == 1 else 'entities'}")
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        is_moment = column in _MOMENTS
-        table.add_column(column, overflow="fold" if index == 0 else "ellipsis", no_wrap=is_moment)
-    return table
+def _print(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """One line a row: the last column takes what is left of the width, the others are whole."""
+    *others, last = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    room = console.width - sum(width + _GAP for width in others)
+    if room < min(last, _LEAST_ROOM):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for column, width in zip(columns, [*others, None], strict=False):
+        table.add_column(column, min_width=width, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(_styled(cell, name) for cell, name in zip(row, columns, strict=True)))
+    needed = sum(width + _GAP for width in others)
+    console.print(table, width=max(console.width, needed), soft_wrap=needed > console.width)
+
+
+def _styled(cell: str, column: str) -> Text:
+    return _status(cell) if column == "Status" else Text(cell)
 
 
 def _status(status: str) -> Text:
@@ -109,9 +122,8 @@ def _moment(text: str) -> str:
     return text.replace("T", " ")[:19]
 
 
-def _cell(value: Any) -> Text:
-    text = _whole(value).plain.replace("\n", " ")
-    return Text(text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 1]}…")
+def _line(value: Any) -> str:
+    return " ".join(_whole(value).plain.split())
 
 
 def _whole(value: Any) -> Text:
