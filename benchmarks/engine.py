@@ -1,0 +1,149 @@
+"""What the local engine does in a second, over HTTP, with everything on disk before it counts.
+
+    python benchmarks/engine.py [--rounds N]
+
+Each row is a host of its own with an empty store; shown are medians. The time of one flush to this
+disk is measured beside them, as it bounds what `synchronous=FULL` can do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests" / "local"))
+
+from host_process import WEBHOOK, HostProcess, copy_app  # noqa: E402  # found above
+
+APP = HERE / "apps" / "engine"
+CONFIGURATIONS = (
+    ("in the host, FULL", ("--in-process",)),
+    ("1 worker, FULL", ()),
+    ("2 workers, FULL", ("--workers", "2")),
+    ("1 worker, NORMAL", ("--synchronous", "NORMAL")),
+)
+
+
+class Client:
+    """Asks a host over connections that stay open."""
+
+    def __init__(self, base: str, session: aiohttp.ClientSession) -> None:
+        self._base = base
+        self._session = session
+
+    async def run(self, orchestrator: str, count: int) -> object:
+        """Start an instance and give its output when it has ended."""
+        url = f"{self._base}/orchestrators/{orchestrator}?timeout=120&pollingInterval=1"
+        async with self._session.post(url, json=count) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
+    async def signal(self, key: str) -> None:
+        """Send an entity an operation."""
+        async with self._session.post(f"{self._base}/entities/counter/{key}?op=add") as answer:
+            assert answer.status == 202, answer.status
+
+    async def state(self, key: str) -> int:
+        """Of an entity; 0 if it does not exist."""
+        async with self._session.get(f"{self._base}/entities/counter/{key}") as answer:
+            return int(await answer.json()) if answer.status == 200 else 0
+
+
+async def chains(client: Client) -> float:
+    """Activities a second: 200 chains of 5, side by side."""
+    began = time.perf_counter()
+    outputs = await asyncio.gather(*(client.run("chain", 5) for _ in range(200)))
+    assert outputs == [0] * 200
+    return 1000 / (time.perf_counter() - began)
+
+
+async def latency(client: Client) -> float:
+    """Milliseconds that one chain of 5 takes, alone."""
+    times: list[float] = []
+    for _ in range(30):
+        began = time.perf_counter()
+        await client.run("chain", 5)
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times)
+
+
+async def fan_out(client: Client) -> float:
+    """Activities a second: one instance that fans out to 1,000."""
+    began = time.perf_counter()
+    assert await client.run("fan_out", 1000) == 1000
+    return 1000 / (time.perf_counter() - began)
+
+
+async def signals(client: Client) -> float:
+    """Signals a second to one entity, until all have counted."""
+    began = time.perf_counter()
+    await asyncio.gather(*(client.signal("one") for _ in range(1000)))
+    while await client.state("one") < 1000:
+        await asyncio.sleep(0.002)
+    return 1000 / (time.perf_counter() - began)
+
+
+MEASURES: tuple[tuple[str, Callable[[Client], Awaitable[float]]], ...] = (
+    ("chains, activities/s", chains),
+    ("one chain of 5, ms", latency),
+    ("fan-out, activities/s", fan_out),
+    ("signals/s", signals),
+)
+
+
+async def measure(options: tuple[str, ...]) -> list[float]:
+    """One round on a fresh host."""
+    with (
+        tempfile.TemporaryDirectory(dir=HERE.parent) as scratch,
+        HostProcess(copy_app(APP, Path(scratch) / "app"), "--no-watch", *options) as host,
+    ):
+        connector = aiohttp.TCPConnector(limit=64)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            client = Client(f"{host.url}{WEBHOOK}", session)
+            await asyncio.gather(*(client.run("chain", 1) for _ in range(20)))  # warms up
+            return [await work(client) for _, work in MEASURES]
+
+
+def flush_milliseconds() -> float:
+    """How long this disk takes to write 4 KiB for good."""
+    times: list[float] = []
+    with tempfile.NamedTemporaryFile(dir=HERE) as file:
+        for _ in range(100):
+            file.write(b"x" * 4096)
+            file.flush()
+            began = time.perf_counter()
+            os.fsync(file.fileno())
+            times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds: int = parser.parse_args().rounds
+    table = Table("host", *(name for name, _ in MEASURES))
+    for name, options in CONFIGURATIONS:
+        found = [asyncio.run(measure(options)) for _ in range(rounds)]
+        medians = [statistics.median(column) for column in zip(*found, strict=True)]
+        table.add_row(
+            name, *(f"{value:,.1f}" if value < 100 else f"{value:,.0f}" for value in medians)
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"one flush of this disk: {flush_milliseconds():.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
