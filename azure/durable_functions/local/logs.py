@@ -131,12 +131,10 @@ class Console:
     def configure(self, levels: Mapping[str, int]) -> None:
         """Take the levels of host.json."""
         self.levels.configured = levels
-        lowest = min(
-            [logging.DEBUG if self.levels.options.is_verbose else logging.INFO, *levels.values()]
-        )
+        shown = [*levels.values(), self.levels.of("Function."), self.levels.of(HOST_CATEGORY)]
         for name in (_OURS, "Function"):
             # What no category shows is not even formatted.
-            logging.getLogger(name).setLevel(lowest)
+            logging.getLogger(name).setLevel(min(shown))
 
     def say(self, line: str) -> None:
         """Write a line of the start, at once, also where output goes to a file or a pipe."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import azure.functions as func
-
 import azure.durable_functions as df
 
-app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+app = df.DFApp()
 
 
 @app.activity_trigger(input_name="value")
