@@ -27,7 +27,7 @@ def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
 
     assert ended.returncode == 1
     assert f"{tmp_path} holds no function app" in ended.stderr
-    assert "durable start FOLDER" in ended.stderr
+    assert "Give the app's folder" in ended.stderr
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 from host_process import copy_app
 
-from azure.durable_functions.local import bundle, doctor
+from azure.durable_functions._errors import SettingsError
+from azure.durable_functions.local import bundle, doctor, requirements_txt
 from azure.durable_functions.local.app_info import AppInfo
 from azure.durable_functions.local.cli import main
 
@@ -107,7 +109,26 @@ ROUTE = '\n@app.route("{route}")\ndef {name}({parameter}):\n    return "x"\n'
             *("warning", "requirements.txt", "fetches Microsoft's package"),
         ),
         (write("requirements.txt", "azure-functions\n"), "error", "requirements.txt", "not in it"),
-        (remove(".funcignore"), "error", "local.settings.json", "would be published"),
+        (remove(".funcignore"), "warning", "local.settings.json", "would be published"),
+        (append(".funcignore", "*.whl\n"), "error", ".funcignore", "keeps ./wheels/"),
+        (write("server.pem", "x"), "error", "server.pem", "would be published"),
+        (write("host.json", "[]"), "error", "settings", "must hold a JSON object"),
+        (
+            write("requirements.txt", "azure-functions\nazure-functions-durable>=2.0\n"),
+            *("error", "requirements.txt", "release 2"),
+        ),
+        (
+            lambda app: (app / "requirements.txt").write_bytes(b"caf\xe9"),
+            *("error", "requirements.txt", "cannot be read"),
+        ),
+        (
+            append(
+                "function_app.py",
+                ROUTE.format(route="a/{x}", name="one", parameter="req")
+                + ROUTE.format(route="a/{x}", name="two", parameter="req"),
+            ),
+            *("error", "two", "conflicts with the route"),
+        ),
         (write("settings/prod.json", f'{{"c": "{KEY}"}}'), "error", "settings/prod.json", "key"),
     ],
 )
@@ -145,6 +166,32 @@ def test_the_wheel_that_an_app_carries_is_whole_and_always_the_same(app: Path) -
     assert len(record.splitlines()) == len(names)
 
 
+def test_a_bundle_follows_what_pip_reads(app: Path) -> None:
+    requirements = app / "requirements.txt"
+    hashed = "azure-functions==1.26 \\\n    --hash=sha256:aa\nazure-functions-durable==1.7 \\\n"
+    requirements.write_bytes((hashed + "    --hash=sha256:bb\n").encode("utf-16"))
+    wheel, pin = bundle.write(app)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    assert requirements.read_text().splitlines() == [
+        *("azure-functions==1.26 \\", "    --hash=sha256:aa", f"{pin} --hash=sha256:{digest}"),
+    ]
+
+    (app / "base.txt").write_text("azure-functions\nazure-functions-durable<2\n")
+    requirements.write_text("-r base.txt\n")
+    with pytest.raises(SettingsError, match=r"base\.txt asks for 'azure-functions-durable<2'"):
+        bundle.write(app)
+    assert wheel.is_file()
+    assert [item["severity"] for item in examine(app, 0)] == ["warning"]
+
+
+def test_an_interpreter_that_is_not_there_is_a_finding(app: Path) -> None:
+    answer = CliRunner().invoke(
+        main, ["doctor", str(app), "--json", "--worker-python", "/no/python"]
+    )
+    assert answer.exit_code == 4
+    assert "/no/python" in json.loads(answer.stdout)[0]["what"]
+
+
 def test_an_interpreter_that_installs_the_wheel_runs_the_package(app: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "fresh", with_pip=True, system_site_packages=False)
     python = tmp_path / "fresh" / "bin" / "python"
@@ -166,13 +213,14 @@ def test_an_interpreter_that_installs_the_wheel_runs_the_package(app: Path, tmp_
         ("Azure_Functions.Durable[all]>=1.2,<2  # ours", True),
         ("azure-functions-durable==1.7.0 --hash=sha256:abc", True),
         ("./wheels/azure_functions_durable-1.8.0-py3-none-any.whl", True),
+        ("azure-functions-durable @ git+https://somewhere/x.git", True),
         ("azure-functions", False),
         ("# azure-functions-durable", False),
         ("azure-functions-durable-extras", False),
     ],
 )
 def test_lines_that_ask_for_the_package_are_known(line: str, expected: bool) -> None:
-    assert bundle.names_package(line) is expected
+    assert requirements_txt.parse(line).is_package is expected
 
 
 def test_keys_are_recognized_and_only_keys() -> None:

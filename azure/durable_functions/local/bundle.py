@@ -14,15 +14,25 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from azure.durable_functions import _startup
 from azure.durable_functions._errors import SettingsError
+from azure.durable_functions.local import requirements_txt
 from azure.durable_functions.local.host_json import find_app_root
+from azure.durable_functions.local.requirements_txt import DISTRIBUTION
 
-DISTRIBUTION = "azure-functions-durable"
 WHEELS = "wheels"
 _PACKAGE = Path(__file__).parent.parent
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _KINDS = (".py", ".pyi")
+FUNCIGNORE = """\
+.durable/
+.git*
+.venv/
+.vscode/
+__pycache__/
+local.settings.json
+test_*.py
+"""
+"""What need not be published; written where an app has no .funcignore."""
 _WHEEL = """\
 Wheel-Version: 1.0
 Generator: durable-bundle
@@ -44,35 +54,40 @@ def write(folder: Path) -> tuple[Path, str]:
         SettingsError: The folder holds no app, or cannot be written to.
     """
     root = find_app_root(folder)
+    requirements = root / "requirements.txt"
+    known = requirements_txt.read(requirements)  # before anything is changed
+    for each in known:
+        if each.is_package and each.file != requirements:
+            raise SettingsError(
+                f"{each.file} asks for {each.text!r}, which the wheel would contradict; remove "
+                "that line there first"
+            )
     version = importlib.metadata.version(DISTRIBUTION)
     name = f"{DISTRIBUTION.replace('-', '_')}-{version}"
     wheel = root / WHEELS / f"{name}-py3-none-any.whl"
     pin = f"./{WHEELS}/{wheel.name}"
+    content = _content(f"{name}.dist-info")
+    kept = [
+        line
+        for each in known
+        if each.file == requirements and not each.is_package
+        for line in each.lines
+    ]
+    line = pin
+    if any(each.has_hash for each in known):  # then pip wants one of everything
+        line += f" --hash=sha256:{hashlib.sha256(content).hexdigest()}"
     try:
         wheel.parent.mkdir(exist_ok=True)
         for older in wheel.parent.glob(f"{DISTRIBUTION.replace('-', '_')}-*.whl"):
             older.unlink()
-        wheel.write_bytes(_content(f"{name}.dist-info"))
-        requirements = root / "requirements.txt"
-        text = requirements.read_text("utf-8") if requirements.is_file() else ""
-        requirements.write_text(pinned(text, pin), "utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        wheel.write_bytes(content)
+        requirements.write_text("\n".join([*kept, line, ""]), "utf-8")
+        ignored = root / ".funcignore"
+        if not ignored.is_file():
+            ignored.write_text(FUNCIGNORE)
+    except OSError as error:
         raise SettingsError(f"cannot prepare {root}: {error}") from error
     return wheel, pin
-
-
-def pinned(requirements: str, pin: str) -> str:
-    """A requirements.txt that names the wheel in the place of the package."""
-    kept = [line for line in requirements.splitlines() if not names_package(line)]
-    return "\n".join([*kept, pin, ""])
-
-
-def names_package(line: str) -> bool:
-    """Whether a line of requirements.txt asks for this package, from an index or as a wheel."""
-    bare = line.partition("#")[0].partition(";")[0].partition("--hash")[0].strip()
-    file = bare.rpartition("/")[2].lower()
-    is_wheel = file.startswith(f"{DISTRIBUTION.replace('-', '_')}-") and file.endswith(".whl")
-    return is_wheel or _startup.REQUIREMENT.fullmatch(bare) is not None
 
 
 def _content(dist_info: str) -> bytes:

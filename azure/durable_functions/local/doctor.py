@@ -12,16 +12,18 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from azure.durable_functions.local import bundle, host
+from azure.durable_functions._errors import SettingsError
+from azure.durable_functions.local import host, requirements_txt, timers
 from azure.durable_functions.local.app_info import DURABLE_CLIENTS, DURABLE_TRIGGERS, AppInfo
-from azure.durable_functions.local.host_json import find_app_root, read_host_json
+from azure.durable_functions.local.host_json import HostJson, find_app_root, read_host_json
 from azure.durable_functions.local.json_files import Reader, read_json
 from azure.durable_functions.local.local_settings import app_environment, read_local_settings
+from azure.durable_functions.local.web.functions_api import http_functions
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.workers import WorkerFailed
 
@@ -31,6 +33,8 @@ OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
 """What Azure Functions offers; later ones may have come since this was written."""
 _OLD_BUNDLE = "[1.*, 2.0.0)"
 _SECRET_FILES = ("local.settings.json", ".env", "*.pem", "*.pfx", "*.key", ".durable")
+_MADE_HERE = ("local.settings.json", ".durable")
+"""Every app that has run here has them."""
 _SECRETS = re.compile(
     r"AccountKey=[A-Za-z0-9+/=]{20,}|SharedAccessKey=[A-Za-z0-9+/=]{20,}|"
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|[?&]sig=[A-Za-z0-9%]{20,}"
@@ -56,29 +60,40 @@ async def examine(folder: Path, worker_python: str | None = None) -> list[Findin
     """Look an app folder over.
 
     Raises:
-        SettingsError: It holds no app, or its settings are unusable.
+        SettingsError: It holds no app.
     """
     root = find_app_root(folder)
-    environment, _ = app_environment(read_local_settings(root), os.environ)
+    found: list[Finding] = []
+    try:
+        environment, _ = app_environment(read_local_settings(root), os.environ)
+        host_json = read_host_json(root, environment)
+    except SettingsError as error:  # without them nothing else can be looked at
+        what = str(error)
+        return [
+            Finding("error", "settings", what, "correct the file; the host would not start"),
+            *_secrets(root),
+        ]
     options = host.Options(root, worker_python=worker_python)
+    python = host.python_of(root, environment, options)
     try:
         app = await host.load_app(root, _drop, options)
     except WorkerFailed as error:  # the other findings may say why
         app = AppInfo([], [], str(error), [], python="")
-    host_json = read_host_json(root, environment)
-    found = [
-        *_app(app),
-        *_host_json(root, app),
-        *(
-            Finding("warning", "host.json", note, "correct or remove it")
-            for note in host_json.notes
-            if "not known" in note
-        ),
-        *_python(app),
-        *_names(root, app),
-        *_requirements(root, host.python_of(root, environment, options)),
-        *_secrets(root),
+    found += _names(root, app)
+    found += _app(app)
+    found += _triggers(app, host_json, environment)
+    found += _host_json(root, app)
+    found += [
+        Finding("warning", "host.json", note, "correct or remove it")
+        for note in host_json.notes
+        if "not known" in note
     ]
+    found += _python(app)
+    try:
+        found += _requirements(root, python)
+    except SettingsError as error:
+        found.append(Finding("error", "requirements.txt", str(error), "save it as UTF-8"))
+    found += _secrets(root)
     return sorted(found, key=lambda finding: finding.severity)
 
 
@@ -109,6 +124,16 @@ def _app(app: AppInfo) -> Iterator[Finding]:
             "function.json folders are ignored beside a function_app.py that has functions",
             "move them into function_app.py, or remove them",
         )
+
+
+def _triggers(
+    app: AppInfo, host_json: HostJson, environment: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Routes and schedules that cannot be served."""
+    _, routes = http_functions(app.functions, host_json.route_prefix)
+    _, schedules = timers.timer_functions(app.functions, environment)
+    for name, reason in (*routes, *schedules):
+        yield Finding("error", name, reason, "correct the function; the host would not load it")
 
 
 def _host_json(root: Path, app: AppInfo) -> Iterator[Finding]:
@@ -186,13 +211,13 @@ def _requirements(root: Path, python: str) -> Iterator[Finding]:
             "name azure-functions and azure-functions-durable there",
         )
         return
-    lines = [line.strip() for line in path.read_text("utf-8", "replace").splitlines()]
-    if not any(re.match(r"azure[-_.]functions\b(?![-_.]durable)", line, re.I) for line in lines):
+    known = requirements_txt.read(path)
+    if not any(each.is_functions for each in known):
         yield Finding(
             "error", path.name, "azure-functions is not in it", "add a line azure-functions"
         )
-    named = [line for line in lines if bundle.names_package(line)]
-    carried = [line for line in named if line.endswith(".whl")]
+    named = [each for each in known if each.is_package]
+    carried = [each for each in named if each.is_wheel]
     if not named:
         yield Finding(
             "error",
@@ -200,15 +225,37 @@ def _requirements(root: Path, python: str) -> Iterator[Finding]:
             "azure-functions-durable is not in it",
             "run 'durable bundle', or add azure-functions-durable<2 for Microsoft's package",
         )
-    elif carried and not (root / carried[0]).is_file():
-        yield Finding("error", path.name, f"{carried[0]} is not there", "run 'durable bundle'")
-    elif not carried and _runs_ours(python):
+    elif carried:
+        yield from _carried(root, carried[0].text)
+    elif named[0].excludes_release_1:
+        yield Finding(
+            "error",
+            path.name,
+            f"{named[0].text!r} fetches release 2 of Microsoft's package, which is another one",
+            "run 'durable bundle', or keep to azure-functions-durable<2",
+        )
+    elif _runs_ours(python):
         yield Finding(
             "warning",
             path.name,
-            f"{named[0]!r} fetches Microsoft's package, but the app runs with this one here",
+            f"{named[0].text!r} fetches Microsoft's package, but the app runs with this one here",
             "run 'durable bundle' to let the app carry this package, or leave it if you mean that",
         )
+
+
+def _carried(root: Path, wheel: str) -> Iterator[Finding]:
+    """Whether the wheel is there and will be published."""
+    if not (root / wheel).is_file():
+        yield Finding("error", "requirements.txt", f"{wheel} is not there", "run 'durable bundle'")
+    parts = [part for part in wheel.split("/") if part != "."]
+    for rule in _ignored(root):
+        if any(fnmatch.fnmatch(part, rule) for part in [*parts, "/".join(parts)]):
+            yield Finding(
+                "error",
+                ".funcignore",
+                f"the rule {rule!r} keeps {wheel} from being published",
+                "remove the rule",
+            )
 
 
 def _runs_ours(python: str) -> bool:
@@ -216,22 +263,32 @@ def _runs_ours(python: str) -> bool:
     question = (
         "import importlib.metadata as m; print(m.metadata('azure-functions-durable')['Summary'])"
     )
-    answer = subprocess.run([python, "-c", question], capture_output=True, text=True, check=False)
+    try:
+        answer = subprocess.run(
+            [python, "-c", question], capture_output=True, text=True, check=False
+        )
+    except OSError:  # told already: the app could not be loaded
+        return False
     return _OURS in answer.stdout
+
+
+def _ignored(root: Path) -> list[str]:
+    """The rules of .funcignore, without slashes at their ends."""
+    path = root / ".funcignore"
+    rules = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+    return [rule.strip().strip("/") for rule in rules if rule.strip() and rule[0] not in "#!"]
 
 
 def _secrets(root: Path) -> Iterator[Finding]:
     """Files and texts that publishing would upload."""
-    path = root / ".funcignore"
-    rules = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
-    ignored = [rule.strip().strip("/") for rule in rules if rule.strip() and rule[0] not in "#!"]
+    ignored = _ignored(root)
     for child in sorted(root.iterdir()):
         is_left_out = any(fnmatch.fnmatch(child.name, rule) for rule in ignored)
         if is_left_out or child.name in (".git", ".venv", "__pycache__"):
             continue
         if any(fnmatch.fnmatch(child.name, pattern) for pattern in _SECRET_FILES):
             yield Finding(
-                "error",
+                "warning" if child.name in _MADE_HERE else "error",
                 child.name,
                 "it would be published, and may hold secrets or the state of this machine",
                 f"add a line {child.name} to .funcignore",

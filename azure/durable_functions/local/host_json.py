@@ -290,5 +290,5 @@ def find_app_root(folder: Path) -> Path:
         return folder
     raise SettingsError(
         f"{folder} holds no function app: there is no host.json, no function_app.py and no "
-        "folder with a function.json. Give the app's folder: durable start FOLDER"
+        "folder with a function.json. Give the app's folder"
     )

@@ -102,8 +102,8 @@ class WorkerProcess:
             worker._close()
             if isinstance(error, asyncio.TimeoutError):
                 raise WorkerFailed(
-                    f"the app in {root} has not loaded within {patience_seconds:g} s; a longer "
-                    "time can be given with --timeout SECONDS"
+                    f"the app in {root} has not loaded within {patience_seconds:g} s; 'durable "
+                    "start --timeout SECONDS' gives it more"
                 ) from None
             raise
         return worker
@@ -119,7 +119,7 @@ class WorkerProcess:
                 raise WorkerFailed(
                     f"the worker process ({python}) ended with status "
                     f"{self._started.process.returncode} while it loaded the app; what it printed "
-                    "stands above. If it misses azure-functions, install that for this interpreter"
+                    "stands above"
                 )
             if frame.header["type"] == "loaded":
                 break
