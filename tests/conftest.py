@@ -15,3 +15,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("error"), append=False)
             # azure-functions' codec gives two notices a process (sdk.md 4.4).
             item.add_marker(pytest.mark.filterwarnings("ignore:azure.functions:DeprecationWarning"))
+            # What old releases of dateutil do when Python 3.12 and later import them.
+            old_dateutil = "ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning"
+            item.add_marker(pytest.mark.filterwarnings(old_dateutil))

@@ -219,8 +219,12 @@ def test_an_interpreter_that_installs_the_wheel_runs_the_package(app: Path, tmp_
         ("azure-functions-durable-extras", False),
     ],
 )
-def test_lines_that_ask_for_the_package_are_known(line: str, expected: bool) -> None:
-    assert requirements_txt.parse(line).is_package is expected
+def test_lines_that_ask_for_the_package_are_known(
+    tmp_path: Path, line: str, expected: bool
+) -> None:
+    (tmp_path / "requirements.txt").write_text(line)
+    [found] = requirements_txt.read(tmp_path / "requirements.txt")
+    assert found.is_package is expected
 
 
 def test_keys_are_recognized_and_only_keys() -> None:

@@ -184,7 +184,7 @@ ALLOWED = {
     "local/engine": {"local.engine", "local.store", "_wire", "_errors"},
     "local/web": {
         *("local.web", "local.engine", "local.store", "local.app_info", "local.worker_pool"),
-        *("_wire", "_errors"),
+        *("local.worker.vocabulary", "_wire", "_errors"),
     },
     "local": {"local", "_wire", "_errors", "_startup"},
 }

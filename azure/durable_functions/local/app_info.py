@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.worker.vocabulary import (
+    DURABLE_CLIENTS,
+    DURABLE_TRIGGERS,
+    HTTP_TRIGGER,
+    TIMER_TRIGGER,
+)
 
-DURABLE_TRIGGERS = ("orchestrationTrigger", "activityTrigger", "entityTrigger")
-DURABLE_CLIENTS = ("durableClient", "orchestrationClient")
-EMULATED_TRIGGERS = ("httpTrigger", "timerTrigger", *DURABLE_TRIGGERS)
+EMULATED_TRIGGERS = (HTTP_TRIGGER, TIMER_TRIGGER, *DURABLE_TRIGGERS)
 _EMULATED_INPUTS = DURABLE_CLIENTS
 _EMULATED_OUTPUTS = ("http", *DURABLE_CLIENTS)
 

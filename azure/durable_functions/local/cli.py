@@ -170,8 +170,7 @@ def start(
     status = 0
     try:
         console = logs.Console(log_options)
-        output = host.Output(console.say, console.show_user_record, console.configure)
-        asyncio.run(_run(options, output))
+        asyncio.run(_run(options, console))
     except DurableFunctionsError as error:
         click.echo(f"durable: {error}", err=True)
         status = 1
@@ -250,7 +249,7 @@ def bundle(folder: Path) -> None:
     click.echo(f"Wrote {wheel}; requirements.txt names it: {pin}")
 
 
-async def _run(options: host.Options, output: host.Output) -> None:
+async def _run(options: host.Options, console: logs.Console) -> None:
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -258,11 +257,11 @@ async def _run(options: host.Options, output: host.Output) -> None:
         if stop_requested.is_set():
             os._exit(130)  # the second Ctrl-C ends at once; the store survives that
         stop_requested.set()
-        output.say("Stopping; running functions get a moment to finish.")
+        console.say("Stopping; running functions get a moment to finish.")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
             loop.add_signal_handler(number, on_signal)
         except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
             continue
-    await host.run(options, output, stop_requested)
+    await host.run(options, console, stop_requested)

@@ -19,12 +19,13 @@ from typing import Literal
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local import host, requirements_txt, timers
-from azure.durable_functions.local.app_info import DURABLE_CLIENTS, DURABLE_TRIGGERS, AppInfo
+from azure.durable_functions.local.app_info import AppInfo
 from azure.durable_functions.local.host_json import HostJson, find_app_root, read_host_json
 from azure.durable_functions.local.json_files import Reader, read_json
 from azure.durable_functions.local.local_settings import app_environment, read_local_settings
 from azure.durable_functions.local.web.functions_api import http_functions
 from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.worker.vocabulary import DURABLE_CLIENTS, DURABLE_TRIGGERS
 from azure.durable_functions.local.workers import WorkerFailed
 
 Severity = Literal["error", "warning"]

@@ -11,11 +11,11 @@ import shlex
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local import operating_system, start_output, watcher
@@ -32,6 +32,8 @@ from azure.durable_functions.local.local_settings import (
     app_environment,
     read_local_settings,
 )
+from azure.durable_functions.local.logs import Console
+from azure.durable_functions.local.requirements_txt import DISTRIBUTION
 from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database, Synchronous
@@ -48,6 +50,7 @@ from azure.durable_functions.local.web.links import RPC_PATH, Links
 from azure.durable_functions.local.web.management_api import ManagementApi
 from azure.durable_functions.local.web.server import Manners, Server
 from azure.durable_functions.local.web.throttle import Throttle
+from azure.durable_functions.local.worker.vocabulary import TIMER_TRIGGER
 from azure.durable_functions.local.worker_pool import WorkerPool
 from azure.durable_functions.local.workers import (
     InProcessWorker,
@@ -56,12 +59,14 @@ from azure.durable_functions.local.workers import (
     WorkerProcess,
 )
 
+if TYPE_CHECKING:
+    from azure.durable_functions.local.timers import TimerFunction, Timers
+
 logger = logging.getLogger("azure.durable_functions.local")
 
 KEY_SETTING = "system_key"
 URL_SETTING = "host_url"
 """Under these names the store tells other processes how to reach the running host."""
-DISTRIBUTION = "azure-functions-durable"
 
 
 @dataclass(frozen=True)
@@ -96,18 +101,6 @@ class AppFailed(SettingsError):
 
 
 @dataclass(frozen=True)
-class Output:
-    """Where the host's words go."""
-
-    say: Callable[[str], None]
-    """Takes a line of the start."""
-    on_user_record: LogSink
-    """Takes log records of user code."""
-    configure: Callable[[dict[str, int]], None]
-    """Takes the log levels of host.json."""
-
-
-@dataclass(frozen=True)
 class Setup:
     """What is read once, also when a changed host.json makes the host start again."""
 
@@ -132,12 +125,12 @@ class Setup:
 class LocalHost:
     """One running host."""
 
-    def __init__(self, options: Options, output: Output, setup: Setup) -> None:
+    def __init__(self, options: Options, console: Console, setup: Setup) -> None:
         """Prepare; `start` does the work, in the order of host.md 12.1."""
         self._options = options
         self._setup = setup
-        self._output = output
-        self._say = output.say
+        self._console = console
+        self._say = console.say
         self._clock = SystemClock()
         self._http = DurableHttp()
         self._sockets: list[socket.socket] = []
@@ -146,7 +139,7 @@ class LocalHost:
         self._pool: WorkerPool | None = None
         self._server: Server | None = None
         self._hub: TaskHub | None = None
-        self._timers: Any = None  # Timers, imported when there are any
+        self._timers: Timers | None = None
         self._functions: FunctionsApi
         self._admin: AdminApi
         self._links: Links
@@ -155,7 +148,7 @@ class LocalHost:
         self._host_json: HostJson
         self._seen: watcher.Snapshot
         self._is_working = False
-        self._timer_functions: list[Any] = []
+        self._timer_functions: list[TimerFunction] = []
         self.port = 0
 
     async def start(self) -> None:
@@ -167,15 +160,14 @@ class LocalHost:
             WorkerFailed: No worker can be started.
         """
         options = self._options
-        version = importlib.metadata.version(DISTRIBUTION)
-        for line in start_output.versions(version):
+        for line in start_output.versions(_version()):
             self._say(line)
         root = self._root = self._setup.root
         self._say(f"App folder: {root}")
         local, notes = self._setup.local, self._setup.notes
         self._environment = dict(self._setup.environment)
         host_json = self._host_json = read_host_json(root, self._environment)
-        self._output.configure(dict(host_json.log_levels))
+        self._console.configure(host_json.log_levels)
         for note in (*local.notes, *notes, *host_json.notes):
             self._say(note)
         if not (root / "host.json").is_file():
@@ -203,34 +195,12 @@ class LocalHost:
             ),
         )
         self._pool = make_pool(
-            root, self._environment, host_json, options, self._output.on_user_record, self.port
+            root, self._environment, host_json, options, self._console.show_user_record, self.port
         )
         self._pool.client_texts = lambda function: client_texts(function, self._links)
         self._pool.start_instances = self._start_instances
         app = await self._pool.start()
-        self._hub = TaskHub(
-            self._database,
-            self._clock,
-            self._pool,
-            Registry(),
-            hub_settings(host_json, options),
-            self._http,
-        )
-        self._functions = FunctionsApi(self._pool)
-        self._admin = AdminApi(
-            self._pool,
-            host_id=host_json.hub_name,
-            version=version,
-            public_origin=self._links.public_origin,
-            timer_payload=self._timer_payload,
-        )
-        self._server = Server(
-            ManagementApi(self._hub, self._links),
-            self._functions,
-            self._admin,
-            access,
-            self._manners(tls),
-        )
+        self._hub, self._server = self._make_rooms(self._database, self._pool, access, tls)
         if rpc is not None:
             await self._server.open_rpc(rpc)
         unfinished = await self._hub.count_unfinished()
@@ -243,6 +213,35 @@ class LocalHost:
         await self._server.open_public(public)
         await self._database.write(lambda c: stored_settings.put(c, URL_SETTING, url))
         self._say(f"Listening on {url} (Ctrl-C stops)")
+
+    def _make_rooms(
+        self, database: Database, pool: WorkerPool, access: Access, tls: ssl.SSLContext | None
+    ) -> tuple[TaskHub, Server]:
+        """The engine, and what answers requests about it and the functions."""
+        hub = TaskHub(
+            database,
+            self._clock,
+            pool,
+            Registry(),
+            hub_settings(self._host_json, self._options),
+            self._http,
+        )
+        self._functions = FunctionsApi(pool)
+        self._admin = AdminApi(
+            pool,
+            host_id=self._host_json.hub_name,
+            version=_version(),
+            public_origin=self._links.public_origin,
+            timer_payload=self._timer_payload,
+        )
+        web = Server(
+            ManagementApi(hub, self._links),
+            self._functions,
+            self._admin,
+            access,
+            self._manners(tls),
+        )
+        return hub, web
 
     async def watch(self) -> None:
         """Load the app anew whenever its files change; return when host.json has."""
@@ -296,8 +295,10 @@ class LocalHost:
         try:
             await self._pool.reload()
         except WorkerFailed as error:
-            logger.error("Worker failed to load, so the code loaded before goes on: %s", error)
-            self._go_on(self._timer_functions)
+            logger.error("Worker failed to load: %s", error)
+            if self._pool.has_workers and self._pool.app.failure is None:
+                logger.warning("The code that was loaded before goes on")
+                self._go_on()
             return
         await self._serve(self._pool.app)
 
@@ -323,20 +324,21 @@ class LocalHost:
             await self._hub.start()
             self._is_working = True
         self._timer_functions = [each for each in timers if not each.function.is_disabled]
-        self._go_on(self._timer_functions)
+        self._go_on()
 
-    def _go_on(self, timers: list[Any]) -> None:
+    def _go_on(self) -> None:
         """Let instances and timers go on after a pause."""
         assert self._hub is not None  # made before
         self._hub.dispatcher.go_on()
         if self._timers is not None:
-            self._timers.start(timers)
+            self._timers.start(self._timer_functions)
 
     def _find_timers(
         self, functions: list[FunctionInfo]
-    ) -> tuple[list[Any], list[tuple[str, str]]]:
-        if not any(function.kind == "timerTrigger" for function in functions):
-            return [], []  # disabled ones too: they may be run by hand
+    ) -> tuple[list[TimerFunction], list[tuple[str, str]]]:
+        """Timers among functions, also disabled ones: these may be run by hand."""
+        if not any(function.kind == TIMER_TRIGGER for function in functions):
+            return [], []
         from azure.durable_functions.local import timers  # calendars take long to import
 
         assert self._database is not None  # opened before
@@ -346,8 +348,8 @@ class LocalHost:
         return timers.timer_functions(functions, self._environment)
 
     async def _timer_payload(self, name: str) -> str:
-        text: str = await self._timers.payload_by_hand(name)
-        return text
+        assert self._timers is not None  # there is the one that is asked for
+        return await self._timers.payload_by_hand(name)
 
     async def _start_instances(self, starts: list[dict[str, Any]]) -> None:
         """Start what functions ask for through outputs of type durableClient."""
@@ -520,6 +522,10 @@ async def load_app(
         await pool.stop()
 
 
+def _version() -> str:
+    return importlib.metadata.version(DISTRIBUTION)
+
+
 def hub_settings(host_json: HostJson, options: Options) -> HubSettings:
     """What host.json and the command line ask of the engine."""
     days = options.retention_days
@@ -573,11 +579,11 @@ def python_of(root: Path, environment: Mapping[str, str], options: Options) -> s
     return sys.executable
 
 
-async def run(options: Options, output: Output, stop_requested: asyncio.Event) -> None:
+async def run(options: Options, console: Console, stop_requested: asyncio.Event) -> None:
     """Run a host until it is asked to stop; a changed host.json makes it start again."""
     setup = Setup.read(options.folder)
     while not stop_requested.is_set():
-        host = LocalHost(options, output, setup)
+        host = LocalHost(options, console, setup)
         try:
             await _until(host.start(), stop_requested)
             if not stop_requested.is_set():

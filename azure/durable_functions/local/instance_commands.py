@@ -8,11 +8,13 @@ for has failed or was terminated; 6 it has not ended in time.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -35,6 +37,7 @@ _STATUSES = ("Pending", "Running", "Suspended", "Completed", "Failed", "Terminat
 
 Work = Callable[[Management], Awaitable[int]]
 Command = TypeVar("Command", bound=Callable[..., Any])
+Shown = TypeVar("Shown")
 
 console = Console(soft_wrap=False)
 
@@ -47,8 +50,23 @@ class Problem(Exception):
         self.code = code
 
 
-def _where(command: Command) -> Command:
-    """Options that say which host or folder is meant."""
+@dataclass(frozen=True)
+class Target:
+    """Which host or folder is meant."""
+
+    folder: Path
+    url: str | None
+    code: str
+
+
+def _where(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say which host or folder is meant; the command gets them as `Target`."""
+
+    @functools.wraps(command)
+    def with_target(folder: Path, url: str | None, code: str, **given: Any) -> None:
+        command(Target(folder, url, code), **given)
+
+    wrapped: Callable[..., None] = with_target
     for option in (
         click.option(
             "--script-root",
@@ -60,8 +78,8 @@ def _where(command: Command) -> Command:
         click.option("--url", help="Of a host that runs elsewhere: http://NAME:PORT."),
         click.option("--code", default="", help="Key of that host.", envvar="DURABLE_CODE"),
     ):
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def _as_json(command: Command) -> Command:
@@ -72,13 +90,13 @@ def _reason(command: Command) -> Command:
     return click.option("--reason", default="", help="Is recorded with it.")(command)
 
 
-def run(folder: Path, url: str | None, code: str, work: Work, *, needs_names: bool = False) -> None:
+def run(target: Target, work: Work, *, needs_names: bool = False) -> None:
     """Do some work with the management API, and exit with its code."""
     door: AbstractAsyncContextManager[Management]
-    if url is None:
-        door = management.of_folder(folder, needs_names=needs_names)
+    if target.url is None:
+        door = management.of_folder(target.folder, needs_names=needs_names)
     else:
-        door = management.of_url(url, code)
+        door = management.of_url(target.url, target.code)
 
     async def do() -> int:
         async with door as api:
@@ -91,9 +109,6 @@ def run(folder: Path, url: str | None, code: str, work: Work, *, needs_names: bo
         sys.exit(problem.code)
     except DurableFunctionsError as error:
         click.echo(f"durable: {error}", err=True)
-        sys.exit(CANNOT)
-    except (ValueError, KeyError, TypeError):  # what a host answers has the shapes we read
-        click.echo("durable: what answers there is no host of durable functions", err=True)
         sys.exit(CANNOT)
 
 
@@ -161,6 +176,14 @@ async def _pages(
                 return found
 
 
+def _show(value: Shown, table: Callable[[Console, Shown], None], *, as_json: bool) -> None:
+    """Print as a table, or for machines."""
+    if as_json:
+        click.echo(console_tables.as_json(value))
+    else:
+        table(console, value)
+
+
 def _later(api: Management) -> str:
     return "" if api.is_running else " (no host is running: it takes effect at the next start)"
 
@@ -179,9 +202,7 @@ def _later(api: Management) -> str:
 @_as_json
 @_where
 def list_instances(
-    folder: Path,
-    url: str | None,
-    code: str,
+    target: Target,
     runtime_status: tuple[str, ...],
     prefix: str | None,
     created_after: str | None,
@@ -196,13 +217,10 @@ def list_instances(
 
     async def work(api: Management) -> int:
         found = await _pages(api, "instances", query, top)
-        if as_json:
-            click.echo(console_tables.as_json(found))
-        else:
-            console_tables.instances(console, found)
+        _show(found, console_tables.instances, as_json=as_json)
         return 0
 
-    run(folder, url, code, work)
+    run(target, work)
 
 
 def _filter(
@@ -232,26 +250,23 @@ def _moment(text: str | None, name: str) -> str | None:
 @click.argument("instance_id")
 @_as_json
 @_where
-def show(folder: Path, url: str | None, code: str, instance_id: str, as_json: bool) -> None:
+def show(target: Target, instance_id: str, as_json: bool) -> None:
     """Show an instance: status, input, output."""
 
     async def work(api: Management) -> int:
         reply = await api.call("GET", _path("instances", instance_id))
         item = _checked(reply, f"instance {instance_id}").json
-        if as_json:
-            click.echo(console_tables.as_json(item))
-        else:
-            console_tables.instance(console, item)
+        _show(item, console_tables.instance, as_json=as_json)
         return 0
 
-    run(folder, url, code, work)
+    run(target, work)
 
 
 @click.command()
 @click.argument("instance_id")
 @_as_json
 @_where
-def history(folder: Path, url: str | None, code: str, instance_id: str, as_json: bool) -> None:
+def history(target: Target, instance_id: str, as_json: bool) -> None:
     """Show the history of an instance."""
     query = {"showHistory": "true", "showHistoryOutput": "true"}
 
@@ -259,13 +274,10 @@ def history(folder: Path, url: str | None, code: str, instance_id: str, as_json:
         reply = await api.call("GET", _path("instances", instance_id), query=query)
         item: dict[str, Any] = _checked(reply, f"instance {instance_id}").json
         events: list[dict[str, Any]] = item.get("historyEvents") or []
-        if as_json:
-            click.echo(console_tables.as_json(events))
-        else:
-            console_tables.history(console, events)
+        _show(events, console_tables.history, as_json=as_json)
         return 0
 
-    run(folder, url, code, work)
+    run(target, work)
 
 
 @click.command("start-new")
@@ -284,9 +296,7 @@ def history(folder: Path, url: str | None, code: str, instance_id: str, as_json:
 @_as_json
 @_where
 def start_new(
-    folder: Path,
-    url: str | None,
-    code: str,
+    target: Target,
     name: str | None,
     function_name: str | None,
     instance_id: str | None,
@@ -318,7 +328,7 @@ def start_new(
             )
         return await _wait(api, started["id"], wait_seconds, as_json)
 
-    run(folder, url, code, work, needs_names=True)
+    run(target, work, needs_names=True)
 
 
 async def _wait(api: Management, instance_id: str, seconds: float, as_json: bool) -> int:
@@ -349,9 +359,7 @@ async def _wait(api: Management, instance_id: str, seconds: float, as_json: bool
 @click.option("--event-data", "data", metavar="JSON", help="JSON text, @FILE, or - for stdin.")
 @_where
 def raise_event(
-    folder: Path,
-    url: str | None,
-    code: str,
+    target: Target,
     instance_id: str,
     event_name: str,
     data: str | None,
@@ -365,7 +373,7 @@ def raise_event(
         click.echo(f"Sent {event_name} to {instance_id}{_later(api)}")
         return 0
 
-    run(folder, url, code, work)
+    run(target, work)
 
 
 def _operation(name: str, text: str, done: str) -> click.Command:
@@ -373,7 +381,7 @@ def _operation(name: str, text: str, done: str) -> click.Command:
     @click.argument("instance_id")
     @_reason
     @_where
-    def operate(folder: Path, url: str | None, code: str, instance_id: str, reason: str) -> None:
+    def operate(target: Target, instance_id: str, reason: str) -> None:
         async def work(api: Management) -> int:
             path = _path("instances", instance_id, name)
             reply = await api.call("POST", path, query={"reason": reason})
@@ -381,7 +389,7 @@ def _operation(name: str, text: str, done: str) -> click.Command:
             click.echo(f"{done} {instance_id}{_later(api)}")
             return 0
 
-        run(folder, url, code, work)
+        run(target, work)
 
     return operate
 
@@ -396,7 +404,7 @@ rewind = _operation("rewind", "Let a failed instance do again what failed.", "Re
 @click.argument("instance_id")
 @click.option("--same-id", is_flag=True, help="Replace the instance instead of making a new one.")
 @_where
-def restart(folder: Path, url: str | None, code: str, instance_id: str, same_id: bool) -> None:
+def restart(target: Target, instance_id: str, same_id: bool) -> None:
     """Start an instance's orchestrator again with the same input."""
 
     async def work(api: Management) -> int:
@@ -410,7 +418,7 @@ def restart(folder: Path, url: str | None, code: str, instance_id: str, same_id:
         click.echo(f"{_checked(reply, f'instance {instance_id}').json['id']}{_later(api)}")
         return 0
 
-    run(folder, url, code, work, needs_names=True)
+    run(target, work, needs_names=True)
 
 
 @click.command()
@@ -426,9 +434,7 @@ def restart(folder: Path, url: str | None, code: str, instance_id: str, same_id:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @_where
 def purge(
-    folder: Path,
-    url: str | None,
-    code: str,
+    target: Target,
     instance_id: str | None,
     created_after: str | None,
     created_before: str | None,
@@ -462,7 +468,7 @@ def purge(
         click.echo(f"Deleted {deleted} instance(s).")
         return 0
 
-    run(folder, url, code, work)
+    run(target, work)
 
 
 @click.command()
@@ -470,21 +476,16 @@ def purge(
 @click.option("--top", type=click.IntRange(1), help="At most so many.")
 @_as_json
 @_where
-def entities(
-    folder: Path, url: str | None, code: str, name: str | None, top: int | None, as_json: bool
-) -> None:
+def entities(target: Target, name: str | None, top: int | None, as_json: bool) -> None:
     """List the entities, or those of the entity function NAME, with their state."""
 
     async def work(api: Management) -> int:
         path = _path("entities", *([name] if name else []))
         found = await _pages(api, path, {"fetchState": "true"}, top)
-        if as_json:
-            click.echo(console_tables.as_json(found))
-        else:
-            console_tables.entities(console, found)
+        _show(found, console_tables.entities, as_json=as_json)
         return 0
 
-    run(folder, url, code, work)
+    run(target, work)
 
 
 @click.command()
@@ -494,9 +495,7 @@ def entities(
 @click.option("--input", "input_text", metavar="JSON", help="JSON text, @FILE, or - for stdin.")
 @_where
 def signal(
-    folder: Path,
-    url: str | None,
-    code: str,
+    target: Target,
     name: str,
     key: str,
     operation: str,
@@ -511,14 +510,14 @@ def signal(
         click.echo(f"Signalled {name} {key}{_later(api)}")
         return 0
 
-    run(folder, url, code, work, needs_names=True)
+    run(target, work, needs_names=True)
 
 
 @click.command()
 @click.argument("name")
 @click.option("--input", "text", default="", help="Text for its trigger; JSON for activities.")
 @_where
-def invoke(folder: Path, url: str | None, code: str, name: str, text: str) -> None:
+def invoke(target: Target, name: str, text: str) -> None:
     """Run a function of a running host by hand; the host's log tells how it ends."""
 
     async def work(api: Management) -> int:
@@ -526,7 +525,7 @@ def invoke(folder: Path, url: str | None, code: str, name: str, text: str) -> No
         click.echo(f"The host runs {name}; its log tells how it ends.")
         return 0
 
-    run(folder, url, code, work)
+    run(target, work)
 
 
 COMMANDS = {

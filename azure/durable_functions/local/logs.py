@@ -20,6 +20,13 @@ from azure.durable_functions.local.worker.link import Frame
 HOST_CATEGORY = "Host.Triggers.DurableTask"
 _OURS = "azure.durable_functions.local"
 _COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
+_LEVEL_NAMES = {
+    logging.DEBUG: "Debug",
+    logging.INFO: "Information",
+    logging.WARNING: "Warning",
+    logging.ERROR: "Error",
+    logging.CRITICAL: "Critical",
+}
 _RESET = "\x1b[0m"
 _INVOCATION = "invocation_id"
 
@@ -83,7 +90,7 @@ class JsonFormatter(logging.Formatter):
         """The object's text."""
         shown = {
             "time": _moment(record),
-            "level": record.levelname.capitalize().replace("Info", "Information"),
+            "level": _LEVEL_NAMES.get(record.levelno, record.levelname),
             "category": category_of(record.name),
             "message": _text(self, record),
         }

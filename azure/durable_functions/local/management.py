@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sqlite3
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,16 +53,20 @@ class Reply:
 
     @property
     def json(self) -> Any:
-        """The value of the body; None for an empty one."""
-        return json.loads(self.body) if self.body else None
+        """The value of the body; None for an empty one.
+
+        Raises:
+            HostUnreachable: It is not JSON, so no host of ours has answered.
+        """
+        try:
+            return json.loads(self.body) if self.body else None
+        except ValueError:
+            raise HostUnreachable("what answers there is no host of durable functions") from None
 
     @property
     def problem(self) -> str:
         """What an error body says."""
-        try:
-            said = self.json
-        except ValueError:
-            said = None
+        said = self.json
         if shapes.is_object(said):
             return str(said.get("ExceptionMessage") or said.get("Message") or said)
         return str(said) if said else f"the host answered with status {self.status}"
@@ -255,12 +258,7 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
 
 def _address_of(store: Path) -> tuple[str, str]:
     """URL and key that a running host has left in its store."""
-    try:
-        with contextlib.closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as opened:
-            url = stored_settings.find(opened, host.URL_SETTING)
-            key = stored_settings.find(opened, host.KEY_SETTING)
-    except sqlite3.Error:
-        url = key = None
+    url, key = stored_settings.peek(store, host.URL_SETTING, host.KEY_SETTING)
     if url is None:
         raise HostUnreachable(f"the host that uses {store} is just starting; try again")
     return url, key or ""

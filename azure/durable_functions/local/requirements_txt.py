@@ -64,11 +64,6 @@ def read(path: Path) -> list[Requirement]:
     return list(_read(path, set())) if path.is_file() else []
 
 
-def parse(line: str) -> Requirement:
-    """A single line."""
-    return _requirement(Path(), [line])
-
-
 def text_of(path: Path) -> str:
     """The text of a file, whatever Unicode encoding its mark tells.
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.web.functions_api import HttpFunction
+from azure.durable_functions.local.worker.vocabulary import HTTP_TRIGGER, TIMER_TRIGGER
 
 NOTHING_FOUND = (
     "No job functions found. Is this the folder of a function app, and are its functions decorated "
     "or described by function.json files?"
 )
-_HTTP = "httpTrigger"
 
 
 def versions(version: str) -> Iterator[str]:
@@ -32,7 +32,7 @@ def functions(
         methods = f"[{','.join(sorted(http.methods))}]" if http.methods else ""
         yield f"\t{http.function.name}: {methods} {public_origin}/{http.template}\n"
     for function in sorted(app.enabled, key=_by_name):
-        if function.kind == _HTTP or function.name in errors:
+        if function.kind == HTTP_TRIGGER or function.name in errors:
             continue
         note = "" if function.is_emulated else f"  (not emulated; {by_hand(function.name)})"
         yield f"\t{function.name}: {function.kind}{note}\n"
@@ -60,7 +60,7 @@ def warnings(app: AppInfo, wanted: Sequence[str] = ()) -> Iterator[str]:
     for function in app.enabled:
         for warning in function.warnings:
             yield f"Function {function.name}: {warning}"
-        if function.retry is not None and function.kind != "timerTrigger":
+        if function.retry is not None and function.kind != TIMER_TRIGGER:
             yield (
                 f"Function {function.name}: its retry policy is not applied to {function.kind}, "
                 "as in the cloud; only timers have one. Orchestrators retry activities themselves."

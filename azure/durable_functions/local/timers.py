@@ -24,11 +24,11 @@ from azure.durable_functions.local.engine.functions import (
 from azure.durable_functions.local.schedules import Schedule, ScheduleError
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database, StoreClosed
+from azure.durable_functions.local.worker.vocabulary import TIMER_TRIGGER
 from azure.durable_functions.local.worker_pool import WorkerPool
 
 logger = logging.getLogger("azure.durable_functions.local")
 
-TRIGGER = "timerTrigger"
 _PAUSE_AFTER_PROBLEM = timedelta(seconds=5)
 _NEVER = "0001-01-01T00:00:00"
 _FIXED = ("fixeddelay",)
@@ -102,7 +102,7 @@ def timer_functions(
     usable: list[TimerFunction] = []
     errors: list[tuple[str, str]] = []
     for function in functions:
-        if function.kind != TRIGGER:
+        if function.kind != TIMER_TRIGGER:
             continue
         trigger = function.trigger
         try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-_SKIPPED = frozenset({"__pycache__", "node_modules", "venv", "env", "site-packages"})
+_SKIPPED = frozenset({"__pycache__", "node_modules"})
 _PAUSE_SECONDS = 0.3
 _LARGEST_SHARE = 0.02
 """Of the time that looking may take: folders with many files are looked at less often."""

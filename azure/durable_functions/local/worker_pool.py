@@ -24,6 +24,7 @@ from azure.durable_functions.local.engine.functions import (
     TimedOut,
     UnknownFunction,
     WorkerLost,
+    WorkerRetired,
 )
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.workers import Worker, WorkerFailed, WorkerProcess
@@ -101,7 +102,8 @@ class WorkerPool:
         with them, as if they had crashed.
 
         Raises:
-            WorkerFailed: One of the new ones cannot be started; the old ones stay.
+            WorkerFailed: One of the new ones cannot be started; the old ones stay, unless starts
+                are exclusive.
         """
         old = self._workers
         if self._has_exclusive_start:
@@ -116,6 +118,11 @@ class WorkerPool:
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
         return self.app
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether anything can run."""
+        return bool(self._workers)
 
     async def stop(self) -> None:
         """End all workers."""
@@ -307,7 +314,7 @@ class WorkerPool:
 
     def _durable(self, name: str, trigger: str) -> FunctionInfo:
         if self.app.failure is not None:
-            raise WorkerLost("the app cannot be loaded just now")
+            raise WorkerRetired("the app cannot be loaded just now")
         function = self._durable_functions.get((trigger, name.lower()))
         if function is None:
             raise UnknownFunction(f"no function {name!r} with trigger {trigger}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from pathlib import Path
 
 
 def get_or_set(connection: sqlite3.Connection, name: str, value: str) -> str:
@@ -36,3 +38,12 @@ def put(connection: sqlite3.Connection, name: str, value: str) -> None:
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         {"name": name, "value": value},
     )
+
+
+def peek(store: Path, *names: str) -> list[str | None]:
+    """Values from the store of another process that may be running; None for each it lacks."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as opened:
+            return [find(opened, name) for name in names]
+    except sqlite3.Error:  # it is only just being made
+        return [None for _ in names]

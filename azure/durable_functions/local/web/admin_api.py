@@ -16,6 +16,11 @@ from urllib.parse import quote
 from azure.durable_functions._wire import shapes
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.engine.functions import TimedOut, WorkerLost
+from azure.durable_functions.local.worker.vocabulary import (
+    EPISODE_TRIGGERS,
+    HTTP_TRIGGER,
+    TIMER_TRIGGER,
+)
 from azure.durable_functions.local.worker_pool import WorkerPool
 
 from . import messages
@@ -23,9 +28,6 @@ from .functions_api import describe_request, new_trace_parent
 from .messages import Answer, Request
 
 logger = logging.getLogger("azure.durable_functions.local")
-
-_HTTP = "httpTrigger"
-_EPISODES = ("orchestrationTrigger", "entityTrigger")
 
 
 class AdminApi:
@@ -152,7 +154,7 @@ class AdminApi:
             )
         given = body.get("input")
         text = "" if given is None else given if isinstance(given, str) else json.dumps(given)
-        if function.kind in _EPISODES:
+        if function.kind in EPISODE_TRIGGERS:
             logger.error(
                 "%s cannot be run by hand: orchestrators and entities are run by the task hub. "
                 "Start an instance or send a signal, with a client, the management API, "
@@ -165,7 +167,7 @@ class AdminApi:
 
     async def _invoke(self, function: FunctionInfo, text: str) -> None:
         """Run a function; how it ends is in the log."""
-        if function.kind == _HTTP:
+        if function.kind == HTTP_TRIGGER:
             url = self.url_templates.get(function.name, self._public_origin)
             headers = {"content-type": "application/json"}
             described = describe_request("POST", url, headers)
@@ -174,7 +176,7 @@ class AdminApi:
             )
             return
         try:
-            if function.kind == "timerTrigger":
+            if function.kind == TIMER_TRIGGER:
                 text = await self._timer_payload(function.name)
             elif function.kind == "activityTrigger" and not text:
                 text = "null"

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from azure.durable_functions._wire import shapes
-from azure.durable_functions.local.app_info import DURABLE_CLIENTS, FunctionInfo
+from azure.durable_functions.local.app_info import FunctionInfo
+from azure.durable_functions.local.worker.vocabulary import DURABLE_CLIENTS, HTTP_TRIGGER
 from azure.durable_functions.local.worker_pool import Response, WorkerPool
 
 from .links import Links
@@ -52,7 +53,7 @@ def http_functions(
     errors: list[tuple[str, str]] = []
     for function in sorted(functions, key=lambda function: function.name.lower()):
         trigger = function.trigger
-        if trigger["type"] != "httpTrigger":
+        if trigger["type"] != HTTP_TRIGGER:
             continue
         own = str(trigger.get("route") or function.name)
         template = "/".join(part for part in (prefix, own.strip("/")) if part)

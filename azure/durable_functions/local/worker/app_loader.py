@@ -410,7 +410,7 @@ def _check_direction(
                 f"cannot load the {name} function: {binding['name']} is annotated with Out, but "
                 "its binding has the direction 'in'"
             )
-    elif is_output and annotation is not inspect.Parameter.empty:
+    elif is_output:
         raise FunctionLoadError(
             f"cannot load the {name} function: {binding['name']} is an output, so it must be "
             f"annotated as azure.functions.Out[...], got {annotation!r}"

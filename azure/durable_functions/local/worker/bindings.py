@@ -10,8 +10,7 @@ from typing import Any, cast
 import azure.functions as func
 from azure.functions import meta
 
-DURABLE_TRIGGERS = ("orchestrationTrigger", "activityTrigger", "entityTrigger")
-DURABLE_CLIENTS = ("durableClient", "orchestrationClient")
+from .vocabulary import DURABLE_TRIGGERS, TIMER_TRIGGER
 
 
 class Out(func.Out[Any]):
@@ -91,7 +90,7 @@ def converter_of(binding_type: str) -> Any:
     return registry.get(binding_type)
 
 
-_JSON_TRIGGERS = ("timerTrigger", "eventGridTrigger")
+_JSON_TRIGGERS = (TIMER_TRIGGER, "eventGridTrigger")
 # What the converters of message triggers insist on finding beside the message.
 _MESSAGE_METADATA = {
     name: meta.Datum(text, "json")

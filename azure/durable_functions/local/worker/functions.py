@@ -21,6 +21,7 @@ import azure.functions as func
 from . import bindings
 from .app_loader import LoadedFunction
 from .link import Frame
+from .vocabulary import DURABLE_CLIENTS, DURABLE_TRIGGERS, EPISODE_TRIGGERS, HTTP_TRIGGER
 
 current_invocation: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
     "current_invocation", default=None
@@ -32,8 +33,6 @@ _thread_storage = threading.local()
 has its log records attributed (host.md 5.3)."""
 _running: dict[str, str] = {}
 """Function names by the ids of the invocations that run."""
-
-_EPISODE_TRIGGERS = ("orchestrationTrigger", "entityTrigger")
 
 
 @dataclass
@@ -155,7 +154,7 @@ class Functions:
             if function.is_async:
                 returned = await function.call(**arguments)
             else:
-                episode = function.trigger["type"] in _EPISODE_TRIGGERS
+                episode = function.trigger["type"] in EPISODE_TRIGGERS
                 pool = self._episode_threads if episode else self._threads
                 context = contextvars.copy_context()
 
@@ -183,9 +182,9 @@ class Functions:
                 continue
             if str(binding.get("direction")).lower() == "out":
                 outputs[name] = arguments[name] = bindings.Out()
-            elif kind == "httpTrigger":
+            elif kind == HTTP_TRIGGER:
                 arguments[name] = bindings.decode_http(header["request"], payload)
-            elif kind in bindings.DURABLE_CLIENTS:
+            elif kind in DURABLE_CLIENTS:
                 arguments[name] = header["client"][name]
             elif binding is function.trigger:
                 arguments[name] = bindings.decode_trigger(kind, payload.decode("utf-8"))
@@ -199,7 +198,7 @@ class Functions:
         self, function: LoadedFunction, returned: Any, outputs: dict[str, bindings.Out]
     ) -> Frame:
         trigger = function.trigger["type"]
-        if trigger in bindings.DURABLE_TRIGGERS:
+        if trigger in DURABLE_TRIGGERS:
             text = bindings.encode_result(trigger, returned)
             return Frame(_starts(function, outputs), text.encode("utf-8"))
         has_return = any(binding["name"] == "$return" for binding in function.bindings)
@@ -209,7 +208,7 @@ class Functions:
                 "not None"
             )
         header = _starts(function, outputs)
-        if trigger != "httpTrigger":
+        if trigger != HTTP_TRIGGER:
             return Frame(header)
         http_output = next((b["name"] for b in function.bindings if b["type"] == "http"), None)
         if http_output is None:
@@ -227,7 +226,7 @@ def _starts(function: LoadedFunction, outputs: dict[str, bindings.Out]) -> dict[
         output = outputs.get(binding["name"])
         if output is None or output.value is None:
             continue
-        if binding["type"] in bindings.DURABLE_CLIENTS:
+        if binding["type"] in DURABLE_CLIENTS:
             starts += bindings.encode_starts(output.value)
     return {"starts": starts} if starts else {}
 

@@ -1,0 +1,10 @@
+"""Types of bindings that mean something to workers and hosts. Source: host.md 3.1."""
+
+from __future__ import annotations
+
+HTTP_TRIGGER = "httpTrigger"
+TIMER_TRIGGER = "timerTrigger"
+EPISODE_TRIGGERS = ("orchestrationTrigger", "entityTrigger")
+"""Of functions that the engine runs in turns."""
+DURABLE_TRIGGERS = (*EPISODE_TRIGGERS, "activityTrigger")
+DURABLE_CLIENTS = ("durableClient", "orchestrationClient")
