@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from azure.durable_functions._wire.df_serialization import df_dumps
 from azure.durable_functions._wire.entity_id import EntityId
+from azure.durable_functions._wire.payloads import encode
 
 
 class Signal:
@@ -84,7 +84,7 @@ class OperationResult:
         Raises:
             TypeError: The codec does not take it.
         """
-        self._encoded = df_dumps(self._result)
+        self._encoded = encode(self._result)
 
     def to_json(self) -> dict[str, Any]:
         """The wire's object."""
@@ -92,7 +92,7 @@ class OperationResult:
             "isError": self._is_error,
             "duration": self._duration,
             "startTime": self._execution_start_time_ms,
-            "result": df_dumps(self._result) if self._encoded is None else self._encoded,
+            "result": encode(self._result) if self._encoded is None else self._encoded,
         }
 
 
@@ -131,7 +131,7 @@ class EntityState:
         """
         return {
             "entityExists": self.entity_exists,
-            "entityState": self.state if self.state_is_raw else df_dumps(self.state),
+            "entityState": self.state if self.state_is_raw else encode(self.state),
             "results": [result.to_json() for result in self._results],
             "signals": [signal.to_json() for signal in self._signals],
         }

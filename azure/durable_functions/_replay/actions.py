@@ -14,6 +14,7 @@ from typing import Any
 from azure.durable_functions._wire import durable_http, retry_options, timestamps
 from azure.durable_functions._wire import entity_id as entity_ids
 from azure.durable_functions._wire.df_serialization import df_dumps
+from azure.durable_functions._wire.payloads import encode, quote
 from azure.durable_functions._wire.vocabulary import ActionType
 
 Json = dict[str, Any]
@@ -30,6 +31,10 @@ class Action(ABC):
     @abstractmethod
     def to_json(self) -> Json:
         """The wire's object."""
+
+    def to_text(self) -> str:
+        """The wire's text of the object."""
+        return df_dumps(self.to_json())
 
 
 class NoOpAction(Action):
@@ -57,8 +62,10 @@ class CallActivityAction(Action):
     """Run an activity."""
 
     def __init__(self, function_name: str, input_: Any = None) -> None:
-        self.function_name: str = _required_name(function_name)
-        self.input_: str = df_dumps(input_)
+        if not function_name:
+            raise ValueError("function_name cannot be empty")
+        self.function_name: str = function_name
+        self.input_: str = encode(input_)
 
     @property
     def action_type(self) -> int:
@@ -68,6 +75,16 @@ class CallActivityAction(Action):
     def to_json(self) -> Json:
         """The wire's object."""
         return {"actionType": 0, "functionName": self.function_name, "input": self.input_}
+
+    def to_text(self) -> str:
+        """The wire's text, put together: half the time of an object and its encoding."""
+        if type(self) is CallActivityAction:  # else its `to_json` may tell something else
+            try:
+                name, input_ = quote(self.function_name), quote(self.input_)
+                return f'{{"actionType": 0, "functionName": {name}, "input": {input_}}}'
+            except TypeError:
+                pass  # the name is no text
+        return super().to_text()
 
 
 class CallActivityWithRetryAction(Action):
@@ -80,7 +97,7 @@ class CallActivityWithRetryAction(Action):
         if not retry_options:
             raise ValueError("retry_options cannot be empty")
         self.retry_options = retry_options
-        self.input_: str = df_dumps(input_)
+        self.input_: str = encode(input_)
 
     @property
     def action_type(self) -> int:
@@ -108,7 +125,7 @@ class CallSubOrchestratorAction(Action):
         version: str | None = None,
     ) -> None:
         self.function_name: str = _required_name(function_name)
-        self._input: str = df_dumps(_input)
+        self._input: str = encode(_input)
         self.instance_id = instance_id
         self.version = version
 
@@ -140,7 +157,7 @@ class CallSubOrchestratorWithRetryAction(Action):
         version: str | None = None,
     ) -> None:
         self.function_name: str = _required_name(function_name)
-        self._input: str = df_dumps(_input)
+        self._input: str = encode(_input)
         self.retry_options = retry_options
         self.instance_id = instance_id
         self.version = version
@@ -166,7 +183,7 @@ class ContinueAsNewAction(Action):
     """End this generation and begin the next one with a new input."""
 
     def __init__(self, input_: Any = None) -> None:
-        self.input_: str = df_dumps(input_)
+        self.input_: str = encode(input_)
 
     @property
     def action_type(self) -> int:
@@ -223,6 +240,16 @@ class WaitForExternalEventAction(Action):
             "reason": self.reason,
         }
 
+    def to_text(self) -> str:
+        """The wire's text, put together."""
+        if type(self) is WaitForExternalEventAction:
+            try:
+                name, reason = quote(self.external_event_name), quote(self.reason)
+                return f'{{"actionType": 6, "externalEventName": {name}, "reason": {reason}}}'
+            except TypeError:
+                pass
+        return super().to_text()
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, WaitForExternalEventAction):
             return False
@@ -240,7 +267,7 @@ class _EntityAction(Action):
         self.entity_id = entity_id
         self.instance_id: str = entity_ids.EntityId.get_scheduler_id(entity_id)
         self.operation = operation
-        self.input_: str = df_dumps(input_)
+        self.input_: str = encode(input_)
 
     def to_json(self) -> Json:
         """The wire's object."""
@@ -303,6 +330,13 @@ class CompoundAction(Action):
             "actionType": int(self.action_type),
             "compoundActions": [action.to_json() for action in self.compound_tasks],
         }
+
+    def to_text(self) -> str:
+        """The wire's text, joined from those of the parts."""
+        if type(self) is not WhenAllAction and type(self) is not WhenAnyAction:
+            return super().to_text()
+        parts = ", ".join([action.to_text() for action in self.compound_tasks])
+        return f'{{"actionType": {int(self.action_type)}, "compoundActions": [{parts}]}}'
 
 
 class WhenAnyAction(CompoundAction):

@@ -25,12 +25,14 @@ from .state import OrchestratorState, refused_by_every_codec
 from .tasks import AtomicTask, TaskBase, TaskState
 
 _RUNNING = TaskState.RUNNING
+_SUCCEEDED = TaskState.SUCCEEDED
 _FAILED = TaskState.FAILED
 
 _EXECUTION_STARTED = HistoryEventType.EXECUTION_STARTED.value
 _ORCHESTRATOR_STARTED = HistoryEventType.ORCHESTRATOR_STARTED.value
 _EVENT_SENT = HistoryEventType.EVENT_SENT.value
 _CONTINUE_AS_NEW = HistoryEventType.CONTINUE_AS_NEW.value
+_TASK_COMPLETED = HistoryEventType.TASK_COMPLETED.value
 
 
 class SetTaskValuePayload(NamedTuple):
@@ -53,6 +55,15 @@ _COMPLETING: Mapping[int, SetTaskValuePayload] = {
     ),
 }
 
+_COMPLETING_TYPES = frozenset(HistoryEventType(number) for number in _COMPLETING)
+_PASSED_OVER = frozenset(int(kind) for kind in HistoryEventType) - {
+    *(int(kind) for kind in _COMPLETING),
+    _EXECUTION_STARTED,
+    _ORCHESTRATOR_STARTED,
+    _EVENT_SENT,
+    _CONTINUE_AS_NEW,
+}
+
 UserFunction = Callable[..., Any]
 
 
@@ -60,9 +71,7 @@ class TaskOrchestrationExecutor:
     """Runs one orchestrator function against one history."""
 
     def __init__(self) -> None:
-        self.task_completion_events: set[HistoryEventType] = {
-            HistoryEventType(number) for number in _COMPLETING
-        }
+        self.task_completion_events: set[HistoryEventType] = set(_COMPLETING_TYPES)
         self.event_to_SetTaskValuePayload: Mapping[int, SetTaskValuePayload] = _COMPLETING
         self.initialize()
 
@@ -96,7 +105,8 @@ class TaskOrchestrationExecutor:
         Raises:
             Exception: The function raised; the text carries the state JSON (protocol.md 6.1).
         """
-        self.initialize()
+        if self.context is not None:
+            self.initialize()
         self.begin(context, fn)
         self.advance(wire_events(list(history)))
         return self.get_orchestrator_state_str()
@@ -146,15 +156,72 @@ class TaskOrchestrationExecutor:
                 break
         if first == 0 and len(events) > 1:
             self.current_task.set_is_played(bool(events[1]["IsPlayed"]) or self._boundary > 0)
+        # Frameworks may replace the steps in a subclass; then every event takes every step.
+        if type(self) is TaskOrchestrationExecutor:
+            self._walk_plain(events)
+            return
         for event in events:
             if self.has_execution_completed:
                 return
-            try:
-                self.process_event(event)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                # An event that is not as it must be ends the instance with a text that says so.
-                self.exception = _bad_event(self._seen_events, event, error)
-            self._seen_events += 1
+            self._step(event)
+
+    def _step(self, event: Mapping[str, Any]) -> None:
+        """Take one event into account, whatever it is."""
+        try:
+            self.process_event(event)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # An event that is not as it must be ends the instance with a text that says so.
+            self.exception = _bad_event(self._seen_events, event, error)
+        self._seen_events += 1
+
+    def _walk_plain(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Take events into account, the usual ones without a call.
+
+        Half of the events need nothing at all, and most others complete an activity that the
+        function waits for: a step of a chain takes 4 us this way and 6 us by `_step`.
+        """
+        if self.has_execution_completed:
+            return
+        context = self.context
+        moments = context._unread_moments
+        open_tasks = context.open_tasks
+        boundary = self._boundary
+        decode = completions.decoder()
+        position = self._seen_events - 1
+        for position, event in enumerate(events, self._seen_events):
+            kind = event["EventType"]
+            if kind == _TASK_COMPLETED:
+                self._seen_events = position
+                key = event.get("TaskScheduledId")
+                task = open_tasks.get(key) if type(key) is int else None
+                if type(task) is AtomicTask:
+                    try:
+                        text = event.get("Result")
+                        if text is not None:
+                            task.result = decode(text, task._expected_output_type)
+                    except Exception:
+                        self._step(event)  # meets it again and tells the task
+                    else:
+                        del open_tasks[key]
+                        task.is_played = position < boundary or bool(event.get("IsPlayed"))
+                        task.state = _SUCCEEDED
+                        if task.parent is not None:
+                            task.propagate()
+                        if self.current_task.state is not _RUNNING:
+                            self.resume_user_code()
+                else:
+                    self._step(event)
+                if self.has_execution_completed:
+                    break
+            elif kind == _ORCHESTRATOR_STARTED and "Timestamp" in event:
+                moments.append(event["Timestamp"])
+            elif kind not in _PASSED_OVER:
+                self._seen_events = position
+                self._step(event)
+                boundary = self._boundary  # continuing as new begins again
+                if self.has_execution_completed:
+                    break
+        self._seen_events = max(self._seen_events, position + 1)
 
     def process_event(self, event: Any) -> None:
         """Take one event into account; types that replay does not use are passed over."""
@@ -197,23 +264,28 @@ class TaskOrchestrationExecutor:
         task = self.current_task
         if task.state is _RUNNING:
             return
-        context._set_is_replaying(task.is_played)
+        context._is_replaying = task.is_played
         try:
             while True:
                 if task.state is _FAILED:
                     yielded = generator.throw(_exception_of(task))
                 else:
                     yielded = generator.send(task.result)
-                if context.will_continue_as_new:
+                if context._continue_as_new_flag:
                     return
-                while not isinstance(yielded, TaskBase):
-                    yielded = generator.throw(_not_a_task(yielded))
-                    if context.will_continue_as_new:
-                        return
-                task = yielded
-                self.current_task = task
-                if not task._is_scheduled:
-                    self._schedule(task)
+                if type(yielded) is AtomicTask and yielded.id is None:  # nearly all
+                    task = self.current_task = yielded
+                    if not task._is_scheduled_flag:
+                        context._add_to_actions(task.action_repr)
+                        context._number(task)
+                else:
+                    while not isinstance(yielded, TaskBase):
+                        yielded = generator.throw(_not_a_task(yielded))
+                        if context._continue_as_new_flag:
+                            return
+                    task = self.current_task = yielded
+                    if not task._is_scheduled:
+                        self._schedule(task)
                 if task.state is _RUNNING:
                     return
         except StopIteration as stop:
@@ -269,7 +341,7 @@ class TaskOrchestrationExecutor:
         return (
             self.orchestrator_returned
             or self.exception is not None
-            or bool(self.context.will_continue_as_new)
+            or self.context._continue_as_new_flag
         )
 
     @property

@@ -49,24 +49,28 @@ _FAILED = TaskState.FAILED
 class TaskBase:
     """One thing an orchestrator can yield."""
 
+    # Seldom set, so they stand here until they are: writing all of them for every task took a third
+    # of making it. What every replay reads of every task stands in the instance instead, because
+    # CPython finds an attribute of the class more slowly than one of the instance.
+    _other_parents: list[CompoundTask] | None = None
+    is_played: bool = False
+    """Whether an earlier episode has already seen the completion."""
+    result: Any = None
+    """Value of a succeeded task, exception of a failed one."""
+    _is_unreadable = False
+    """Whether the host's result could not be decoded: the result is the decoder's error."""
+    _expected_output_type: type | None = None
+    _given_api_name: str | None = None
+
     def __init__(self, id_: int | str | None, actions: Action | list[Action]) -> None:
         self.id: int | str | None = id_
         """None until scheduled; then a number, the event's name, or -1 for compounds."""
         self.state = _RUNNING
         self.parent: CompoundTask | None = None
         """The compound built last over this task."""
-        self._other_parents: list[CompoundTask] | None = None
-        self.is_played = False
-        """Whether an earlier episode has already seen the completion."""
-        self.result: Any = None
-        """Value of a succeeded task, exception of a failed one."""
         self.action_repr: Action | list[Action] = actions
         """What is listed when the task is first yielded; a list under schema V1."""
         self._is_scheduled_flag = False
-        self._is_unreadable = False
-        """Whether the host's result could not be decoded: the result is the decoder's error."""
-        self._expected_output_type: type | None = None
-        self._given_api_name: str | None = None
 
     @property
     def _api_name(self) -> str:
@@ -187,6 +191,8 @@ class TimerTask(AtomicTask):
 class CompoundTask(TaskBase):
     """A task that is made of others; subclasses say in `try_set_value` when it is complete."""
 
+    _first_error: Exception | None = None
+
     def __init__(
         self,
         tasks: Sequence[TaskBase],
@@ -213,29 +219,47 @@ class CompoundTask(TaskBase):
         else:
             self.children = list(tasks)
         self.completed_tasks: list[TaskBase] = []
-        self.pending_tasks: set[TaskBase] = set(self.children)
-        self._first_error: Exception | None = None
+        self._pending: set[TaskBase] | None = None
 
-        # A `task_any` loop over n tasks comes here n times with up to n children, so the loop looks
-        # at attributes only: 0.05 us for each child; a call of `_join` takes twice as long.
+        # A `task_any` loop over n tasks comes here n times with up to n children: 0.05 us for each.
+        # So nothing is called, one walk answers all questions, and there is no set of those that
+        # are pending before somebody asks for it.
         is_any_done = False
+        is_any_new = False
+        as_official = self._as_official
         for child in self.children:
             previous = child.parent
-            if previous is None or previous.state is not _RUNNING or self._as_official:
+            if previous is None or previous.state is not _RUNNING or as_official:
                 child.parent = self
             else:
                 child._join(self)
             if child.state is not _RUNNING:
                 is_any_done = True
-        if self._as_official:
+            if not child._is_scheduled_flag:
+                is_any_new = True
+        # Children never become unscheduled again, so this need not be asked twice.
+        self._is_scheduled_flag = not is_any_new
+        if as_official:
             self._listed = self._listed_as_official()
         if not self.children:
             self._complete_empty()
         elif is_any_done:
             for child in list(self.children):
-                is_new = self._as_official or child in self.pending_tasks
+                is_new = as_official or child in self.pending_tasks
                 if child.state is not _RUNNING and is_new:
                     self.handle_completion(child)
+
+    @property
+    def pending_tasks(self) -> set[TaskBase]:
+        """Children that have not completed."""
+        if self._pending is None:
+            self._pending = set(self.children)
+            self._pending.difference_update(self.completed_tasks)
+        return self._pending
+
+    @pending_tasks.setter
+    def pending_tasks(self, tasks: set[TaskBase]) -> None:
+        self._pending = tasks
 
     def _complete_empty(self) -> None:
         self.state = _SUCCEEDED
@@ -276,6 +300,11 @@ class CompoundTask(TaskBase):
         constructor = self._compound_action_constructor
         actions: list[Any] = []
         for child in self.children:
+            if constructor is not None and type(child) is AtomicTask:  # nearly all: no more asked
+                if not child._is_scheduled_flag and id(child) not in seen:
+                    seen.add(id(child))
+                    actions.append(child.action_repr)
+                continue
             if id(child) in seen or (constructor is not None and child._is_scheduled):
                 continue
             if constructor is None and _is_signal(child):  # listed when it was made (D10)
@@ -295,16 +324,18 @@ class CompoundTask(TaskBase):
 
     @property
     def _is_scheduled(self) -> bool:
-        for child in self.children:
+        if not self._is_scheduled_flag:
             # The flag first: reading it takes a fifth of asking the property.
-            if not child._is_scheduled_flag and not child._is_scheduled:
-                return False
-        return True
+            self._is_scheduled_flag = all(
+                child._is_scheduled_flag or child._is_scheduled for child in self.children
+            )
+        return self._is_scheduled_flag
 
     def _set_is_scheduled(self, is_scheduled: bool) -> None:
         self._is_scheduled_flag = is_scheduled
         for child in self.children:
-            child._set_is_scheduled(is_scheduled)
+            if child._is_scheduled_flag is not is_scheduled:
+                child._set_is_scheduled(is_scheduled)
 
     def handle_completion(self, child: TaskBase) -> None:
         """Take note of a finished child.
@@ -312,15 +343,16 @@ class CompoundTask(TaskBase):
         Raises:
             Exception: The task is not one that this compound waits for.
         """
-        if child not in self.pending_tasks:
+        pending = self.pending_tasks if self._pending is None else self._pending
+        if child not in pending:
             raise Exception(
                 f"Parent Task {self.id} does not have pending sub-task with ID {child.id}."
                 f"This most likely means that Task {child.id} completed twice."
             )
-        self.pending_tasks.remove(child)
+        pending.remove(child)
         self.completed_tasks.append(child)
         if self.state is _RUNNING or self._as_official:  # a final state stays (sdk.md Q14, Q15)
-            self.set_is_played(child.is_played)
+            self.is_played = child.is_played
             self.try_set_value(child)
 
     def try_set_value(self, child: TaskBase) -> None:
@@ -353,7 +385,7 @@ class WhenAllTask(CompoundTask):
             if self._first_error is None:
                 self._first_error = child.result
                 self.set_value(is_error=True, value=child.result)
-        elif not self.pending_tasks:
+        elif not (self.pending_tasks if self._pending is None else self._pending):
             self.set_value(is_error=False, value=[task.result for task in self.children])
 
 
@@ -362,6 +394,17 @@ class WhenAnyTask(CompoundTask):
 
     def __init__(self, task: Sequence[TaskBase], replay_schema: ReplaySchema) -> None:
         super().__init__(task, None if replay_schema is ReplaySchema.V1 else WhenAnyAction)
+
+    def handle_completion(self, child: TaskBase) -> None:
+        """Take note of a finished child."""
+        if self.state is _RUNNING and self._pending is None and child.parent is self:
+            # The first to finish is one of the children, because it has this as its parent: there
+            # is no need for a set of all of them (which doubles the cost of a `task_any` loop).
+            self.completed_tasks.append(child)
+            self.is_played = child.is_played
+            self.try_set_value(child)
+        else:
+            super().handle_completion(child)
 
     def try_set_value(self, child: TaskBase) -> None:
         """Succeed with the child itself."""

@@ -32,6 +32,12 @@ __all__ = ["df_dumps", "df_loads"]
 
 logger = logging.getLogger("azure.durable_functions.models.utils.df_serialization")
 
+
+def has_advised() -> bool:
+    """Whether the codec need not be asked any more for its one word about expected types."""
+    return getattr(_sdk, "_no_expected_type_notice_emitted", True)
+
+
 _FALLBACK_MESSAGE = (
     "The installed azure-functions has no df_dumps/df_loads; azure-functions-durable uses its own "
     "codec of the same format. Expected types are not checked. Upgrade azure-functions for that."

@@ -1,0 +1,88 @@
+"""Payloads as text and back: azure-functions' codec, and a short way round it where it is plain.
+
+The codec builds an encoder for every value and asks the environment three times for every decode:
+2.5 and 2.2 us, and a replay does one of each per step. Values of JSON's own types mean the same in
+every mode of the codec, so for those the encoder, the quoting and the scanner of the standard
+library are called directly (0.2 us each). Everything else goes to the codec itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from json.encoder import encode_basestring_ascii
+from typing import Any
+
+from . import df_serialization
+
+_LONG = 2048
+_CONTROLS = (*map(chr, range(32)), chr(127))
+
+_encode_plain = json.JSONEncoder().encode
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # not in the stubs
+_CONTAINERS = frozenset((dict, list, tuple, float))
+
+
+def quote(text: str) -> str:
+    """A text as a JSON string.
+
+    Raises:
+        TypeError: It is no text.
+    """
+    if len(text) < _LONG or not text.isascii():
+        return encode_basestring_ascii(text)
+    # The standard library looks at each character (12 us for 10 KiB); searching for those that need
+    # care runs at the memory's speed (2 us), and the payload of a payload has but two kinds.
+    for character in _CONTROLS:
+        if character in text:
+            return encode_basestring_ascii(text)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def encode(value: Any) -> str:
+    """JSON text of a value, as `df_dumps` gives it.
+
+    Raises:
+        TypeError: The value cannot be encoded.
+    """
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]  # any class
+    if kind is str:
+        return quote(value)
+    if value is None:
+        return "null"
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is int:
+        return int.__repr__(value)
+    if kind in _CONTAINERS:
+        try:
+            return _encode_plain(value)
+        except TypeError:
+            pass  # an object of the user's inside, which the codec may know
+    return df_serialization.df_dumps(value)
+
+
+def decode(text: Any, expected_type: Any = None) -> Any:
+    """Value of a JSON text, as `df_loads` gives it.
+
+    Raises:
+        ValueError: The text is not JSON, or names a module that is not loaded.
+        TypeError: It is no text, or does not fit the expected type.
+    """
+    if (
+        expected_type is None
+        and type(text) is str
+        # Without an object there is nothing to make a class of; with one, its key would have to
+        # stand there, plainly or by an escape. The codec says once that types are advisable.
+        and ("{" not in text or ("__class__" not in text and "\\u" not in text))
+        and df_serialization.has_advised()
+    ):
+        try:
+            value, end = _scan(text, 0)
+        except (StopIteration, ValueError):
+            pass  # leading blanks, or an error that the codec words
+        else:
+            if end == len(text):
+                return value
+    return df_serialization.df_loads(text, expected_type)
