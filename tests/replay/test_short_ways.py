@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from test_session import histories
 
 import azure.durable_functions as df
-from azure.durable_functions._replay import actions, executor
+from azure.durable_functions._replay import actions, executor, tasks
+from azure.durable_functions._replay.tasks import TaskState
 from azure.durable_functions._wire import payloads
 from azure.durable_functions._wire.retry_options import RetryOptions
 from azure.durable_functions.models.OrchestratorState import OrchestratorState
@@ -185,3 +186,56 @@ def test_an_any_over_a_list_tells_what_is_pending() -> None:
     assert either.pending_tasks == {second}
     with pytest.raises(Exception, match="completed twice"):
         either.handle_completion(first)
+
+
+scripts = st.lists(
+    st.tuples(st.just("any"), st.integers(0, 9), st.integers(0, 9))
+    | st.tuples(st.just("rest"), st.integers(0, 9), st.just(0))
+    | st.tuples(st.just("done"), st.integers(0, 9), st.just(0)),
+    max_size=25,
+)
+
+
+def _told(script: list[tuple[str, int, int]], worth_a_look: int) -> list[Any]:
+    """Build compounds over ten tasks and complete tasks, in the order of a script."""
+    context = df.DurableOrchestrationContext(
+        [{"EventType": 12, "Timestamp": "2026-01-15T10:00:00Z"}], "id", False, None
+    )
+    children = [context.call_activity(f"a{k}") for k in range(10)]
+    built: list[Any] = []
+    told: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasks, "_WORTH_A_LOOK", worth_a_look)
+        for what, first, second in script:
+            if what == "done" and children[first].state is TaskState.RUNNING:
+                children[first].set_value(is_error=False, value=first)
+            elif what == "any":
+                built.append(
+                    context.task_any(children[min(first, second) : max(first, second) + 1])
+                )
+            elif what == "rest" and built:
+                over = built[first % len(built)]
+                rest = [child for child in over.children if child is not over.result]
+                built.append(context.task_any(rest))
+            told.append(
+                [
+                    [
+                        task.state,
+                        task.result and children.index(task.result),
+                        [children.index(child) for child in task.completed_tasks[:1]],
+                        task._is_scheduled,
+                    ]
+                    for task in built
+                ]
+            )
+    return told
+
+
+@given(scripts)
+@example([("any", 0, 9), ("done", 3, 0), ("rest", 0, 0), ("any", 4, 5), ("done", 4, 0)])
+@example([("any", 0, 9), ("done", 0, 0), ("rest", 0, 0), ("done", 1, 0), ("rest", 1, 0)])
+@example([("any", 0, 9), ("done", 0, 0), ("rest", 0, 0), ("rest", 0, 0), ("done", 1, 0)])
+def test_an_any_that_takes_over_knows_what_one_that_looks_at_all_knows(
+    script: list[tuple[str, int, int]],
+) -> None:
+    assert _told(script, worth_a_look=1) == _told(script, worth_a_look=100)

@@ -145,7 +145,9 @@ class TaskBase:
         Compounds that have finished need not be told any more; forgetting them keeps a shrinking
         `task_any` loop over n tasks from piling up n parents at each task (sdk.md Q23).
         """
-        previous = self.parent
+        previous = self.parent and self.parent._last_heir()
+        if previous is not None and previous is not parent:
+            previous._is_whole = False
         if previous is not None and previous is not parent and previous.state is _RUNNING:
             waiting = [other for other in self._other_parents or () if other.state is _RUNNING]
             waiting.append(previous)
@@ -221,18 +223,28 @@ class CompoundTask(TaskBase):
         self.completed_tasks: list[TaskBase] = []
         self._pending: set[TaskBase] | None = None
 
-        # A `task_any` loop over n tasks comes here n times with up to n children: 0.05 us for each.
-        # So nothing is called, one walk answers all questions, and there is no set of those that
-        # are pending before somebody asks for it.
+        self._heir: CompoundTask | None = None
+        """The compound that is told of children that still name this one as their parent."""
+        self._is_whole: bool | None = None
+        """Whether all children have this one as parent (over heirs) and are plain, each once."""
+        as_official = self._as_official
+        if not as_official and self._take_over():
+            return
+
+        # One walk answers all questions, and nothing is called: 0.03 us for each child.
         is_any_done = False
         is_any_new = False
-        as_official = self._as_official
+        done_with: CompoundTask | None = None
         for child in self.children:
             previous = child.parent
-            if previous is None or previous.state is not _RUNNING or as_official:
+            if previous is None or previous is done_with or as_official:
                 child.parent = self
-            else:
+            elif previous.state is _RUNNING or previous._heir is not None:
                 child._join(self)
+            else:
+                child.parent = self
+                done_with = previous
+                previous._is_whole = False
             if child.state is not _RUNNING:
                 is_any_done = True
             if not child._is_scheduled_flag:
@@ -260,6 +272,18 @@ class CompoundTask(TaskBase):
     @pending_tasks.setter
     def pending_tasks(self, tasks: set[TaskBase]) -> None:
         self._pending = tasks
+
+    def _take_over(self) -> bool:
+        """Step in for a finished compound over the same children, if there is one."""
+        return False
+
+    def _last_heir(self) -> CompoundTask:
+        last: CompoundTask = self
+        while last._heir is not None:
+            last = last._heir
+        if last is not self:
+            self._heir = last
+        return last
 
     def _complete_empty(self) -> None:
         self.state = _SUCCEEDED
@@ -389,22 +413,54 @@ class WhenAllTask(CompoundTask):
             self.set_value(is_error=False, value=[task.result for task in self.children])
 
 
+_WORTH_A_LOOK = 8
+"""Children from which on looking for a compound to take over from may pay."""
+
+
 class WhenAnyTask(CompoundTask):
     """Done when the first child is; its result is that child's task, which may have failed."""
 
     def __init__(self, task: Sequence[TaskBase], replay_schema: ReplaySchema) -> None:
         super().__init__(task, None if replay_schema is ReplaySchema.V1 else WhenAnyAction)
 
+    def _take_over(self) -> bool:
+        """Step in for a finished `task_any` over the same children and its winner.
+
+        A loop that waits for the next of n tasks until none is left builds n compounds, of n/2
+        children on average. Comparing two lists takes 1 ns for each, the walk over children 30.
+        """
+        children = self.children
+        parent = children[0].parent if len(children) >= _WORTH_A_LOOK else None
+        if type(parent) is not WhenAnyTask or type(self) is not WhenAnyTask:
+            return False
+        before = parent._last_heir()
+        if before.state is _RUNNING or len(before.completed_tasks) != 1:
+            return False
+        if before._is_whole is None:
+            is_plain = set(map(type, before.children)) == {AtomicTask}
+            before._is_whole = is_plain and len(set(before.children)) == len(before.children)
+        if not before._is_whole:
+            return False
+        rest = before.children.copy()
+        rest.remove(before.result)
+        if rest != children:
+            return False
+        before._heir = self
+        self._is_whole = True
+        self._is_scheduled_flag = before._is_scheduled_flag
+        return True
+
     def handle_completion(self, child: TaskBase) -> None:
         """Take note of a finished child."""
-        if self.state is _RUNNING and self._pending is None and child.parent is self:
+        last = self if self._heir is None else self._last_heir()
+        if last.state is _RUNNING and last._pending is None and child.parent is self:
             # The first to finish is one of the children, because it has this as its parent: there
-            # is no need for a set of all of them (which doubles the cost of a `task_any` loop).
-            self.completed_tasks.append(child)
-            self.is_played = child.is_played
-            self.try_set_value(child)
+            # is no need for a set of all of them.
+            last.completed_tasks.append(child)
+            last.is_played = child.is_played
+            last.try_set_value(child)
         else:
-            super().handle_completion(child)
+            CompoundTask.handle_completion(last, child)
 
     def try_set_value(self, child: TaskBase) -> None:
         """Succeed with the child itself."""
