@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from azure.durable_functions._entities.batch import EntityState, OperationResult
@@ -60,13 +60,14 @@ class Entity:
                 "Durable Functions Internal Error:Entity operation was missing a name field"
             )
         # The one clock of this package's pure side: a result says how long it took.
-        started_at = datetime.now(timezone.utc)
+        started_at = time.time()
         context._operation = name
         context._input = operation.get("input")
         context._result = None  # an operation that sets none has none (sdk.md Q90)
         try:
             returned = self.fn(context)
-            _refuse_unfinished(returned)
+            if returned is not None:
+                _refuse_unfinished(returned)
             result = _result(False, started_at, context._result)
             result.encode()
         except Exception as error:
@@ -95,14 +96,10 @@ class Entity:
         return handle  # type: ignore[return-value]  # the attribute was set above
 
 
-def _result(is_error: bool, started_at: datetime, value: Any) -> OperationResult:
-    took = datetime.now(timezone.utc) - started_at
-    return OperationResult(
-        is_error=is_error,
-        duration=int(took.total_seconds() * 1000),
-        execution_start_time_ms=int(started_at.timestamp() * 1000),
-        result=value,
-    )
+def _result(is_error: bool, started_at: float, value: Any) -> OperationResult:
+    # The clock may be set back meanwhile; a duration is not negative.
+    took = max(0.0, time.time() - started_at)
+    return OperationResult(is_error, int(took * 1000), int(started_at * 1000), value)
 
 
 def _refuse_unfinished(returned: object) -> None:

@@ -6,13 +6,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from azure.durable_functions._wire import shapes
-from azure.durable_functions._wire.df_serialization import df_loads
+from azure.durable_functions._wire import payloads, shapes
 
 
 def from_json_util(json_str: str, expected_type: type | None = None) -> Any:
     """Decode a payload with the codec."""
-    return df_loads(json_str, expected_type)
+    return payloads.decode(json_str, expected_type)
 
 
 class DurableEntityContext:
@@ -119,7 +118,7 @@ class DurableEntityContext:
         text = self._input
         if text is None:
             return None
-        value = json.loads(text)
+        value = payloads.parse(text)
         if value is None:
             return None
         if isinstance(value, str):

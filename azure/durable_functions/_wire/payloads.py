@@ -63,6 +63,19 @@ def encode(value: Any) -> str:
     return df_serialization.df_dumps(value)
 
 
+def parse(text: str) -> Any:
+    """Value of a JSON text by the standard's rules alone, as `json.loads` gives it.
+
+    Raises:
+        json.JSONDecodeError: The text is not JSON.
+    """
+    try:
+        value, end = _scan(text, 0)
+    except (StopIteration, ValueError, TypeError):
+        return json.loads(text)  # blanks before it, bytes, or an error that it words
+    return value if end == len(text) else json.loads(text)
+
+
 def decode(text: Any, expected_type: Any = None) -> Any:
     """Value of a JSON text, as `df_loads` gives it.
 
