@@ -4,13 +4,15 @@ An independent implementation of the SDK for Azure Durable Functions. Importing 
 folder once (sdk.md 1.6) and registers the official addresses of its classes (`_aliases`).
 """
 
+from __future__ import annotations
+
 import json as json  # official attributes of the root, as are the next three
 import logging
 import os as os
 import re as re
 import sys
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from azure.durable_functions import _aliases, _startup
 from azure.durable_functions import constants as constants  # official attributes of the root
@@ -26,6 +28,9 @@ from azure.durable_functions._wire.retry_options import RetryOptions
 from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 from azure.durable_functions.entity import Entity
 from azure.durable_functions.orchestrator import Orchestrator
+
+if TYPE_CHECKING:
+    from pathlib import Path as Path
 
 _LOGGER = logging.getLogger("azure.durable_functions")
 _DURABLE_REQUIREMENT = _startup.REQUIREMENT
@@ -43,7 +48,7 @@ def validate_extension_bundles() -> None:
     """Warn if host.json in the current folder asks for the extension bundle of 2019."""
     if "pytest" in sys.modules:
         return
-    if _startup.bundle_version(Path.cwd()) == "[1.*, 2.0.0)":
+    if _startup.bundle_version(os.getcwd()) == "[1.*, 2.0.0)":
         warnings.warn(
             "Your application is currently configured to use Extension Bundles V1. Durable "
             "Functions for Python works best with Bundles V2, which brings new features, "
@@ -74,7 +79,7 @@ def _find_function_app_root() -> Path | None:
 
 def _uses_v1_programming_model(app_root: Path) -> bool:
     try:
-        return _startup.has_function_json(Path(app_root))
+        return _startup.has_function_json(str(app_root))
     except OSError as error:
         _LOGGER.debug("Cannot look for function.json files in %s: %s", app_root, error)
         return False
@@ -103,6 +108,10 @@ def _release_parts(  # pyright: ignore[reportUnusedFunction]  # official name
 
 
 def __getattr__(name: str) -> object:
+    if name == "Path":  # an official attribute too
+        from pathlib import Path
+
+        return Path
     if name == "openai_agents":  # optional officially too; absence is told when it is used (Q4)
         raise AttributeError(f"{__name__}.openai_agents is not part of this release")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,6 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -248,11 +247,18 @@ PACKAGES: Mapping[str, str] = {
 LAZY = frozenset({"testing.OrchestratorGeneratorWrapper"})
 """Addresses that their package registers when it is imported, which the root does not do."""
 
+_ON_DEMAND = frozenset(short for short in ADDRESSES if short.startswith("models.actions."))
+"""Addresses that are made when somebody imports them: actions travel one way only, so no decoder
+looks for their classes, and fifteen modules are a seventh of all that importing the root makes."""
+
 RELOADED_WITH_HOME = frozenset({"models.utils.df_serialization"})
 """Reloading these executes the home again; elsewhere that would make the classes anew."""
 
 _OTHER_HOMES: Mapping[str, str] = {
     "ABC": "abc",
+    "NAMESPACE_OID": "uuid",
+    "NAMESPACE_URL": "uuid",
+    "UUID": "uuid",
     "ActivityTrigger": f"{ROOT}.decorators.metadata",
     "DATETIME_STRING_FORMAT": f"{ROOT}.constants",
     "FunctionBuilder": "azure.functions.decorators.function_app",
@@ -262,6 +268,7 @@ _OTHER_HOMES: Mapping[str, str] = {
     "quote": "urllib.parse",
     "timezone": "datetime",
     "urlparse": "urllib.parse",
+    "uuid5": "uuid",
 }
 
 
@@ -318,7 +325,22 @@ class _AddressModule(ModuleType):
         return sys.modules[self._homes.get(name, self._home_name)]
 
 
-class _AddressLoader(Loader):
+class _PackageModule(ModuleType):
+    """A package of addresses; its classes stand over the modules of their names (sdk.md 1.3)."""
+
+    def __getattr__(self, name: str) -> Any:
+        address = f"{self.__name__}.{name}"
+        if address.removeprefix(f"{ROOT}.") not in _ON_DEMAND:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        return importlib.import_module(address)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        is_shown = isinstance(value, ModuleType) and name in self.__dict__.get("__all__", ())
+        if not is_shown:  # the import system tells a package of its modules in this way
+            super().__setattr__(name, value)
+
+
+class _AddressLoader:
     """Gives the address modules that `register` made, also to ``importlib.reload``."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -331,7 +353,7 @@ class _AddressLoader(Loader):
         module.__dict__["_was_executed"] = True
 
 
-class _AddressFinder(MetaPathFinder):
+class _AddressFinder:
     """Finds addresses whose package is imported later, and those to be reloaded."""
 
     def find_spec(
@@ -345,7 +367,7 @@ class _AddressFinder(MetaPathFinder):
         return _spec(short)
 
 
-_loader = _AddressLoader()
+_loader: Any = _AddressLoader()  # no base class: importlib.abc would cost six modules
 
 
 def _spec(short: str) -> ModuleSpec:
@@ -361,7 +383,7 @@ def _spec(short: str) -> ModuleSpec:
 def _make(short: str) -> ModuleType:
     name = f"{ROOT}.{short}"
     if short in PACKAGES:
-        return ModuleType(name, "Official address of a package; nothing lives here.")
+        return _PackageModule(name, "Official address of a package; nothing lives here.")
     address = ADDRESSES[short]
     homes: dict[str, str] = {}
     elsewhere: dict[str, str] = {}
@@ -395,8 +417,10 @@ def register() -> None:
     if any(isinstance(finder, _AddressFinder) for finder in sys.meta_path):
         return
     sys.meta_path.append(_AddressFinder())
-    for short in (*PACKAGES, *(short for short in ADDRESSES if short not in LAZY)):
+    for short in (*PACKAGES, *(short for short in ADDRESSES if short not in LAZY | _ON_DEMAND)):
         register_module(short)
+    for short in _ON_DEMAND:
+        _give_official_module(short)
     for short, names in PACKAGES.items():
         package = sys.modules[f"{ROOT}.{short}"]
         for name in names.split():  # class over module of the same name (sdk.md 1.3)

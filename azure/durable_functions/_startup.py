@@ -6,10 +6,12 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions._wire import shapes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 REQUIREMENT = re.compile(
     r"azure[-_.]functions[-_.]durable(\[[^\]]+\])?\s*(?P<specifier>(===|~=|[=!<>]=|[<>]).*)?",
@@ -36,10 +38,11 @@ def read_json_leniently(text: str) -> Any:
         return None
 
 
-def bundle_version(folder: Path) -> object:
+def bundle_version(folder: str | Path) -> object:
     """``extensionBundle.version`` of the folder's host.json; None where there is none."""
     try:
-        host: Any = read_json_leniently((folder / "host.json").read_text("utf-8"))
+        with open(os.path.join(folder, "host.json"), encoding="utf-8") as file:
+            host: Any = read_json_leniently(file.read())
     except (OSError, UnicodeDecodeError):
         return None
     bundle = host.get("extensionBundle") if shapes.is_object(host) else None
@@ -50,7 +53,9 @@ def find_app_root() -> Path | None:
     """The first of AzureWebJobsScriptRoot and the current folder that has a host.json."""
     candidates = [os.environ.get("AzureWebJobsScriptRoot"), os.getcwd()]
     for candidate in candidates:
-        if candidate and (Path(candidate) / "host.json").is_file():
+        if candidate and os.path.isfile(os.path.join(candidate, "host.json")):
+            from pathlib import Path  # 1 ms, and only an app has a root
+
             return Path(candidate)
     return None
 
@@ -90,10 +95,12 @@ def excludes_v2(specifier: str) -> bool:
     return False
 
 
-def has_function_json(folder: Path) -> bool:
+def has_function_json(folder: str) -> bool:
     """Whether some direct sub-folder holds a function.json.
 
     Raises:
         OSError: The folder cannot be read.
     """
-    return any((child / "function.json").is_file() for child in folder.iterdir())
+    return any(
+        os.path.isfile(os.path.join(folder, child, "function.json")) for child in os.listdir(folder)
+    )

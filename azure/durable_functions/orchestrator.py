@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import azure.functions as func
 
 from azure.durable_functions._replay import triggers
 from azure.durable_functions._replay.context import DurableOrchestrationContext
 from azure.durable_functions._replay.executor import TaskOrchestrationExecutor
-from azure.durable_functions._replay.session import OrchestrationSession
 from azure.durable_functions._wire import handles
+
+if TYPE_CHECKING:
+    from azure.durable_functions._replay.session import OrchestrationSession
 
 UserFunction = Callable[..., Any]
 """An orchestrator as users write it: takes the context; a generator, or a plain function."""
@@ -70,6 +72,8 @@ class Orchestrator:
             return cls(fn).handle(replayed)
 
         def open_session(trigger: str | Mapping[str, Any]) -> OrchestrationSession:
+            from azure.durable_functions._replay.session import OrchestrationSession
+
             if isinstance(trigger, Mapping):
                 opened = DurableOrchestrationContext(**trigger)
             else:

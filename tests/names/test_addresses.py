@@ -236,3 +236,30 @@ def test_q4_what_is_not_there_is_told_with_the_reason() -> None:
 def test_the_namespace_stays_shared() -> None:
     assert not (PACKAGE.parent / "__init__.py").exists()
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_an_action_module_appears_when_it_is_asked_for() -> None:
+    code = (
+        "import sys, azure.durable_functions as df\n"
+        "name = 'azure.durable_functions.models.actions.CallEntityAction'\n"
+        "assert name not in sys.modules\n"
+        "module = df.models.actions.CallEntityAction\n"
+        "assert module is sys.modules[name], module\n"
+        "import azure.durable_functions.models.actions.CallActivityAction as shown\n"
+        "assert isinstance(df.models.actions.CallActivityAction, type)\n"
+        "assert shown is df.models.actions.CallActivityAction\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_root_brings_few_modules() -> None:
+    code = (
+        "import sys, azure.functions\n"
+        "before = set(map(id, sys.modules.values()))\n"
+        "import azure.durable_functions\n"
+        "print(len(set(map(id, sys.modules.values())) - before))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd="/"
+    )
+    assert int(ran.stdout) <= 80

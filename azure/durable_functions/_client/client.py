@@ -21,7 +21,7 @@ from azure.durable_functions._wire.df_serialization import df_dumps
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 
-from . import http, tracing
+from . import http
 from .bindings import DurableOrchestrationBindings
 from .http import delete_async_request, get_async_request, post_async_request
 from .queries import RpcManagementOptions, query_value, segment
@@ -34,6 +34,8 @@ _FINAL_WITH_STATUS = (OrchestrationRuntimeStatus.Canceled, OrchestrationRuntimeS
 
 def __getattr__(name: str) -> Any:
     if name == "TraceContextTextMapPropagator":
+        from . import tracing
+
         found = tracing.propagator_class()
         if found is not None:
             return found
@@ -540,6 +542,8 @@ class DurableOrchestrationClient:
 
     @staticmethod
     def _get_current_activity_context() -> tuple[str | None, str | None]:
+        from . import tracing  # with the first request, as all that requests need
+
         replaced = globals().get("TraceContextTextMapPropagator")  # users' tests patch it here
         return tracing.trace_headers(replaced or tracing.propagator_class())
 
