@@ -57,7 +57,9 @@ class GatedInvoker(DirectInvoker):
         self.gates.append((name, gate))
         await gate.wait()
 
-    async def orchestrate(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+    async def orchestrate(
+        self, name: str, trigger: str, *, alone: bool = False, session: str | None = None
+    ) -> Outcome:
         if name != "Main":
             self.turns_held += 1
             await self._held(json.loads(trigger)["instanceId"].rpartition(":")[2])
@@ -132,7 +134,7 @@ async def _run(invoker: GatedInvoker, program: programs.Program, seed: int) -> d
                 or dispatcher._queued
                 or dispatcher._waiting_activities
                 or len(dispatcher._running) != invoker.turns_held
-                or len(invoker.gates) != invoker.turns_held + dispatcher._running_activities
+                or len(invoker.gates) != invoker.turns_held + dispatcher._unrecorded_activities
             ):
                 await asyncio.sleep(0)
 

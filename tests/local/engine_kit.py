@@ -67,7 +67,9 @@ class DirectInvoker:
         self.started: Counter[str] = Counter()
         self.episodes = 0
 
-    async def orchestrate(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+    async def orchestrate(
+        self, name: str, trigger: str, *, alone: bool = False, session: str | None = None
+    ) -> Outcome:
         self.episodes += 1
         return _outcome(lambda: self.handles[name](trigger))
 

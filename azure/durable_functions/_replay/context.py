@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -433,6 +433,13 @@ class DurableOrchestrationContext:
             ]
             self._events = self._history_objects
         return self._history_objects
+
+    def _extend_history(self, events: Sequence[Event]) -> None:
+        """Take further events into account for who looks at `histories`."""
+        if self._history_objects is None:
+            self._events.extend(events)
+        else:
+            self._history_objects.extend(HistoryEvent(**event) for event in events)
 
     @property
     def _histories(self) -> list[HistoryEvent]:

@@ -306,10 +306,13 @@ class TaskOrchestrationExecutor:
         # Exactly `Exception`: the worker sends the class name on (sdk.md 3.4).
         raise Exception(f"{error}{FAILURE_LABEL}{state.to_json_string()}") from error
 
-    def final_state(self) -> tuple[OrchestratorState, BaseException | None]:
+    def final_state(self, first_action: int = 0) -> tuple[OrchestratorState, BaseException | None]:
         """What the host is told, and the exception that ended the function, if any.
 
         An output or a custom status that cannot be encoded is left out and ends it too.
+
+        Args:
+            first_action: Actions before this one are left out; never under schema V1.
         """
         context = self.context
         output, status = self.output, context.custom_status
@@ -323,7 +326,9 @@ class TaskOrchestrationExecutor:
         error = self.exception
         state = OrchestratorState(
             is_done=self.orchestration_invocation_succeeded,
-            actions=context._actions,
+            actions=[context._action_payload_v2[first_action:]]
+            if first_action
+            else context._actions,
             output=output if error is None else None,
             replay_schema=context._replay_schema,
             error=None if error is None else (str(error) or str(type(error))),

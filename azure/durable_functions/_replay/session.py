@@ -6,13 +6,15 @@ to throw it away and to open a new one with the whole history.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from azure.durable_functions._wire.vocabulary import ReplaySchema
+from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, ReplaySchema
 
 from .context import DurableOrchestrationContext
 from .executor import TaskOrchestrationExecutor, UserFunction
+from .state import OrchestratorState
 from .tasks import TimerTask
 
 
@@ -29,6 +31,8 @@ class OrchestrationSession:
             raise ValueError("A session needs a host that offers schema V2 or V3")
         self._context = context
         self._executor = TaskOrchestrationExecutor()
+        self.seen = 0
+        """How many events of the history it has processed."""
         self._listed_actions = 0
         self._told_cancelled: set[int] = set()
         self._executor.begin(context, fn)
@@ -44,14 +48,42 @@ class OrchestrationSession:
             only actions that no earlier call listed, and ``canceledTimers`` holds the ids of the
             timers that were cancelled since. ``error`` stands for the failure envelope.
         """
+        state, _ = self._advance(events)
+        return {**state.to_json(), "canceledTimers": self._newly_cancelled()}
+
+    def answer(self, events: str | None) -> str:
+        """As `advance`, in JSON texts; a failure is raised as the text door raises it.
+
+        Args:
+            events: The next events, an array; None stands for the history of the trigger.
+
+        Raises:
+            Exception: The function raised (protocol.md 6.1).
+        """
+        state, error = self._advance(
+            self._context._events if events is None else json.loads(events)
+        )
+        text = state.to_json_string()
+        text = f'{text[:-1]}, "canceledTimers": {json.dumps(self._newly_cancelled())}}}'
+        if error is not None:
+            raise Exception(f"{error}{FAILURE_LABEL}{text}") from error
+        return text
+
+    def _advance(
+        self, events: Sequence[Mapping[str, Any]]
+    ) -> tuple[OrchestratorState, BaseException | None]:
+        if self.seen:
+            self._context._extend_history(events)
+        self.seen += len(events)
         self._executor.advance(events)
-        state, _ = self._executor.final_state()
-        fields = state.to_json()
-        [actions] = fields["actions"]
-        fields["actions"] = [actions[self._listed_actions :]]
-        self._listed_actions = len(actions)
-        fields["canceledTimers"] = self._newly_cancelled()
-        return fields
+        listed = self._listed_actions
+        self._listed_actions = len(self._context._action_payload_v2)
+        return self._executor.final_state(first_action=listed)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the function has returned, raised or continued as new."""
+        return self._executor.has_execution_completed
 
     def close(self) -> None:
         """End the user's function as at the end of an episode: its ``finally`` blocks run."""

@@ -9,8 +9,9 @@ import asyncio
 import logging
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +28,7 @@ from azure.durable_functions.local.engine.functions import (
     WorkerRetired,
 )
 from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.worker.vocabulary import MOST_SESSIONS
 from azure.durable_functions.local.workers import Worker, WorkerFailed, WorkerProcess
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -76,6 +78,8 @@ class WorkerPool:
         self._reserved: Worker | None = None
         self._waiting_alone = 0
         self._changed = asyncio.Condition()
+        self._sessions: OrderedDict[str, Worker] = OrderedDict()
+        """Which worker has kept which orchestration, as far as is known."""
         self._watching: set[asyncio.Task[None]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -166,9 +170,48 @@ class WorkerPool:
             worker.is_retired = True
             await worker.stop()
 
-    async def orchestrate(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
-        """Run one episode."""
-        return await self._invoke(self._durable(name, "orchestrationTrigger"), trigger, alone)
+    async def orchestrate(
+        self, name: str, trigger: str, *, alone: bool = False, session: str | None = None
+    ) -> Outcome:
+        """Run one episode; with a session's name its worker may keep the orchestration."""
+        function = self._durable(name, "orchestrationTrigger")
+        header = self._header(function)
+        if session is None:
+            return _outcome(
+                await self._call(function, header, trigger.encode("utf-8"), _NO_REASON, alone=alone)
+            )
+        worker = await (self._reserve() if alone else self._pick())
+        header["session"] = session
+        frame = await self._call(
+            function, header, trigger.encode("utf-8"), _NO_REASON, worker=worker
+        )
+        return self._note_session(session, worker, frame)
+
+    async def advance(self, name: str, session: str, seen: int, events: str) -> Outcome | None:
+        """Run one episode in the worker that has kept the orchestration; None if none has."""
+        function = self._durable(name, "orchestrationTrigger")
+        worker = self._sessions.pop(session, None)
+        if worker is None or worker not in self._workers or worker is self._reserved:
+            return None
+        if self._waiting_alone:
+            return None  # somebody waits for a worker without work
+        worker.load += 1
+        header = {**self._header(function), "session": session, "seen": seen}
+        frame = await self._call(
+            function, header, events.encode("utf-8"), _NO_REASON, worker=worker
+        )
+        if frame.header.get("noSession"):
+            return None
+        return replace(self._note_session(session, worker, frame), is_increment=True)
+
+    def _note_session(self, session: str, worker: Worker, frame: Frame) -> Outcome:
+        """Remember which worker has it, if it was kept."""
+        is_kept = bool(frame.header.get("session"))
+        if is_kept:
+            self._sessions[session] = worker
+            if len(self._sessions) > MOST_SESSIONS * len(self._workers):
+                self._sessions.popitem(last=False)
+        return replace(_outcome(frame), has_session=is_kept)
 
     async def explain(self, name: str, trigger: str) -> str | None:
         """Where an orchestrator asks for its actions; None if its SDK cannot tell."""
@@ -246,9 +289,7 @@ class WorkerPool:
         if retry is not None:
             header["retry"] = retry
         frame = await self._call(function, header, text.encode("utf-8"), reason, alone=alone)
-        if "error" in frame.header:
-            return Outcome(failure=_failure(frame.header["error"]))
-        return Outcome(value=frame.payload.decode("utf-8"))
+        return _outcome(frame)
 
     async def _call(
         self,
@@ -258,6 +299,7 @@ class WorkerPool:
         reason: str = REASON_BY_HAND,
         *,
         alone: bool = False,
+        worker: Worker | None = None,
     ) -> Frame:
         """Run an invocation from the first to the last line that the log has of it."""
         log = logging.getLogger(f"Function.{function.name}")
@@ -268,7 +310,7 @@ class WorkerPool:
         began = time.monotonic()
         problem = "cancelled"
         try:
-            frame = await self._send(function, header, payload, alone=alone)
+            frame = await self._send(function, header, payload, alone=alone, worker=worker)
             if "starts" in frame.header:
                 frame = await self._start_instances(frame)
             problem = _problem(frame)
@@ -294,9 +336,17 @@ class WorkerPool:
         return frame
 
     async def _send(
-        self, function: FunctionInfo, header: dict[str, Any], payload: bytes, *, alone: bool
+        self,
+        function: FunctionInfo,
+        header: dict[str, Any],
+        payload: bytes,
+        *,
+        alone: bool,
+        worker: Worker | None = None,
     ) -> Frame:
-        worker = await (self._reserve() if alone else self._pick())
+        """Send an invocation to a worker that was chosen and counted already, or choose one."""
+        if worker is None:
+            worker = await (self._reserve() if alone else self._pick())
         try:
             call = worker.call(header, payload)
             if self._timeout is None or not isinstance(worker, WorkerProcess):
@@ -416,6 +466,12 @@ def _problem(frame: Frame) -> str:
     # Behind the label of a failed orchestrator stand its decisions, which are payload.
     message = str(error["message"]).partition(FAILURE_LABEL)[0]
     return f"Result: Failure\nException: {error['typeName']}: {message}\nStack: {error['stack']}"
+
+
+def _outcome(frame: Frame) -> Outcome:
+    if "error" in frame.header:
+        return Outcome(failure=_failure(frame.header["error"]))
+    return Outcome(value=frame.payload.decode("utf-8"))
 
 
 def _failure(error: Mapping[str, Any]) -> Failure:

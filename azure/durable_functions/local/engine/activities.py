@@ -16,6 +16,7 @@ from .clock import Clock
 from .functions import (
     HTTP_ACTIVITY,
     MOST_LOST_WORKERS,
+    HasRun,
     HttpFailed,
     HttpSender,
     Invoker,
@@ -39,8 +40,12 @@ class Activities:
         self._http = http
         self._lost = LostWorkers()
 
-    async def run(self, activity: Activity) -> bool:
+    async def run(self, activity: Activity, has_run: HasRun) -> bool:
         """Run one activity and store its result as a message for its instance.
+
+        Args:
+            activity: Which one.
+            has_run: Called when it has run; its result is not stored yet.
 
         Returns:
             Whether the instance waits for it.
@@ -49,6 +54,7 @@ class Activities:
             WorkerLost: The process is gone and the activity must run again.
         """
         event_type, event = await self._invoke(activity)
+        has_run()
         now = self._clock.now()
 
         def record(connection: sqlite3.Connection) -> bool:

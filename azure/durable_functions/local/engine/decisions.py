@@ -62,6 +62,25 @@ def apply(episode: Episode, actions: Sequence[Action]) -> None:
         raise
 
 
+def apply_increment(
+    episode: Episode, actions: Sequence[Action], cancelled_timers: Sequence[int]
+) -> None:
+    """Start what a session asks for in addition, and cancel timers.
+
+    There is nothing to check: a session never runs the same code twice. Raises as `apply`.
+    """
+    before = episode.changes()
+    try:
+        for leaf in flatten(actions):
+            _start(episode, leaf)
+    except BaseException:
+        episode.undo(before)
+        raise
+    episode.action_count += len(actions)
+    for task_id in cancelled_timers:
+        _cancel_timer(episode, task_id)
+
+
 def _apply(episode: Episode, actions: Sequence[Action]) -> None:
     known = list(flatten(actions[: episode.action_count]))
     _verify(episode, known, len(actions))
@@ -142,10 +161,14 @@ def _cancel_timers(episode: Episode, actions: Sequence[Action]) -> None:
     leaves = [*episode.leaves, *episode.new_leaves]
     for leaf, action in zip(leaves, flatten(actions), strict=False):
         if action.get("isCanceled") and leaf.task_id is not None:
-            task = episode.find_open(leaf.task_id)
-            if task is not None and task.kind == "timer":
-                episode.close(leaf.task_id)
-                episode.cancelled.add(leaf.task_id)
+            _cancel_timer(episode, leaf.task_id)
+
+
+def _cancel_timer(episode: Episode, task_id: int) -> None:
+    task = episode.find_open(task_id)
+    if task is not None and task.kind == "timer":
+        episode.close(task_id)
+        episode.cancelled.add(task_id)
 
 
 def _call_activity(episode: Episode, action: Action) -> int:

@@ -23,7 +23,7 @@ from . import clock
 from .activities import Activities
 from .clock import Clock
 from .entities import BatchRefused, is_entity
-from .functions import TimedOut, WorkerLost
+from .functions import HasRun, TimedOut, WorkerLost
 from .orchestrations import Dispatch
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -31,6 +31,20 @@ logger = logging.getLogger("azure.durable_functions.local")
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _FEW_TIMERS = 1000
+
+
+class _Place:
+    """One of the places that limit how many functions run at once; freed once."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
+        self._is_taken = True
+
+    def free(self) -> None:
+        """Let somebody else have it."""
+        if self._is_taken:
+            self._is_taken = False
+            self._leave()
 
 
 @dataclass
@@ -49,7 +63,7 @@ class Dispatcher:
         self,
         database: Database,
         time: Clock,
-        run_turn: Callable[[str], Awaitable[Dispatch | None]],
+        run_turn: Callable[[str, HasRun], Awaitable[Dispatch | None]],
         activities: Activities,
         *,
         max_episodes: int,
@@ -72,6 +86,8 @@ class Dispatcher:
         """Their turn has failed and is tried again later."""
         self._waiting_activities: deque[Activity] = deque()
         self._running_activities = 0
+        self._unrecorded_activities = 0
+        """Those that run and those whose result is on its way to the disk."""
         self._timers: list[tuple[str, str]] = []
         self._timer_set = asyncio.Event()
         self._most_timers = _FEW_TIMERS
@@ -129,7 +145,7 @@ class Dispatcher:
             self._queued
             or self._running
             or self._waiting_activities
-            or self._running_activities
+            or self._unrecorded_activities
             or due
         )
 
@@ -187,8 +203,9 @@ class Dispatcher:
 
     async def _turn(self, instance_id: str, lane: _Lane) -> None:
         pause = 0.0
+        place = _Place(lambda: self._leave(lane))
         try:
-            dispatch = await self._run_turn(instance_id)
+            dispatch = await self._run_turn(instance_id, place.free)
             self._pauses.pop(instance_id, None)
         except (WorkerLost, TimedOut, BatchRefused) as error:
             logger.error("The turn of instance %s is repeated: %s", instance_id, error)
@@ -202,10 +219,9 @@ class Dispatcher:
             dispatch = None
         finally:
             self._running.discard(instance_id)
-            lane.running -= 1
+            place.free()
         if pause:
             self._pausing.add(instance_id)
-            self._run_turns()  # of others, whose lane is free now
             await self._pause(pause)
             self._pausing.discard(instance_id)
             self._again.add(instance_id)
@@ -216,8 +232,11 @@ class Dispatcher:
         if instance_id in self._again:
             self._again.discard(instance_id)
             self.wake(instance_id)
-        self._run_turns()
         self._tell_if_quiet()
+
+    def _leave(self, lane: _Lane) -> None:
+        lane.running -= 1
+        self._run_turns()
 
     def _tell_if_quiet(self) -> None:
         if self._quiet_waiters and self.is_quiet:
@@ -242,11 +261,13 @@ class Dispatcher:
             and self._is_working
         ):
             self._running_activities += 1
+            self._unrecorded_activities += 1
             self._spawn(self._activity(self._waiting_activities.popleft()))
 
     async def _activity(self, activity: Activity) -> None:
+        place = _Place(self._leave_activities)
         try:
-            if await self._activities.run(activity):
+            if await self._activities.run(activity, place.free):
                 self.wake(activity.instance_id)
         except WorkerLost as error:
             logger.warning(
@@ -267,9 +288,14 @@ class Dispatcher:
             await self._pause(_FIRST_PAUSE_SECONDS)
             self._waiting_activities.append(activity)
         finally:
-            self._running_activities -= 1
+            self._unrecorded_activities -= 1
+            place.free()
         self._run_activities()
         self._tell_if_quiet()
+
+    def _leave_activities(self) -> None:
+        self._running_activities -= 1
+        self._run_activities()
 
     async def _watch_timers(self) -> None:
         while not self._stopping:

@@ -27,6 +27,7 @@ from .entity_messages import Operation
 from .episodes import Limits
 from .functions import (
     MOST_LOST_WORKERS,
+    HasRun,
     Invoker,
     LostWorkers,
     Registry,
@@ -93,8 +94,12 @@ class Entities:
         self._limits = limits
         self._lost = LostWorkers()
 
-    async def run_turn(self, instance_id: str) -> Dispatch | None:
+    async def run_turn(self, instance_id: str, has_run: HasRun) -> Dispatch | None:
         """Run one batch; None if nothing was waiting.
+
+        Args:
+            instance_id: Of the entity.
+            has_run: Called when the function has run; nothing is stored yet.
 
         Raises:
             WorkerLost, BatchRefused: Nothing has changed; the batch stays.
@@ -119,6 +124,7 @@ class Entities:
             await self._database.write(lambda c: messages.delete(c, ids))
             return Dispatch()
         ran = await self._run(instance_id, entity, operations, now)
+        has_run()
         dispatch = await self._database.write(
             lambda c: _commit(c, instance_id, entity, taken, operations, ran, now)
         )

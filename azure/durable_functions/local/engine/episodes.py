@@ -90,6 +90,10 @@ class Episode:
     continue_with: str | None = None
     """JSON text given to it."""
     carried_events: list[NewMessage] = field(default_factory=list)
+    after: Instance | None = None
+    """The row that was committed, if the instance goes on."""
+    appended: list[str] = field(default_factory=list)
+    """Events that were committed."""
 
     def __post_init__(self) -> None:
         self.next_task_id = self.instance.next_task_id
@@ -270,6 +274,16 @@ class Episode:
                 due_at=due_at,
             )
         )
+
+    def events_since(self, seen: int) -> str:
+        """JSON text of the events behind the first `seen` ones, those of this episode included."""
+        new = [*self.history[seen:], events.orchestrator_started(self.now), *self.batch]
+        return f"[{','.join(new)}]"
+
+    @property
+    def event_count(self) -> int:
+        """How many events the trigger holds."""
+        return len(self.history) + 1 + len(self.batch)
 
     def trigger(self) -> str:
         """JSON text of the orchestration trigger (protocol.md 1): a join of stored texts."""

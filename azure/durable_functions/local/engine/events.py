@@ -28,9 +28,12 @@ STATUS_NUMBERS = {
 """``OrchestrationStatus`` of ExecutionCompleted (protocol.md 2.3)."""
 
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def dump(value: object) -> str:
     """JSON text, compact; ASCII, so that any text of Python's can be stored and sent."""
-    return json.dumps(value, separators=(",", ":"))
+    return _compact(value)
 
 
 def storable(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -34,6 +34,14 @@ class Outcome:
     value: str | None = None
     """Text that the function returned, as its converter encoded it."""
     failure: Failure | None = None
+    has_session: bool = False
+    """The worker keeps the orchestration, so that `Invoker.advance` may follow."""
+    is_increment: bool = False
+    """The answer's actions are those that no answer of the session has listed before."""
+
+
+HasRun = Callable[[], None]
+"""To be called when a function has run: what follows is the disk's, so the next one may begin."""
 
 
 class WorkerLost(Exception):
@@ -105,8 +113,29 @@ class HttpSender(Protocol):
 class Invoker(Protocol):
     """Runs user functions; the engine does not know where."""
 
-    async def orchestrate(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
+    async def orchestrate(
+        self, name: str, trigger: str, *, alone: bool = False, session: str | None = None
+    ) -> Outcome:
         """Run one episode, in a worker of its own if `alone`.
+
+        With the name of a session the worker may keep the orchestration under it afterwards.
+
+        Raises:
+            WorkerLost, TimedOut, UnknownFunction
+        """
+        ...
+
+    async def advance(self, name: str, session: str, seen: int, events: str) -> Outcome | None:
+        """Run one episode of an orchestration that a worker has kept.
+
+        Args:
+            name: Of the function.
+            session: As given to `orchestrate`.
+            seen: How many events of the history it must have seen.
+            events: JSON text of those that follow.
+
+        Returns:
+            The outcome; None if no worker has such a session: nothing has run then.
 
         Raises:
             WorkerLost, TimedOut, UnknownFunction

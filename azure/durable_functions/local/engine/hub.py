@@ -23,7 +23,7 @@ from .clock import Clock
 from .dispatcher import Dispatcher
 from .entities import Entities
 from .episodes import Limits
-from .functions import HttpSender, Invoker, Registry
+from .functions import HasRun, HttpSender, Invoker, Registry
 from .instances import new_instance
 from .orchestrations import Dispatch, Orchestrations
 
@@ -65,6 +65,8 @@ class HubSettings:
     max_episodes: int = 10
     max_activities: int = 10
     max_entity_turns: int = 10
+    keeps_sessions: bool = False
+    """Workers keep orchestrations between episodes instead of replaying them."""
     may_replace_running: bool = False
     retention: timedelta | None = None
     """How long ended instances are kept; None keeps them."""
@@ -86,7 +88,14 @@ class TaskHub:
         self._database = database
         self._clock = time
         self._settings = settings
-        self._orchestrations = Orchestrations(database, time, invoker, registry, settings.limits)
+        self._orchestrations = Orchestrations(
+            database,
+            time,
+            invoker,
+            registry,
+            settings.limits,
+            keeps_sessions=settings.keeps_sessions,
+        )
         self._entities = Entities(database, time, invoker, registry, settings.limits)
         self.dispatcher = Dispatcher(
             database,
@@ -111,10 +120,10 @@ class TaskHub:
         self._orchestrations.registry = registry
         self._entities.registry = registry
 
-    async def _run_turn(self, instance_id: str) -> Dispatch | None:
+    async def _run_turn(self, instance_id: str, has_run: HasRun) -> Dispatch | None:
         if entities.is_entity(instance_id):
-            return await self._entities.run_turn(instance_id)
-        return await self._orchestrations.run_turn(instance_id)
+            return await self._entities.run_turn(instance_id, has_run)
+        return await self._orchestrations.run_turn(instance_id, has_run)
 
     async def start(self) -> None:
         """Go on with everything that is unfinished."""

@@ -22,7 +22,7 @@ from azure.durable_functions._wire.vocabulary import (
 )
 from azure.durable_functions.local.store import history, instances, messages
 from azure.durable_functions.local.store.database import Database
-from azure.durable_functions.local.store.instances import Instance, Leaf, OpenTask
+from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
 from . import clock, decisions, events, failures, retries, versions
@@ -32,6 +32,7 @@ from .episodes import Episode, Limits, UnknownEntity, take
 from .functions import (
     MOST_LOST_WORKERS,
     Failure,
+    HasRun,
     Invoker,
     LostWorkers,
     Outcome,
@@ -41,6 +42,7 @@ from .functions import (
     WorkerLost,
 )
 from .instances import new_instance
+from .memory import Memory, Remembered
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -75,9 +77,8 @@ class Dispatch:
 class _Loaded:
     instance: Instance | None
     messages: list[Message]
-    history: list[str]
-    leaves: list[Leaf]
-    open_tasks: dict[int, OpenTask]
+    remembered: Remembered | None
+    """What else there is, unless the instance has ended."""
 
 
 class Orchestrations:
@@ -90,39 +91,50 @@ class Orchestrations:
         invoker: Invoker,
         registry: Registry,
         limits: Limits,
+        *,
+        keeps_sessions: bool = False,
     ) -> None:
         self._database = database
         self._clock = time
         self._invoker = invoker
         self.registry = registry
         self._limits = limits
+        self._keeps_sessions = keeps_sessions
+        self._memory = Memory()
         self._lost = LostWorkers()
         self._rejected: set[tuple[str, str]] = set()
 
-    async def run_turn(self, instance_id: str) -> Dispatch | None:
+    async def run_turn(self, instance_id: str, has_run: HasRun) -> Dispatch | None:
         """Run one turn; None if nothing was waiting, nor will be.
+
+        Args:
+            instance_id: Of the instance.
+            has_run: Called when its function has run; nothing is stored yet.
 
         Raises:
             WorkerLost, TimedOut: The function did not answer; nothing has changed.
         """
         now = self._clock.now()
+        # Taken out, and put back when the turn is on disk: whatever goes wrong forgets it.
+        remembered = self._memory.take(instance_id)
         loaded = await self._database.read(
-            lambda connection: _load(connection, instance_id, clock.stored(now))
+            lambda connection: _load(connection, instance_id, clock.stored(now), remembered)
         )
         if not loaded.messages:
+            self._memory.keep(remembered)
             # The clock may have been set back since somebody was woken for a timer.
             due_at = await self._database.read(lambda c: messages.next_due(c, instance_id))
             return None if due_at is None else Dispatch(planned=[(due_at, instance_id)])
         instance = loaded.instance
-        if instance is None or instance.is_terminal:
+        if instance is None or instance.is_terminal or loaded.remembered is None:
             return await self._drop(instance_id, loaded.messages)
         # Two episodes never have the same time (host.md 8.3).
         now = max(now, clock.from_stored(instance.updated_at) + timedelta(microseconds=1))
         episode = Episode(
             instance=instance,
-            history=loaded.history,
-            leaves=loaded.leaves,
-            open_tasks=loaded.open_tasks,
+            history=loaded.remembered.history,
+            leaves=loaded.remembered.leaves,
+            open_tasks=loaded.remembered.open_tasks,
             now=now,
             registry=self.registry,
             limits=self._limits,
@@ -136,9 +148,10 @@ class Orchestrations:
             if is_rejected:
                 self._tell_rejected(instance)
             if not pauses.has_changed:
+                self._memory.keep(remembered)
                 return None  # everything waits for a resume, or for a host of a fitting version
             _pause(episode, pauses, loaded.messages)
-            return await self._database.write(lambda connection: _commit(connection, episode))
+            return await self._store(episode, loaded.remembered)
         terminated = _take_messages(episode, loaded.messages)
         if pauses.has_changed:
             episode.output = pauses.reason
@@ -150,10 +163,17 @@ class Orchestrations:
             episode.failure_details = details
             _end(episode, "Failed", failures.orchestrator_failed(instance.name, text))
         elif episode.batch:
-            await self._run_episode(episode)
+            await self._run_episode(episode, loaded.remembered)
         else:
             return await self._drop(instance_id, loaded.messages)
-        return await self._database.write(lambda connection: _commit(connection, episode))
+        has_run()
+        return await self._store(episode, loaded.remembered)
+
+    async def _store(self, episode: Episode, remembered: Remembered) -> Dispatch:
+        dispatch = await self._database.write(lambda connection: _commit(connection, episode))
+        if episode.after is not None:
+            self._memory.keep(remembered.follow(episode, episode.after))
+        return dispatch
 
     def _tell_rejected(self, instance: Instance) -> None:
         key = (instance.instance_id, instance.execution_id)
@@ -173,7 +193,7 @@ class Orchestrations:
             f"{limits.default_version or '(none)'} (versionMatchStrategy {limits.version_match})"
         )
 
-    async def _run_episode(self, episode: Episode) -> None:
+    async def _run_episode(self, episode: Episode, remembered: Remembered) -> None:
         name = episode.instance.name
         registered = self.registry.find("orchestrator", name)
         if registered is None:
@@ -182,9 +202,7 @@ class Orchestrations:
             return
         key = (episode.instance.instance_id, episode.instance.execution_id)
         try:
-            outcome = await self._invoker.orchestrate(
-                registered, episode.trigger(), alone=self._lost.must_run_alone(key)
-            )
+            outcome = await self._have_run(registered, episode, remembered)
         except WorkerLost as error:
             if not self._lost.is_guilty(key, error):
                 raise
@@ -192,13 +210,36 @@ class Orchestrations:
             _end(episode, "Failed", failures.orchestrator_failed(name, reason))
             return
         self._lost.forget(key)
+        if outcome.value is not None and outcome.value == remembered.answer:
+            return  # asks for what it has asked for already, as the wait for the rest of a fan-out
+        remembered.answer = None
         try:
-            _apply_outcome(episode, outcome)
+            if _apply_outcome(episode, outcome) and not outcome.is_increment:
+                remembered.answer = outcome.value
         except decisions.NonDeterminism as error:
             place = await self._place_of(error, registered, episode.trigger())
             _end(episode, "Failed", f"Non-Deterministic workflow detected: {error}{place}")
         except (decisions.ProtocolError, UnknownEntity) as error:
             _end(episode, "Failed", failures.orchestrator_failed(name, str(error)))
+
+    async def _have_run(self, name: str, episode: Episode, remembered: Remembered) -> Outcome:
+        """Let a worker go on where its session stands, or else replay from the start."""
+        instance = episode.instance
+        session = f"{instance.instance_id}/{instance.execution_id}"
+        alone = self._lost.must_run_alone((instance.instance_id, instance.execution_id))
+        outcome = None
+        if remembered.session_seen is not None and not alone:
+            seen = remembered.session_seen
+            new = episode.events_since(seen)
+            outcome = await self._invoker.advance(name, session, seen, new)
+        if outcome is None and self._keeps_sessions:
+            outcome = await self._invoker.orchestrate(
+                name, episode.trigger(), alone=alone, session=session
+            )
+        if outcome is None:
+            outcome = await self._invoker.orchestrate(name, episode.trigger(), alone=alone)
+        remembered.session_seen = episode.event_count if outcome.has_session else None
+        return outcome
 
     async def _place_of(self, error: decisions.NonDeterminism, name: str, trigger: str) -> str:
         """Where in the user's code the contradiction stands, if the app's SDK can tell."""
@@ -223,18 +264,21 @@ class Orchestrations:
         return Dispatch()
 
 
-def _load(connection: sqlite3.Connection, instance_id: str, now: str) -> _Loaded:
+def _load(
+    connection: sqlite3.Connection, instance_id: str, now: str, remembered: Remembered | None
+) -> _Loaded:
     waiting = messages.due(connection, instance_id, now)
     instance = instances.find(connection, instance_id) if waiting else None
     if instance is None or instance.is_terminal:
-        return _Loaded(instance, waiting, [], [], {})
-    return _Loaded(
-        instance,
-        waiting,
-        history.events(connection, instance_id),
-        instances.leaves(connection, instance_id),
-        instances.open_tasks(connection, instance_id),
-    )
+        return _Loaded(instance, waiting, None)
+    if remembered is None or remembered.instance != instance:  # ended, rewound or begun anew
+        remembered = Remembered(
+            instance,
+            history.events(connection, instance_id),
+            instances.leaves(connection, instance_id),
+            instances.open_tasks(connection, instance_id),
+        )
+    return _Loaded(instance, waiting, remembered)
 
 
 @dataclass(frozen=True)
@@ -329,8 +373,8 @@ def _is_wanted(episode: Episode, message: Message) -> bool:
     return task is not None and task.kind == kind
 
 
-def _apply_outcome(episode: Episode, outcome: Outcome) -> None:
-    """Do what the function's answer says."""
+def _apply_outcome(episode: Episode, outcome: Outcome) -> bool:
+    """Do what the function's answer says; gives whether the function waits for something now."""
     name = episode.instance.name
     answer = _read_answer(outcome)
     if answer is None:  # no envelope: fails at once, open work is dropped (protocol.md 6.2)
@@ -338,20 +382,24 @@ def _apply_outcome(episode: Episode, outcome: Outcome) -> None:
         text = "the worker gave no answer" if failure is None else failure.text
         episode.failure_details = _details(failure)
         _end(episode, "Failed", failures.orchestrator_failed(name, text))
-        return
+        return False
     _set_custom_status(episode, answer)
     if episode.status == "Failed":
-        return
+        return False
     actions = _actions(answer)
     limit = episode.limits.max_orchestration_actions
-    if sum(1 for _ in decisions.flatten(actions)) > limit:
+    known = len(episode.leaves) if outcome.is_increment else 0
+    if known + sum(1 for _ in decisions.flatten(actions)) > limit:
         text = (
             f"Maximum amount of orchestration actions ({limit}) has been reached. This value can "
             "be configured in host.json file as MaxOrchestrationActions."
         )
         _end(episode, "Failed", failures.orchestrator_failed(name, text))
-        return
-    decisions.apply(episode, actions)
+        return False
+    if outcome.is_increment:
+        decisions.apply_increment(episode, actions, answer.get("canceledTimers", ()))
+    else:
+        decisions.apply(episode, actions)
     if "error" in answer:
         if not episode.still_open():
             episode.failure_details = _details(outcome.failure)
@@ -362,6 +410,7 @@ def _apply_outcome(episode: Episode, outcome: Outcome) -> None:
         else:
             output = answer.get("output")
             _end(episode, "Completed", None if output is None else events.dump(output))
+    return "error" not in answer and not answer.get("isDone")
 
 
 def _read_answer(outcome: Outcome) -> dict[str, Any] | None:
@@ -430,9 +479,9 @@ def _continue_as_new(episode: Episode, actions: Sequence[Mapping[str, Any]]) -> 
     episode.continues = True
     episode.continue_with = actions[-1].get("input")
     consumed: dict[str, int] = {}
-    for action in decisions.flatten(actions):
-        if action.get("actionType") == ActionType.WAIT_FOR_EXTERNAL_EVENT:
-            key = str(action["externalEventName"]).upper()
+    for leaf in (*episode.leaves, *episode.new_leaves):
+        if leaf.action_type == ActionType.WAIT_FOR_EXTERNAL_EVENT:
+            key = str(leaf.name).upper()
             consumed[key] = consumed.get(key, 0) + 1
     seen: dict[str, int] = {}
     work = [event for _, event in episode.work]
@@ -495,10 +544,10 @@ def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
     if after.is_terminal:
         _finish(connection, episode, after, dispatch)
         return dispatch
+    episode.after, episode.appended = after, appended
     instances.append_leaves(connection, instance_id, len(episode.leaves), episode.new_leaves)
     instances.close_tasks(connection, instance_id, episode.closed)
-    for task in episode.opened.values():
-        instances.open_task(connection, instance_id, task)
+    instances.add_open_tasks(connection, instance_id, episode.opened.values())
     messages.delete_timers(connection, instance_id, episode.cancelled)
     messages.schedule(connection, episode.activities)
     _start_children(connection, episode, dispatch)

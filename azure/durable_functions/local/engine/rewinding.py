@@ -121,7 +121,7 @@ class _Rewinding:
 
     def _open(self, task_id: int, kind: str) -> None:
         task = OpenTask(task_id, kind, None)
-        instances.open_task(self._connection, self._instance.instance_id, task)
+        instances.add_open_tasks(self._connection, self._instance.instance_id, [task])
 
     def _erase(self, position: int) -> None:
         text = events.erased(events.dump(self._recorded[position]))

@@ -70,11 +70,15 @@ _COLUMNS = (
 )
 
 
-def _instance(row: Sequence[object]) -> Instance:
-    names = (name.strip() for name in _COLUMNS.split(","))
-    fields: dict[str, Any] = dict(zip(names, row, strict=True))
-    fields["continued"] = bool(fields["continued"])
-    return Instance(**fields)
+_NAMES = [name.strip() for name in _COLUMNS.split(",")]
+_PUT = (
+    f"INSERT OR REPLACE INTO instances ({_COLUMNS}) "
+    f"VALUES ({', '.join(f':{name}' for name in _NAMES)})"
+)
+
+
+def _instance(row: Sequence[Any]) -> Instance:
+    return Instance(*row[:-1], bool(row[-1]))  # type: ignore[call-arg]
 
 
 def find(connection: sqlite3.Connection, instance_id: str) -> Instance | None:
@@ -88,12 +92,7 @@ def find(connection: sqlite3.Connection, instance_id: str) -> Instance | None:
 
 def put(connection: sqlite3.Connection, instance: Instance) -> None:
     """Insert an instance, or overwrite the one of its id."""
-    names = [name.strip() for name in _COLUMNS.split(",")]
-    connection.execute(
-        f"INSERT OR REPLACE INTO instances ({_COLUMNS}) "
-        f"VALUES ({', '.join(f':{name}' for name in names)})",
-        vars(instance),
-    )
+    connection.execute(_PUT, vars(instance))
 
 
 @dataclass(frozen=True)
@@ -199,12 +198,14 @@ def open_tasks(connection: sqlite3.Connection, instance_id: str) -> dict[int, Op
     return {row[0]: OpenTask(*row) for row in rows}
 
 
-def open_task(connection: sqlite3.Connection, instance_id: str, task: OpenTask) -> None:
-    """Note that something was scheduled."""
-    connection.execute(
+def add_open_tasks(
+    connection: sqlite3.Connection, instance_id: str, tasks: Iterable[OpenTask]
+) -> None:
+    """Note that things were scheduled."""
+    connection.executemany(
         "INSERT OR REPLACE INTO open_tasks (instance_id, task_id, kind, retry)"
         " VALUES (:instance_id, :task_id, :kind, :retry)",
-        {"instance_id": instance_id, **vars(task)},
+        [{"instance_id": instance_id, **vars(task)} for task in tasks],
     )
 
 

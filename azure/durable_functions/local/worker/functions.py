@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextvars
+import functools
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ import azure.functions as func
 from . import bindings
 from .app_loader import LoadedFunction
 from .link import Frame
+from .sessions import Sessions
 from .vocabulary import DURABLE_CLIENTS, DURABLE_TRIGGERS, EPISODE_TRIGGERS, HTTP_TRIGGER
 
 current_invocation: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
@@ -124,6 +126,7 @@ class Functions:
         # Orchestrators and entities have threads of their own, so that activities never keep
         # them from going on (host.md 9.3).
         self._episode_threads = ThreadPoolExecutor(size, thread_name_prefix="episodes")
+        self._sessions = Sessions()
 
     async def invoke(self, header: dict[str, Any], payload: bytes) -> Frame:
         """Run a function and give the answer frame; what it raises is part of the answer."""
@@ -150,26 +153,43 @@ class Functions:
         try:
             if header.get("explain"):
                 return _explain(function, payload.decode("utf-8"))
+            if "session" in header:
+                call = functools.partial(self._sessions.answer, function.call, header)
+                arguments = {"payload": payload.decode("utf-8")}
+                frame: Frame = await self._run_on_thread(
+                    self._episode_threads, call, arguments, invocation_id
+                )
+                return frame
             arguments, outputs = self._arguments(function, header, payload)
             if function.is_async:
                 returned = await function.call(**arguments)
             else:
                 episode = function.trigger["type"] in EPISODE_TRIGGERS
                 pool = self._episode_threads if episode else self._threads
-                context = contextvars.copy_context()
-
-                def run() -> tuple[Any, BaseException | None]:
-                    _thread_storage.invocation_id = invocation_id
-                    return context.run(_call, function.call, arguments)
-
-                loop = asyncio.get_running_loop()
-                returned, error = await loop.run_in_executor(pool, run)
-                if error is not None:
-                    raise error
+                returned = await self._run_on_thread(pool, function.call, arguments, invocation_id)
             return self._answer(function, returned, outputs)
         finally:
             _running.pop(invocation_id, None)
             current_invocation.reset(token)
+
+    @staticmethod
+    async def _run_on_thread(
+        pool: ThreadPoolExecutor,
+        call: Callable[..., Any],
+        arguments: dict[str, Any],
+        invocation_id: str,
+    ) -> Any:
+        context = contextvars.copy_context()
+
+        def run() -> tuple[Any, BaseException | None]:
+            _thread_storage.invocation_id = invocation_id
+            return context.run(_call, call, arguments)
+
+        loop = asyncio.get_running_loop()
+        returned, error = await loop.run_in_executor(pool, run)
+        if error is not None:
+            raise error
+        return returned
 
     def _arguments(
         self, function: LoadedFunction, header: dict[str, Any], payload: bytes

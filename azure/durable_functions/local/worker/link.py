@@ -12,6 +12,7 @@ import struct
 from typing import Any, NamedTuple
 
 _LENGTHS = struct.Struct(">II")
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Frame(NamedTuple):
@@ -23,7 +24,7 @@ class Frame(NamedTuple):
 
 def encode(frame: Frame) -> bytes:
     """The frame's bytes."""
-    header = json.dumps(frame.header, separators=(",", ":")).encode()
+    header = _compact(frame.header).encode()
     return _LENGTHS.pack(len(header), len(frame.payload)) + header + frame.payload
 
 

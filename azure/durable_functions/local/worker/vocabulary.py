@@ -8,3 +8,5 @@ EPISODE_TRIGGERS = ("orchestrationTrigger", "entityTrigger")
 """Of functions that the engine runs in turns."""
 DURABLE_TRIGGERS = (*EPISODE_TRIGGERS, "activityTrigger")
 DURABLE_CLIENTS = ("durableClient", "orchestrationClient")
+MOST_SESSIONS = 1000
+"""Orchestrations that one worker keeps between their episodes, with ``--sessions``."""
