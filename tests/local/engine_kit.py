@@ -8,6 +8,7 @@ import sqlite3
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -17,6 +18,7 @@ from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.functions import Failure, HttpSender, Outcome, Registry
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
 from azure.durable_functions.local.store.database import IN_MEMORY, Database
+from azure.durable_functions.local.worker.sessions import Sessions
 
 BEGINNING = datetime(2026, 1, 15, 10, 0, tzinfo=timezone.utc)
 
@@ -66,12 +68,35 @@ class DirectInvoker:
         self.batches: list[dict[str, Any]] = []
         self.started: Counter[str] = Counter()
         self.episodes = 0
+        self.advanced = 0
+        self.sessions = Sessions()
 
     async def orchestrate(
         self, name: str, trigger: str, *, alone: bool = False, session: str | None = None
     ) -> Outcome:
         self.episodes += 1
+        if session is not None:
+            return self._answered(name, {"session": session}, trigger)
         return _outcome(lambda: self.handles[name](trigger))
+
+    async def advance(self, name: str, session: str, seen: int, events: str) -> Outcome | None:
+        outcome = self._answered(name, {"session": session, "seen": seen}, events)
+        if outcome.value == "":
+            return None
+        self.advanced += 1
+        return replace(outcome, is_increment=True)
+
+    def _answered(self, name: str, header: dict[str, Any], payload: str) -> Outcome:
+        kept = False
+
+        def answer() -> str:
+            nonlocal kept
+            frame = self.sessions.answer(self.handles[name], header, payload)
+            kept = "session" in frame.header
+            return frame.payload.decode()
+
+        outcome = _outcome(answer)
+        return replace(outcome, has_session=kept)
 
     async def explain(self, name: str, trigger: str) -> str | None:
         return json.dumps(self.handles[name].explain(trigger))

@@ -68,6 +68,12 @@ def main() -> None:
     default="FULL",
     help="FULL survives loss of power, NORMAL only the end of the process [FULL].",
 )
+@click.option(
+    "--sessions",
+    is_flag=True,
+    envvar="AZURE_FUNCTIONS_DURABLE_SESSIONS",
+    help="Keep orchestrations in the workers between episodes instead of replaying them.",
+)
 @click.option("--allowed-host", multiple=True, help="Further name that requests may use.")
 @click.option("--cors", metavar="ORIGINS", help="Origins whose pages may send requests: A,B or *.")
 @click.option("--cors-credentials", is_flag=True, help="Let those pages send cookies.")
@@ -111,6 +117,7 @@ def start(
     functions: str | None,
     timeout: float,
     synchronous: str,
+    sessions: bool,
     allowed_host: tuple[str, ...],
     cors: str | None,
     cors_credentials: bool,
@@ -148,6 +155,7 @@ def start(
         interpreter_arguments=language_worker,
         in_process=in_process,
         synchronous="NORMAL" if synchronous == "NORMAL" else "FULL",
+        keeps_sessions=sessions,
         is_fresh=fresh,
         is_strict=strict,
         allowed_hosts=allowed_host,

@@ -81,6 +81,8 @@ class Options:
     interpreter_arguments: str | None = None
     in_process: bool = False
     synchronous: Synchronous = "FULL"
+    keeps_sessions: bool = False
+    """Workers keep orchestrations between episodes."""
     is_fresh: bool = False
     is_strict: bool = False
     allowed_hosts: tuple[str, ...] = ()
@@ -542,6 +544,7 @@ def hub_settings(host_json: HostJson, options: Options) -> HubSettings:
         max_episodes=host_json.max_episodes,
         max_activities=host_json.max_activities,
         max_entity_turns=host_json.max_entity_turns,
+        keeps_sessions=options.keeps_sessions,
         may_replace_running=host_json.may_replace_running,
         retention=None if days is None else timedelta(days=days),
     )

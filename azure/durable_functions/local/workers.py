@@ -220,6 +220,8 @@ class InProcessWorker:
             target=self._loop.run_forever, name="durable-worker", daemon=True
         )
         self._functions: Any = None
+        self._waiting: set[asyncio.Future[Frame]] = set()
+        self._running: set[asyncio.Task[None]] = set()
         self._end_logging: Callable[[], None]
 
     @classmethod
@@ -244,23 +246,33 @@ class InProcessWorker:
 
     async def call(self, header: dict[str, Any], payload: bytes) -> Frame:
         """Invoke a function; raises WorkerRetired when the worker is stopped before it ends."""
-        running = asyncio.ensure_future(
-            self._run(self._functions.invoke({**header, "id": 0}, payload))
-        )
-        losing = asyncio.ensure_future(self.lost.wait())
+        if self.lost.is_set():
+            raise WorkerRetired("the app was loaded anew meanwhile")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Frame] = loop.create_future()
+
+        async def invoke() -> None:
+            frame = await self._functions.invoke({**header, "id": 0}, payload)
+            loop.call_soon_threadsafe(_answer, answer, frame)
+
+        def begin() -> None:
+            task = self._loop.create_task(invoke())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+        self._waiting.add(answer)
+        self._loop.call_soon_threadsafe(begin)
         try:
-            await asyncio.wait({running, losing}, return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():
-                raise WorkerRetired("the app was loaded anew meanwhile")
-            frame: Frame = running.result()
-            return frame
+            return await answer
         finally:
-            losing.cancel()
-            running.cancel()
+            self._waiting.discard(answer)
 
     async def stop(self) -> None:
         """End the loop and the idle threads; what still runs is left to its thread."""
         self.lost.set()
+        for answer in self._waiting:
+            if not answer.done():
+                answer.set_exception(WorkerRetired("the app was loaded anew meanwhile"))
         self._end_logging()
         self._functions.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -271,3 +283,8 @@ class InProcessWorker:
 
     async def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+
+def _answer(waiting: asyncio.Future[Frame], frame: Frame) -> None:
+    if not waiting.done():
+        waiting.set_result(frame)

@@ -210,7 +210,8 @@ class Orchestrations:
             _end(episode, "Failed", failures.orchestrator_failed(name, reason))
             return
         self._lost.forget(key)
-        if outcome.value is not None and outcome.value == remembered.answer:
+        is_known = outcome.value is not None and outcome.value == remembered.answer
+        if is_known and not outcome.is_increment:
             return  # asks for what it has asked for already, as the wait for the rest of a fan-out
         remembered.answer = None
         try:
