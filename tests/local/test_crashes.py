@@ -67,9 +67,7 @@ class MortalDatabase(Database):
 
     def bury(self) -> None:
         """Let the file go without writing anything more."""
-        self._queue.put(None)
-        assert self._thread is not None
-        self._thread.join()
+        self.end_thread()
         self._disconnect()
 
 

@@ -62,10 +62,8 @@ def format_moment(moment: date) -> str:
 
 def format_event_moment(moment: datetime) -> str:
     """Write an aware UTC moment as history events carry it: trailing zeros of the fraction cut."""
-    text = f"{moment.year:04}-{moment.month:02}-{moment.day:02}T{moment:%H:%M:%S}"
-    if moment.microsecond:
-        text += f".{moment.microsecond:06}".rstrip("0")
-    return text + "Z"
+    text = moment.replace(tzinfo=None).isoformat()
+    return f"{text.rstrip('0') if moment.microsecond else text}Z"
 
 
 def parse_timespan(text: str) -> timedelta:

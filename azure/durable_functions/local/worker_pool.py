@@ -50,6 +50,24 @@ class Response:
     body: bytes
 
 
+class _TimeLimit:
+    """Kills a worker that takes too long: nothing else ends user code that does not return."""
+
+    def __init__(self, worker: WorkerProcess, timeout: timedelta) -> None:
+        self.was_exceeded = False
+        self._worker = worker
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(timeout.total_seconds(), self._exceed)
+
+    def _exceed(self) -> None:
+        self.was_exceeded = True
+        self._worker.kill()
+
+    def end(self) -> None:
+        """The invocation has ended, one way or the other."""
+        self._timer.cancel()
+
+
 class WorkerPool:
     """The workers of one app; the engine and the web rooms invoke functions through it."""
 
@@ -348,17 +366,20 @@ class WorkerPool:
         if worker is None:
             worker = await (self._reserve() if alone else self._pick())
         try:
-            call = worker.call(header, payload)
             if self._timeout is None or not isinstance(worker, WorkerProcess):
-                return await call
+                return await worker.call(header, payload)
+            limit = _TimeLimit(worker, self._timeout)
             try:
-                return await asyncio.wait_for(call, self._timeout.total_seconds())
-            except asyncio.TimeoutError:
-                worker.kill()  # nothing else ends user code that does not return
+                return await worker.call(header, payload)
+            except WorkerLost:
+                if not limit.was_exceeded:
+                    raise
                 span = time_spans.written(self._timeout)
                 raise TimedOut(
                     f"Timeout value of {span} was exceeded by function: Functions.{function.name}"
                 ) from None
+            finally:
+                limit.end()
         finally:
             await self._hand_back(worker)
 

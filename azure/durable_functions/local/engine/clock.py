@@ -45,7 +45,9 @@ class SystemClock:
 
 def stored(moment: datetime) -> str:
     """A moment as the store keeps it: sorts as text. Always UTC, six fraction digits."""
-    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds")
+    if moment.tzinfo is not timezone.utc:
+        moment = moment.astimezone(timezone.utc)
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def from_stored(text: str) -> datetime:

@@ -49,14 +49,11 @@ def played(event: str) -> str:
 def _event(
     event_type: HistoryEventType, now: datetime, event_id: int = NOT_SCHEDULED, **fields: Any
 ) -> str:
-    return dump(
-        {
-            "EventType": event_type.value,
-            "EventId": event_id,
-            "IsPlayed": False,
-            "Timestamp": timestamps.format_event_moment(now),
-            **fields,
-        }
+    # Put together: in half the time of an object, and every turn writes a handful.
+    tail = f",{dump(fields)[1:]}" if fields else "}"
+    return (
+        f'{{"EventType":{event_type.value},"EventId":{event_id},"IsPlayed":false,'
+        f'"Timestamp":"{timestamps.format_event_moment(now)}"{tail}'
     )
 
 

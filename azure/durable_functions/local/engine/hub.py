@@ -30,6 +30,7 @@ from .orchestrations import Dispatch, Orchestrations
 logger = logging.getLogger("azure.durable_functions.local")
 
 _FORBIDDEN = frozenset("/\\#?")
+_MOST_PURGED_AT_ONCE = 200
 _LONGEST_INSTANCE_ID = 256
 _LONGEST_EXPIRY_PAUSE = timedelta(hours=1)
 
@@ -316,7 +317,14 @@ class TaskHub:
 
     async def purge_ended(self, wanted: Filter) -> int:
         """Delete the ended instances that fit; gives their number."""
-        return await self._database.write(lambda c: instances.purge(c, wanted))
+        purged = 0
+        while True:  # in portions, so that nobody waits long for the store
+            count = await self._database.write(
+                lambda c: instances.purge(c, wanted, limit=_MOST_PURGED_AT_ONCE)
+            )
+            purged += count
+            if count < _MOST_PURGED_AT_ONCE:
+                return purged
 
     async def signal_entity(
         self, name: str, key: str, operation: str, input_text: str | None

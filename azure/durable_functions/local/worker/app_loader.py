@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import json
@@ -53,7 +54,7 @@ class LoadedFunction:
     is_disabled: bool = False
     warnings: list[str] = field(default_factory=list)
 
-    @property
+    @functools.cached_property
     def trigger(self) -> dict[str, Any]:
         """The binding that starts it."""
         return next(binding for binding in self.bindings if is_trigger(binding))
