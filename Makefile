@@ -39,8 +39,8 @@ samples: venv official ## The samples with the official package in the worker
 	@SAMPLES_WORKER_PYTHON=$(CURDIR)/$(OFFICIAL)/bin/python $(BIN)/python -m pytest -q samples
 
 conformance: venv official ## The conformance statements with two workers, and with the official package
-	@echo "Checking the conformance statements with two workers."
-	@CONFORMANCE_OPTIONS="--workers 2" $(BIN)/python -m pytest -q tests/local/test_conformance.py
+	@echo "Checking the conformance statements with two workers that keep sessions."
+	@CONFORMANCE_OPTIONS="--workers 2 --sessions" $(BIN)/python -m pytest -q tests/local/test_conformance.py
 	@echo "Checking them with azure-functions-durable $(OFFICIAL_VERSION) in the worker."
 	@CONFORMANCE_OPTIONS="--worker-python $(CURDIR)/$(OFFICIAL)/bin/python" \
 		$(BIN)/python -m pytest -q tests/local/test_conformance.py

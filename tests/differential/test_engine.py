@@ -20,8 +20,10 @@ import pytest
 from engine_kit import DirectInvoker, Engine, ManualClock
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine import clock
-from azure.durable_functions.local.engine.functions import Failure, Outcome
+from azure.durable_functions.local.engine import clock, dispatcher
+from azure.durable_functions.local.engine.functions import Failure, Outcome, WorkerLost
+from azure.durable_functions.local.engine.hub import HubSettings
+from azure.durable_functions.local.worker.sessions import Sessions
 
 SEEDS = range(120)
 _MOST_STEPS = 400
@@ -65,10 +67,10 @@ class GatedInvoker(DirectInvoker):
             await self._held(json.loads(trigger)["instanceId"].rpartition(":")[2])
             self.turns_held -= 1
             return await super().orchestrate(name, trigger)
-        return await self.main(trigger)
+        return await self.main(trigger, session)
 
-    async def main(self, trigger: str) -> Outcome:
-        return await super().orchestrate("Main", trigger)
+    async def main(self, trigger: str, session: str | None) -> Outcome:
+        return await super().orchestrate("Main", trigger, session=session)
 
     async def run_activity(
         self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
@@ -97,11 +99,28 @@ class OfficialMain(GatedInvoker):
         self._program = program
         self._official = official
 
-    async def main(self, trigger: str) -> Outcome:
+    async def main(self, trigger: str, session: str | None) -> Outcome:
         [[text, message]] = self._official.answers(self._program, [trigger])
         if message is None:
             return Outcome(value=text)
         return Outcome(failure=Failure("Exception", message, "", {}))
+
+
+class LosingSessions(GatedInvoker):
+    """The main orchestrator is kept in sessions; some are evicted, some workers are lost."""
+
+    def __init__(self, program: programs.Program, seed: int) -> None:
+        super().__init__(program, seed)
+        self._luck = random.Random(seed)
+
+    async def advance(self, name: str, session: str, seen: int, events: str) -> Outcome | None:
+        roll = self._luck.random()
+        if roll < 0.15:
+            self.sessions = Sessions()  # another worker
+        elif roll < 0.25:
+            await super().advance(name, session, seen, events)
+            raise WorkerLost("between its answer and the host")
+        return await super().advance(name, session, seen, events)
 
 
 def _child(context: df.DurableOrchestrationContext) -> Any:
@@ -118,23 +137,27 @@ def _entity(context: df.DurableEntityContext) -> None:
     context.set_result(context.get_state())
 
 
-async def _run(invoker: GatedInvoker, program: programs.Program, seed: int) -> dict[str, Any]:
+async def _run(
+    invoker: GatedInvoker, program: programs.Program, seed: int, *, keeps_sessions: bool = False
+) -> dict[str, Any]:
     """What an instance comes to: status, output, custom status and the ids in its history."""
     rng = random.Random(seed)
     events = list(program["events"])
-    async with Engine(invoker, time=StandingClock(), http=invoker) as engine:
-        dispatcher = engine.hub.dispatcher
+    settings = HubSettings(max_episodes=20, max_activities=20, keeps_sessions=keeps_sessions)
+    async with Engine(invoker, time=StandingClock(), http=invoker, settings=settings) as engine:
+        held = engine.hub.dispatcher
         await engine.hub.start_instance("Main", instance_id="main", input_text='"0"')
 
         async def until_held() -> None:
             """Until only gates, time and events can change anything."""
             now = clock.stored(engine.clock.now())
             while (
-                (dispatcher.next_due or "9999") <= now
-                or dispatcher._queued
-                or dispatcher._waiting_activities
-                or len(dispatcher._running) != invoker.turns_held
-                or len(invoker.gates) != invoker.turns_held + dispatcher._unrecorded_activities
+                (held.next_due or "9999") <= now
+                or held._queued
+                or held._waiting_activities
+                or held._pausing
+                or len(held._running) != invoker.turns_held
+                or len(invoker.gates) != invoker.turns_held + held._unrecorded_activities
             ):
                 await asyncio.sleep(0)
 
@@ -149,8 +172,8 @@ async def _run(invoker: GatedInvoker, program: programs.Program, seed: int) -> d
             elif invoker.gates:
                 invoker.gates.sort(key=lambda held: held[0])
                 invoker.gates.pop(rng.randrange(len(invoker.gates)))[1].set()
-            elif dispatcher.next_due is not None:
-                engine.clock.move_to(clock.from_stored(dispatcher.next_due))
+            elif held.next_due is not None:
+                engine.clock.move_to(clock.from_stored(held.next_due))
             elif events:
                 await engine.hub.raise_event("main", events.pop(), "1")
             else:
@@ -175,13 +198,19 @@ async def _run(invoker: GatedInvoker, program: programs.Program, seed: int) -> d
         }
 
 
-def _end(make: Callable[[], GatedInvoker], program: programs.Program, seed: int) -> dict[str, Any]:
+def _end(
+    make: Callable[[], GatedInvoker],
+    program: programs.Program,
+    seed: int,
+    *,
+    keeps_sessions: bool = False,
+) -> dict[str, Any]:
     async def bounded(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
         return await asyncio.wait_for(work, 60)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return asyncio.run(bounded(_run(make(), program, seed)))
+        return asyncio.run(bounded(_run(make(), program, seed, keeps_sessions=keeps_sessions)))
 
 
 @pytest.mark.skipif(
@@ -202,3 +231,24 @@ def test_programs_end_alike_with_both_packages() -> None:
 
     assert compared > len(SEEDS) / 4
     assert ended > compared * 0.8
+
+
+def test_programs_end_alike_with_and_without_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "_FIRST_PAUSE_SECONDS", 1e-9)
+    advanced = 0
+    for seed in SEEDS:
+        program = programs.random_program(random.Random(seed))
+        # Whether the code is replaying is what sessions change on purpose.
+        kept = [statement for statement in program.get("statements", []) if statement != ["look"]]
+        program = {**program, "statements": kept} if "statements" in program else program
+        made: list[LosingSessions] = []
+
+        def losing(program: programs.Program = program, seed: int = seed) -> LosingSessions:
+            made.append(LosingSessions(program, seed))  # noqa: B023  # used within the turn
+            return made[-1]  # noqa: B023
+
+        plain = _end(lambda p=program, s=seed: GatedInvoker(p, s), program, seed)
+        assert _end(losing, program, seed, keeps_sessions=True) == plain, f"seed {seed}"
+        advanced += made[0].advanced
+
+    assert advanced > len(SEEDS)

@@ -48,7 +48,10 @@ class Storm:
 
     def __init__(self, seed: int, folder: Path, workers: int) -> None:
         self._rng = random.Random(seed)
-        self._host = HostProcess(folder, "--workers", str(workers))
+        # Half of the lives keep sessions: what one has begun the next one replays.
+        sessions = {"AZURE_FUNCTIONS_DURABLE_SESSIONS": "0"}
+        self._host = HostProcess(folder, "--workers", str(workers), settings=sessions)
+        self._sessions = sessions
         self._instances: list[Expected] = []
         self.kills: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
@@ -91,6 +94,7 @@ class Storm:
             return
         self._host.kill()
         self.kills["hosts"] += 1
+        self._sessions["AZURE_FUNCTIONS_DURABLE_SESSIONS"] = self._rng.choice("01")
         self._host.start()
 
     def _workers(self) -> list[int]:
