@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from test_session import histories
 
 import azure.durable_functions as df
-from azure.durable_functions._replay import actions, executor, tasks
+from azure.durable_functions._replay import actions, executor, tasks, triggers
 from azure.durable_functions._replay.tasks import TaskState
 from azure.durable_functions._wire import payloads
 from azure.durable_functions._wire.retry_options import RetryOptions
@@ -239,3 +240,48 @@ def test_an_any_that_takes_over_knows_what_one_that_looks_at_all_knows(
     script: list[tuple[str, int, int]],
 ) -> None:
     assert _told(script, worth_a_look=1) == _told(script, worth_a_look=100)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**80), 2**80)
+    | st.floats()
+    | st.text(st.characters(codec=None), max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("library", ["msgspec.json:decode", "orjson:loads"])
+@given(input_=json_values)
+@example(input_=10**30)
+@example(input_=[{"deep": [float("nan")]}])
+@example(input_="\ud800")
+@example(input_=[0] * 2000 + [10**30])
+def test_a_library_reads_a_trigger_as_the_standard_library_does(library: str, input_: Any) -> None:
+    name, _, function = library.partition(":")
+    decode = getattr(pytest.importorskip(name), function)
+    trigger = {
+        "history": [{"EventType": 12, "EventId": -1, "Timestamp": "2026-01-15T10:00:00Z"}],
+        "input": input_,
+        "instanceId": "one",
+        "isReplaying": False,
+        "parentInstanceId": None,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(triggers, "_accelerator", lambda: decode)
+        for text in (json.dumps(trigger), json.dumps(trigger, ensure_ascii=False)):
+            assert repr(triggers.read(text)) == repr(json.loads(text))
+
+
+def test_without_any_library_triggers_are_read_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("msgspec", "msgspec.json", "orjson"):
+        monkeypatch.setitem(sys.modules, name, None)
+    triggers._accelerator.cache_clear()
+    try:
+        assert triggers._accelerator() is None
+    finally:
+        triggers._accelerator.cache_clear()

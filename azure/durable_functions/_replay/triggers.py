@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 from collections import deque
+from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
 from azure.durable_functions._wire import shapes
 
 _EVENT_TYPE = itemgetter("EventType")
+_MOST_LOOKED_AT = 1000
 _REQUIRED = ("history", "instanceId", "isReplaying", "parentInstanceId")
+
+
+def _parse(text: str | bytes) -> Any:
+    """The JSON value of a trigger.
+
+    A history is nearly all texts and small numbers, which msgspec and orjson, where installed, read
+    in half the time and as the standard library does. What they refuse it may still take (NaN,
+    halves of surrogate pairs); and as they make floats of big integers, it has the last word where
+    the user's input holds a float.
+    """
+    decode = _accelerator()
+    if decode is not None:
+        try:
+            trigger: Any = decode(text)
+        except Exception:  # each has errors of its own; the standard library words them
+            return json.loads(text)
+        if shapes.is_object(trigger) and _is_exact(trigger.get("input")):
+            return trigger
+    return json.loads(text)
+
+
+def _is_exact(value: object) -> bool:
+    """Whether a value certainly holds no float; large ones are not searched to the end."""
+    waiting = [value]
+    for _ in range(_MOST_LOOKED_AT):
+        if not waiting:
+            return True
+        found = waiting.pop()
+        if type(found) is float:
+            return False
+        if shapes.is_object(found):
+            waiting.extend(found.values())
+        elif shapes.is_array(found):
+            waiting.extend(found)
+    return not waiting
+
+
+@functools.cache
+def _accelerator() -> Callable[[str | bytes], Any] | None:
+    for name, function in (("msgspec.json", "decode"), ("orjson", "loads")):
+        try:
+            found: Callable[[str | bytes], Any] = getattr(importlib.import_module(name), function)
+        except ImportError:
+            continue
+        return found
+    return None
 
 
 def read(text: str | bytes) -> dict[str, Any]:
@@ -20,7 +70,7 @@ def read(text: str | bytes) -> dict[str, Any]:
         ValueError: Not JSON (then `json.JSONDecodeError`), not an object, or a field is missing.
     """
     try:
-        trigger: Any = json.loads(text)
+        trigger = _parse(text)
     except json.JSONDecodeError as error:
         raise json.JSONDecodeError(
             f"The orchestration trigger is not JSON: {error.msg}", error.doc, error.pos
