@@ -4,12 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 OFFICIAL := .venv-official
 OFFICIAL_VERSION := 1.7.0
+DURABLETASK_VERSION := 1.12.0
+DBOS_VERSION := 3.4.0
 N ?= 2000
 KILLS ?= 1000
-ROUNDS ?= 15
+ROUNDS ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types conformance samples storm fuzz chaos bench matrix docs venv official clean
+.PHONY: help demo test check lint types conformance samples storm fuzz chaos bench peers matrix docs venv official clean
 
 help: ## List the entries
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' \
@@ -55,8 +57,8 @@ fuzz: venv official ## N random programs against the official package (N=20000)
 chaos: venv ## A long kill storm (KILLS=1000)
 	@cd tests/local && ../../$(BIN)/python chaos.py --kills $(KILLS)
 
-bench: venv official ## Replay beside the official package; writes benchmarks/results.md
-	@$(BIN)/python benchmarks/replay.py --rounds $(ROUNDS)
+bench: venv official peers ## SDK and engine beside their peers; writes benchmarks/results.md
+	@$(BIN)/python benchmarks/bench.py --rounds $(ROUNDS)
 
 matrix: venv ## The suite with oldest and newest libraries on every Python found (PYTHONS=...)
 	@$(BIN)/python tests/matrix.py $(PYTHONS)
@@ -91,5 +93,22 @@ $(OFFICIAL)/ready:
 		&& find azure/durable_functions -name '*.py' -delete
 	@touch $@
 
+peers: .venv-durabletask/ready .venv-dbos/ready ## The engines that `make bench` measures beside ours
+
+.venv-durabletask/ready:
+	@echo "Setting up .venv-durabletask with durabletask $(DURABLETASK_VERSION), as bytecode."
+	@$(PYTHON) -m venv .venv-durabletask
+	@.venv-durabletask/bin/python -m pip install -qq --disable-pip-version-check \
+		durabletask==$(DURABLETASK_VERSION)
+	@cd .venv-durabletask/lib/python*/site-packages && rm -rf tests \
+		&& ../../../bin/python -m compileall -q -b durabletask && find durabletask -name '*.py' -delete
+	@touch $@
+
+.venv-dbos/ready:
+	@echo "Setting up .venv-dbos with DBOS $(DBOS_VERSION)."
+	@$(PYTHON) -m venv .venv-dbos
+	@.venv-dbos/bin/python -m pip install -qq --disable-pip-version-check dbos==$(DBOS_VERSION)
+	@touch $@
+
 clean: ## Remove what the other entries have made
-	rm -rf .venv $(OFFICIAL) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv $(OFFICIAL) .venv-durabletask .venv-dbos site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

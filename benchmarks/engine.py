@@ -3,22 +3,26 @@
     python benchmarks/engine.py [--rounds N]
 
 Each row is a host of its own with an empty store; shown are medians. The time of one flush to this
-disk is measured beside them, as it bounds what `synchronous=FULL` can do.
+disk is measured beside them, as it bounds what `synchronous=FULL` can do. Below them stand two
+peers, where `make peers` has installed them: durabletask's backend in memory, and DBOS on SQLite.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
+from peers import environment
 from rich.console import Console
 from rich.table import Table
 
@@ -33,6 +37,11 @@ CONFIGURATIONS = (
     ("1 worker, FULL", ()),
     ("2 workers, FULL", ("--workers", "2")),
     ("1 worker, NORMAL", ("--synchronous", "NORMAL")),
+    ("1 worker, FULL, sessions", ("--sessions",)),
+)
+PEERS = (
+    ("durabletask 1.12, in memory", "durabletask"),
+    ("DBOS, SQLite", "dbos"),
 )
 
 
@@ -49,6 +58,17 @@ class Client:
         async with self._session.post(url, json=count) as answer:
             assert answer.status == 200, await answer.text()
             return await answer.json()
+
+    async def start(self, orchestrator: str) -> None:
+        """Start an instance."""
+        async with self._session.post(f"{self._base}/orchestrators/{orchestrator}") as answer:
+            assert answer.status == 202, answer.status
+
+    async def count_pending(self) -> int:
+        """How many instances have not had their first turn; counts one page at most."""
+        url = f"{self._base}/instances?runtimeStatus=Pending&top=100"
+        async with self._session.get(url) as answer:
+            return len(await answer.json())
 
     async def signal(self, key: str) -> None:
         """Send an entity an operation."""
@@ -95,12 +115,32 @@ async def signals(client: Client) -> float:
     return 1000 / (time.perf_counter() - began)
 
 
+async def long_chain(client: Client) -> float:
+    """Seconds that one chain of 1,000 takes, alone."""
+    began = time.perf_counter()
+    assert await client.run("chain", 1000) == 0
+    return time.perf_counter() - began
+
+
+async def timers(client: Client) -> float:
+    """Milliseconds that one chain of 5 takes while 10,000 instances wait for a timer."""
+    waiting = [client.start("sleeper") for _ in range(10_000)]
+    for first in range(0, len(waiting), 500):
+        await asyncio.gather(*waiting[first : first + 500])
+    while await client.count_pending():
+        await asyncio.sleep(0.05)
+    return await latency(client)
+
+
 MEASURES: tuple[tuple[str, Callable[[Client], Awaitable[float]]], ...] = (
-    ("chains, activities/s", chains),
+    ("200 chains of 5, activities/s", chains),
     ("one chain of 5, ms", latency),
-    ("fan-out, activities/s", fan_out),
-    ("signals/s", signals),
+    ("fan-out of 1 000, activities/s", fan_out),
+    ("1 000 signals to an entity, signals/s", signals),
+    ("chain of 1 000, s", long_chain),
+    ("one chain of 5 beside 10 000 timers, ms", timers),
 )
+HEADS = ["engine", *(name for name, _ in MEASURES)]
 
 
 async def measure(options: tuple[str, ...]) -> list[float]:
@@ -114,6 +154,37 @@ async def measure(options: tuple[str, ...]) -> list[float]:
             client = Client(f"{host.url}{WEBHOOK}", session)
             await asyncio.gather(*(client.run("chain", 1) for _ in range(20)))  # warms up
             return [await work(client) for _, work in MEASURES]
+
+
+def measure_peer(name: str) -> list[float]:
+    """One round of a peer; it does not do everything."""
+    python = HERE.parent / f".venv-{name}" / "bin" / "python"
+    with tempfile.TemporaryDirectory(dir=HERE.parent) as scratch:
+        ran = subprocess.run(
+            [str(python), str(HERE / f"peer_{name}.py"), scratch],
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(),
+        )
+    found = json.loads(ran.stdout.splitlines()[-1])
+    return [found["chains"], found["latency"], found["fan_out"]]
+
+
+def rows(rounds: int) -> Iterator[list[str]]:
+    """A row for each configuration and peer."""
+    for name, options in CONFIGURATIONS:
+        yield _row(name, [asyncio.run(measure(options)) for _ in range(rounds)])
+    for name, venv in PEERS:
+        if (HERE.parent / f".venv-{venv}" / "ready").exists():
+            yield _row(name, [measure_peer(venv) for _ in range(rounds)])
+
+
+def _row(name: str, found: list[list[float]]) -> list[str]:
+    medians = [statistics.median(column) for column in zip(*found, strict=True)]
+    told = [f"{value:,.1f}" if value < 100 else f"{value:,.0f}" for value in medians]
+    return [name, *told, *[""] * (len(MEASURES) - len(told))]
 
 
 def flush_milliseconds() -> float:
@@ -132,14 +203,9 @@ def flush_milliseconds() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    rounds: int = parser.parse_args().rounds
-    table = Table("host", *(name for name, _ in MEASURES))
-    for name, options in CONFIGURATIONS:
-        found = [asyncio.run(measure(options)) for _ in range(rounds)]
-        medians = [statistics.median(column) for column in zip(*found, strict=True)]
-        table.add_row(
-            name, *(f"{value:,.1f}" if value < 100 else f"{value:,.0f}" for value in medians)
-        )
+    table = Table(*HEADS)
+    for row in rows(parser.parse_args().rounds):
+        table.add_row(*row)
     console = Console()
     console.print(table)
     console.print(f"one flush of this disk: {flush_milliseconds():.2f} ms")

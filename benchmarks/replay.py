@@ -1,190 +1,261 @@
-"""Replay beside the official package: `make bench`.
+"""Our SDK beside the official package: `make bench`.
 
-Both packages run in interpreters of their own, in one run, rounds interleaved; results are compared
-before anything is timed; shown are medians and medians of paired ratios.
+Both packages run in interpreters of their own, in one run, rounds interleaved; answers are compared
+before anything is timed, and every text is sent once. Shown are medians, and medians of the ratios
+within each round. The floor is what an answer costs at least (see `replay_worker.py`).
 """
 
 from __future__ import annotations
 
-import argparse
+import itertools
 import json
-import os
-import platform
 import statistics
 import subprocess
-import sys
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+import triggers
+from peers import HERE, OFFICIAL, OURS, Peer, environment
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-OFFICIAL = ROOT / ".venv-official" / "bin" / "python"
-BEGINNING = datetime(2026, 1, 15, 10, tzinfo=timezone.utc)
+Row = list[str]
+HEADS = ["work", "official 1.7.0", "ours", "faster", "floor", "ours / floor", "with msgspec"]
 
-CASES: list[tuple[str, str, int, int]] = [
+REPLAYS: list[tuple[str, str, int, int]] = [
     ("chain", "chain, n = 10", 10, 100),
     ("chain", "chain, n = 1 000", 1000, 100),
     ("chain", "chain, n = 10 000", 10_000, 100),
     ("chain", "chain, n = 1 000, 10 KiB payloads", 1000, 10_240),
     ("fan_out", "fan-out, n = 1 000", 1000, 100),
     ("fan_out", "fan-out, n = 10 000", 10_000, 100),
-    ("any_loop", "task_any over a shrinking list, n = 1 000", 1000, 100),
+    ("any_loop", "task_any over a shrinking list, n = 2 000", 2000, 100),
+    ("any_loop", "task_any over a shrinking list, n = 4 000", 4000, 100),
+    ("mixed", "activities, timers, children, events, n = 1 000", 1000, 100),
     ("events", "events, n = 1 000", 1000, 100),
 ]
 
+_IMPORT = """
+import json, sys, time
+import azure.functions
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+known, before, began = set(map(id, sys.modules.values())), resident(), time.perf_counter()
+import azure.durable_functions
+took = time.perf_counter() - began
+new = set(map(id, sys.modules.values())) - known
+print(json.dumps([took, len(new), resident() - before]))
+"""
 
-class Peer:
-    """One package in one interpreter."""
 
-    def __init__(self, python: Path, expected: Path) -> None:
-        self._process = subprocess.Popen(
-            [str(python), str(HERE / "replay_worker.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=HERE,
-            env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-        )
-        where = Path(json.loads(self._read())).resolve()
-        assert expected.resolve() in where.parents, where
+class Bench:
+    """The peers, and a number for each text."""
 
-    def time(self, case: str, triggers: list[str], *, floor: bool = False) -> tuple[float, str]:
-        """Seconds per trigger, and the answers' hash."""
-        assert self._process.stdin is not None
-        asked = {"case": case, "triggers": triggers, "floor": floor}
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
-        seconds, digest = json.loads(self._read())
-        return seconds, digest
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+        self.official = Peer(OFFICIAL, "replay_worker.py")
+        self.ours = Peer(OURS, "replay_worker.py", "--plain")
+        self.fast = Peer(OURS, "replay_worker.py")
+        self._salts = itertools.count(1)
 
     def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
+        """End the peers."""
+        for peer in (self.official, self.ours, self.fast):
+            peer.close()
 
-    def _read(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
-
-
-def trigger(case: str, count: int, size: int, salt: int) -> str:
-    """A finished instance of a case; the salt makes every text a new one."""
-    history: list[dict[str, Any]] = []
-    now = BEGINNING + timedelta(microseconds=salt)
-
-    def event(kind: int, event_id: int = -1, **fields: Any) -> None:
-        stamp = f"{now:%Y-%m-%dT%H:%M:%S.%f}1Z"
-        common = {"EventType": kind, "EventId": event_id, "IsPlayed": False, "Timestamp": stamp}
-        history.append({**common, **fields})
-
-    def completion(k: int) -> None:
-        payload = json.dumps(f"{salt}-{k}".ljust(size, "x"))
-        if case == "events":
-            event(15, Name=f"event{k}", Input=payload)
-        else:
-            event(5, TaskScheduledId=k, Result=payload)
-
-    event(12)
-    event(0, Name=case, Version="", Input=json.dumps(str(count)))
-    at_once = case in ("fan_out", "any_loop")
-    if at_once:
-        for k in range(count):
-            event(4, k, Name="step")
-        event(13)
-    for k in range(count):
-        if not at_once:
-            if case == "chain":
-                event(4, k, Name="step")
-            event(13)
-        if not at_once or k % 50 == 0:
-            now += timedelta(milliseconds=7)
-            event(12)
-        completion(k)
-    return json.dumps(
-        {
-            "history": history,
-            "input": str(count),
-            "instanceId": f"instance-{salt}",
-            "isReplaying": True,
-            "parentInstanceId": None,
-            "upperSchemaVersion": 1,
-            "upperSchemaVersionNew": 2,
+    def measure(
+        self,
+        title: str,
+        case: str,
+        make: Callable[[int], list[str]],
+        *,
+        has_floor: bool = True,
+        divisor: float = 1,
+        rounds: int | None = None,
+    ) -> Row:
+        """One row; a time of the worker is of a text, a row's of a `divisor`-th part of it."""
+        check = make(next(self._salts))
+        answers = {
+            peer.ask(case=case, triggers=check)[1] for peer in (self.official, self.ours, self.fast)
         }
-    )
-
-
-def salts() -> Iterator[int]:
-    number = 0
-    while True:
-        number += 1
-        yield number
-
-
-def measure(
-    ours: Peer, official: Peer, case: tuple[str, str, int, int], rounds: int, salt: Iterator[int]
-) -> list[str]:
-    kind, title, count, size = case
-    repeats = max(1, 300 // count)
-    check = [trigger(kind, count, size, next(salt))]
-    assert ours.time(kind, check)[1] == official.time(kind, check)[1], f"{title}: results differ"
-    times: list[tuple[float, float, float]] = []
-    for _ in range(rounds):
-        texts = [[trigger(kind, count, size, next(salt)) for _ in range(repeats)] for _ in range(3)]
-        times.append(
-            (
-                ours.time(kind, texts[0])[0],
-                official.time(kind, texts[1])[0],
-                ours.time(kind, texts[2], floor=True)[0],
+        assert len(answers) == 1, f"{title}: answers differ"
+        if has_floor:
+            least = self.ours.ask(case=case, triggers=check, floor=True)[1]
+            assert answers == {least}, f"{title}: the floor's answer differs"
+        times: list[list[float]] = []
+        for _ in range(rounds or self.rounds):
+            texts = [make(next(self._salts)) for _ in range(4)]
+            times.append(
+                [
+                    self.official.ask(case=case, triggers=texts[0])[0],
+                    self.ours.ask(case=case, triggers=texts[1])[0],
+                    self.ours.ask(case=case, triggers=texts[2], floor=True)[0]
+                    if has_floor
+                    else float("nan"),
+                    self.fast.ask(case=case, triggers=texts[3])[0],
+                ]
             )
+        theirs, own, least, fast = (
+            statistics.median(column) / divisor for column in zip(*times, strict=True)
         )
-    own, theirs, least = (statistics.median(column) for column in zip(*times, strict=True))
+        return [
+            title,
+            duration(theirs),
+            duration(own),
+            _ratio(official / ours for official, ours, _, _ in times),
+            duration(least) if has_floor else "",
+            _ratio((ours / least for _, ours, least, _ in times), 2) if has_floor else "",
+            f"{duration(fast)}, {_ratio(official / fast for official, _, _, fast in times)}",
+        ]
+
+    def replays(self) -> Iterator[Row]:
+        """A replay of a finished instance."""
+        for case, title, count, size in REPLAYS:
+            repeats = max(1, 300 // count)
+
+            def make(
+                salt: int,
+                case: str = case,
+                count: int = count,
+                size: int = size,
+                repeats: int = repeats,
+            ) -> list[str]:
+                return [
+                    triggers.orchestration(case, count, size, salt * 1000 + k)
+                    for k in range(repeats + 1)
+                ]
+
+            yield self.measure(title, case, make, has_floor=case != "mixed")
+
+    def others(self) -> Iterator[Row]:
+        """What is not one replay of a finished instance."""
+        yield self.measure(
+            "first episode",
+            "chain",
+            lambda salt: [triggers.first_episode(salt * 1000 + k) for k in range(201)],
+            has_floor=False,
+        )
+        yield self.measure(
+            "whole life of a 500-step chain (501 episodes)",
+            "chain",
+            lambda salt: [triggers.first_episode(salt), *triggers.life(500, 100, salt)],
+            has_floor=False,
+            divisor=1 / 501,
+            rounds=min(3, self.rounds),
+        )
+        yield self.measure(
+            "entity batch of 1 000, for each operation",
+            "entity",
+            lambda salt: [triggers.entity(1000, salt * 10 + k) for k in range(4)],
+            divisor=1000,
+        )
+        yield self.memory()
+
+    def memory(self) -> Row:
+        """Peak of what is allocated while a chain of 10,000 is replayed."""
+        peaks = [
+            peer.ask(
+                case="chain",
+                triggers=[triggers.orchestration("chain", 10_000, 100, next(self._salts))],
+                memory=True,
+            )
+            for peer in (self.official, self.ours, self.fast)
+        ]
+        theirs, own, fast = (peak / 2**20 for peak in peaks)
+        return [
+            "peak memory, chain, n = 10 000",
+            f"{theirs:.1f} MiB",
+            f"{own:.1f} MiB",
+            f"{own / theirs:.2f} of it",
+            "",
+            "",
+            f"{fast:.1f} MiB",
+        ]
+
+
+def imports(rounds: int) -> Row:
+    """What the import of the package costs beyond azure.functions."""
+    found: dict[Any, list[list[float]]] = {OFFICIAL: [], OURS: []}
+    for number in range(rounds + 1):
+        for python, rows in found.items():
+            ran = subprocess.run(
+                [str(python), "-c", _IMPORT],
+                check=True,
+                capture_output=True,
+                text=True,
+                cwd=HERE,
+                env=environment(),
+            )
+            if number:  # the first one compiles
+                rows.append(json.loads(ran.stdout))
+
+    def told(rows: list[list[float]]) -> str:
+        seconds, modules, memory = (statistics.median(column) for column in zip(*rows, strict=True))
+        return f"{duration(seconds)}, {modules:.0f} modules, {memory / 2**20:.1f} MiB"
+
+    pairs = zip(found[OFFICIAL], found[OURS], strict=True)
+    faster = _ratio(theirs[0] / own[0] for theirs, own in pairs)
     return [
-        title,
-        f"{theirs * 1e3:.2f} ms",
-        f"{own * 1e3:.2f} ms",
-        f"{statistics.median(b / a for a, b, _ in times):.1f}x",
-        f"{least * 1e3:.2f} ms",
-        f"{statistics.median(a / c for a, _, c in times):.2f}x",
-    ]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args()
-    if not OFFICIAL.exists():
-        print("the official package is not installed: make official", file=sys.stderr)
-        return 1
-    ours = Peer(Path(sys.executable), ROOT / "azure")
-    official = Peer(OFFICIAL, OFFICIAL.parent.parent)
-    salt = salts()
-    heads = ["work", "official 1.7.0", "ours", "faster", "floor", "ours / floor"]
-    rows = [measure(ours, official, case, options.rounds, salt) for case in CASES]
-    ours.close()
-    official.close()
-    table = Table(*heads, title="One replay of a finished instance")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=120).print(table)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    lines = [
-        "# Replay",
+        "import beyond azure.functions",
+        told(found[OFFICIAL]),
+        told(found[OURS]),
+        faster,
         "",
-        f"Measured on {datetime.now(timezone.utc):%Y-%m-%d} ({machine}) with `make bench`, "
-        f"{options.rounds} interleaved rounds, medians.",
         "",
-        f"| {' | '.join(heads)} |",
-        f"|{'---|' * len(heads)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
         "",
     ]
-    (HERE / "results.md").write_text("\n".join(lines))
-    return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def clients(rounds: int) -> Iterator[Row]:
+    """A client's request beside the same request made with bare aiohttp."""
+    server = subprocess.Popen(
+        [str(OURS), str(HERE / "client_server.py")], stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    url = server.stdout.readline().strip()
+    peers = [Peer(python, "client_worker.py", url) for python in (OFFICIAL, OURS)]
+    official, ours = peers
+    for what, at_once in itertools.product(("start", "status"), (1, 16)):
+        question: dict[str, Any] = {"what": what, "at_once": at_once, "count": 480}
+        times: list[list[float]] = []
+        for _ in range(rounds + 1):
+            times.append(
+                [
+                    official.ask(**question, bare=False),
+                    ours.ask(**question, bare=False),
+                    ours.ask(**question, bare=True),
+                ]
+            )
+        del times[0]  # connects
+        theirs, own, least = (statistics.median(column) for column in zip(*times, strict=True))
+        yield [
+            f"client, {what}, {at_once} at a time",
+            duration(theirs),
+            duration(own),
+            _ratio(theirs / own for theirs, own, _ in times),
+            f"{duration(least)} (aiohttp)",
+            _ratio((own / least for _, own, least in times), 2),
+            "",
+        ]
+    for peer in peers:
+        peer.close()
+    server.kill()
+
+
+def duration(seconds: float) -> str:
+    """A time with its unit."""
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.1f} us"
+    return f"{seconds * 1e3:.2f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _ratio(ratios: Iterator[float], digits: int = 1) -> str:
+    return f"{statistics.median(ratios):.{digits}f}x"
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    """Everything that is measured of the SDK."""
+    bench = Bench(rounds)
+    yield from bench.replays()
+    yield from bench.others()
+    bench.close()
+    yield imports(max(5, rounds))
+    yield from clients(rounds)

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import azure.functions as func
 
 from azure.durable_functions._wire import shapes
-from azure.durable_functions._wire.df_serialization import df_dumps
 from azure.durable_functions._wire.entity_id import EntityId
+from azure.durable_functions._wire.payloads import encode
 from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 
 from . import http
@@ -210,7 +210,7 @@ class DurableOrchestrationClient:
             raise ValueError("event_name must be a non-empty string.")
         status, _ = await self._post_async_request(
             self._get_raise_event_url(instance_id, event_name, task_hub_name, connection_name),
-            df_dumps(event_data),
+            encode(event_data),
             function_invocation_id=self._function_invocation_id,
         )
         if status == 202:
@@ -331,7 +331,7 @@ class DurableOrchestrationClient:
         trace_parent, trace_state = self._get_current_activity_context()
         status, body = await self._post_async_request(
             options.to_url(self._rpc_base_url),
-            None if operation_input is None else df_dumps(operation_input),
+            None if operation_input is None else encode(operation_input),
             trace_parent,
             trace_state,
             self._function_invocation_id,
@@ -477,7 +477,7 @@ class DurableOrchestrationClient:
 
     @staticmethod
     def _get_json_input(client_input: object) -> str | None:
-        return None if client_input is None else df_dumps(client_input)
+        return None if client_input is None else encode(client_input)
 
     def _get_start_new_url(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
 
+@functools.cache  # looking for what is not there takes longer than sending a request
 def propagator_class() -> Any:
     """Opentelemetry's propagator, or None where the library is not installed.
 

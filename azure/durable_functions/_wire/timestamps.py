@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import date, datetime, timedelta, timezone
 
 from azure.durable_functions.constants import DATETIME_STRING_FORMAT
+
+_READS_ZULU = sys.version_info >= (3, 11)
+"""Whether Python reads the host's form by itself, with "Z" and any number of digits."""
 
 _TIMESPAN = re.compile(
     r"(?P<negative>-)?(?:(?P<days>\d+)\.)?"
@@ -22,6 +26,11 @@ def parse_moment(text: str) -> datetime:
         ValueError: The text is not a time stamp.
     """
     if text[-1:] == "Z":
+        if _READS_ZULU and text[10:11] == "T":
+            try:
+                return datetime.fromisoformat(text)
+            except ValueError:
+                pass
         whole, _, fraction = text[:-1].partition(".")
         try:
             # Python 3.10 reads exactly six digits and no "Z"; this form is right for all versions.

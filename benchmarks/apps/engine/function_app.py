@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import azure.durable_functions as df
 
 app = df.DFApp()
@@ -24,6 +26,11 @@ def chain(context):
 def fan_out(context):
     tasks = [context.call_activity("nothing", number) for number in range(context.get_input())]
     return len((yield context.task_all(tasks)))
+
+
+@app.orchestration_trigger(context_name="context")
+def sleeper(context):
+    yield context.create_timer(context.current_utc_datetime + timedelta(days=1))
 
 
 @app.entity_trigger(context_name="context")
