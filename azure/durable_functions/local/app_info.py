@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from azure.durable_functions.local.engine.functions import Registry
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.worker.vocabulary import (
     DURABLE_CLIENTS,
@@ -114,3 +115,16 @@ class AppInfo:
         """A function by its name, in any case; disabled ones too."""
         wanted = name.lower()
         return next((f for f in self.functions if f.name.lower() == wanted), None)
+
+
+def registry_of(app: AppInfo) -> Registry:
+    """Names of the app's durable functions."""
+
+    def names(trigger: str) -> list[str]:
+        return [f.durable_name for f in app.enabled if f.kind == trigger]
+
+    return Registry(
+        orchestrators=names("orchestrationTrigger"),
+        activities=names("activityTrigger"),
+        entities=names("entityTrigger"),
+    )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local import operating_system, start_output, watcher
-from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
+from azure.durable_functions.local.app_info import AppInfo, FunctionInfo, registry_of
 from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine import events
 from azure.durable_functions.local.engine.clock import SystemClock
@@ -547,19 +547,6 @@ def hub_settings(host_json: HostJson, options: Options) -> HubSettings:
         keeps_sessions=options.keeps_sessions,
         may_replace_running=host_json.may_replace_running,
         retention=None if days is None else timedelta(days=days),
-    )
-
-
-def registry_of(app: AppInfo) -> Registry:
-    """Names of the app's durable functions."""
-
-    def names(trigger: str) -> list[str]:
-        return [f.durable_name for f in app.enabled if f.kind == trigger]
-
-    return Registry(
-        orchestrators=names("orchestrationTrigger"),
-        activities=names("activityTrigger"),
-        entities=names("entityTrigger"),
     )
 
 

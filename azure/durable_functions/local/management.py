@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire import shapes
 from azure.durable_functions.local import host
+from azure.durable_functions.local.app_info import registry_of
 from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.functions import Registry
@@ -269,7 +270,7 @@ async def _registry(folder: Path) -> Registry:
     app = await host.load_app(folder, _drop)
     if app.failure is not None:
         raise host.AppFailed(f"the app cannot be loaded:\n{app.failure}")
-    return host.registry_of(app)
+    return registry_of(app)
 
 
 def _drop(frame: Frame) -> None:

@@ -1,9 +1,49 @@
-"""Helpers for testing durable functions."""
+"""Helpers for testing durable functions.
+
+`DurableTestHost` runs a whole app in memory, with time that jumps; `replay` holds today's code
+against recorded histories; `HistoryBuilder`, `EntityBatch` and `FakeOrchestrationContext` are for
+tests of one function alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions import _aliases
 
 from .generator import orchestrator_generator_wrapper
 
-__all__ = ["orchestrator_generator_wrapper"]
+if TYPE_CHECKING:
+    from ._doubles import Call as Call
+    from ._doubles import HttpResponses as HttpResponses
+    from ._doubles import Stub as Stub
+    from ._host import DurableTestHost as DurableTestHost
+    from ._host import Entity as Entity
+    from ._host import Instance as Instance
+    from ._host import InstanceFailed as InstanceFailed
+    from ._strict import NonDeterministic as NonDeterministic
+
+_HOMES = {
+    "Call": "_doubles",
+    "DurableTestHost": "_host",
+    "Entity": "_host",
+    "HttpResponses": "_doubles",
+    "Instance": "_host",
+    "InstanceFailed": "_host",
+    "NonDeterministic": "_strict",
+    "Stub": "_doubles",
+}
+"""Loaded when asked for: the engine is not needed by who only wraps a generator."""
+
+__all__ = ["orchestrator_generator_wrapper", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+
 
 _aliases.register_module("testing.OrchestratorGeneratorWrapper")

@@ -143,16 +143,28 @@ def is_trigger(binding: dict[str, Any]) -> bool:
 
 def _load_decorated(root: Path, script: Path) -> LoadedApp:
     """The decorator model (host.md 2.3): one faulty function spoils them all."""
+    try:
+        register = find_app(importlib.import_module(script.stem), script.name)
+    except Exception as error:
+        return LoadedApp(failure=_explain(error))
+    except SystemExit as error:
+        return LoadedApp(failure=f"{script.name} ended the interpreter: SystemExit({error.code!r})")
+    return of_register(register, root, script.name)
+
+
+def of_register(register: Any, root: Path, script_name: str) -> LoadedApp:
+    """What a `FunctionApp` holds.
+
+    Args:
+        register: The object that the functions were registered with.
+        root: The app folder, as the functions' directory.
+        script_name: Of the file that has made it.
+    """
     app = LoadedApp()
     try:
-        module = importlib.import_module(script.stem)
-        register = _find_app(module, script.name)
         functions = register.get_functions()
     except Exception as error:
         app.failure = _explain(error)
-        return app
-    except SystemExit as error:
-        app.failure = f"{script.name} ended the interpreter: SystemExit({error.code!r})"
         return app
     for function in functions:
         name = function.get_function_name()
@@ -165,7 +177,7 @@ def _load_decorated(root: Path, script: Path) -> LoadedApp:
                     bindings,
                     function.get_user_function(),
                     directory=str(root),
-                    script_file=script.name,
+                    script_file=script_name,
                     retry=_plain(retry) if retry else None,
                 )
             )
@@ -174,7 +186,12 @@ def _load_decorated(root: Path, script: Path) -> LoadedApp:
     return app
 
 
-def _find_app(module: types.ModuleType, file_name: str) -> Any:
+def find_app(module: types.ModuleType, file_name: str) -> Any:
+    """The one app object of a module.
+
+    Raises:
+        ValueError: There is none, or several.
+    """
     base = getattr(func, "FunctionRegister", None)
     found: list[Any] = []
     for value in vars(module).values():
