@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 from .actions import Action, CompoundAction, NoOpAction
 from .context import DurableOrchestrationContext
 from .executor import TaskOrchestrationExecutor
+from .tasks import TaskBase
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
@@ -33,6 +34,12 @@ class _Noting(DurableOrchestrationContext):
 
     executor: TaskOrchestrationExecutor
     explained: list[ExplainedAction]
+    made: list[tuple[Action, TaskBase, tuple[str, int] | None]]
+
+    def _generate_task(self, action: Action, *args: Any, **kwargs: Any) -> TaskBase:
+        task = super()._generate_task(action, *args, **kwargs)
+        self.made.append((action, task, _place(self.executor.generator)))
+        return task
 
     def _add_to_actions(self, action_repr: Action | list[Action]) -> None:
         if not self._continue_as_new_flag:
@@ -58,14 +65,35 @@ def explain(fields: dict[str, Any], fn: Callable[..., Any]) -> list[ExplainedAct
         fields: The trigger (protocol.md 1).
         fn: The user's function.
     """
+    return _replayed(fields, fn).explained
+
+
+def forgotten(fields: dict[str, Any], fn: Callable[..., Any]) -> list[ExplainedAction]:
+    """Tasks that a function which has returned has made and never yielded, with their places.
+
+    They were never asked of the host: a ``yield`` is missing. Arguments as in `explain`.
+    """
+    context = _replayed(fields, fn)
+    if not context.executor.orchestrator_returned:
+        return []
+    found: list[ExplainedAction] = []
+    for action, task, place in context.made:
+        if not task._is_scheduled:
+            file, line = place or (None, None)
+            found.append({"action": action.to_json(), "file": file, "line": line})
+    return found
+
+
+def _replayed(fields: dict[str, Any], fn: Callable[..., Any]) -> _Noting:
     context = _Noting(**fields)
     context.executor = TaskOrchestrationExecutor()
     context.explained = []
+    context.made = []
     try:
         context.executor.execute(context, context._events, fn)
     except Exception:  # what the function raised is told elsewhere; here only places count
-        return context.explained
-    return context.explained
+        return context
+    return context
 
 
 def _place(generator: Any) -> tuple[str, int] | None:

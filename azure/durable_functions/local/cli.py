@@ -24,7 +24,7 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names, in the order of the help."""
-        return ["start", *_INSTANCE_COMMANDS, "reset", "doctor", "bundle"]
+        return ["start", *_INSTANCE_COMMANDS, "replay", "reset", "doctor", "bundle"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command by its name."""
@@ -241,6 +241,30 @@ def doctor(folder: Path, worker_python: str | None, as_json: bool) -> None:
         errors = sum(finding.severity == "error" for finding in found)
         click.echo(f"{errors} error(s), {len(found) - errors} warning(s)")
     sys.exit(4 if any(finding.severity == "error" for finding in found) else 0)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument(
+    "recordings",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    nargs=-1,
+    required=True,
+)
+def replay(folder: Path, recordings: tuple[Path, ...]) -> None:
+    """Replay RECORDINGS (of 'durable history ID --export') with the code of the app in FOLDER.
+
+    Ends with status 1 if one of them would run otherwise today.
+    """
+    from azure.durable_functions.testing._histories import replay_all
+
+    try:
+        bad = replay_all(folder, recordings, click.echo)
+    except DurableFunctionsError as error:
+        click.echo(f"durable: {error}", err=True)
+        sys.exit(1)
+    click.echo(f"{len(recordings) - bad} of {len(recordings)} replay as recorded")
+    sys.exit(1 if bad else 0)
 
 
 @main.command()

@@ -264,13 +264,33 @@ def show(target: Target, instance_id: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("instance_id")
+@click.option(
+    "--export",
+    "export_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the whole run to FILE, for 'durable replay'.",
+)
 @_as_json
 @_where
-def history(target: Target, instance_id: str, as_json: bool) -> None:
+def history(target: Target, instance_id: str, export_file: Path | None, as_json: bool) -> None:
     """Show the history of an instance."""
     query = {"showHistory": "true", "showHistoryOutput": "true"}
 
+    async def export(api: Management, file: Path) -> int:
+        reply = await api.call("GET", _path("instances", instance_id), query={"export": "true"})
+        whole: dict[str, Any] = _checked(reply, f"instance {instance_id}").json
+        if "history" not in whole:
+            raise DurableFunctionsError(
+                "that host is none of ours: only 'durable start' gives the whole history"
+            )
+        file.write_text(json.dumps(whole, indent=1), "utf-8")
+        click.echo(f"Wrote {len(whole['history'])} events to {file}.")
+        return 0
+
     async def work(api: Management) -> int:
+        if export_file is not None:
+            return await export(api, export_file)
         reply = await api.call("GET", _path("instances", instance_id), query=query)
         item: dict[str, Any] = _checked(reply, f"instance {instance_id}").json
         events: list[dict[str, Any]] = item.get("historyEvents") or []

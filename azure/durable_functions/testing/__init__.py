@@ -18,21 +18,33 @@ if TYPE_CHECKING:
     from ._doubles import Call as Call
     from ._doubles import HttpResponses as HttpResponses
     from ._doubles import Stub as Stub
+    from ._histories import NotReplayable as NotReplayable
+    from ._histories import ReplayDiffers as ReplayDiffers
+    from ._histories import replay as replay
     from ._host import DurableTestHost as DurableTestHost
     from ._host import Entity as Entity
     from ._host import Instance as Instance
     from ._host import InstanceFailed as InstanceFailed
     from ._strict import NonDeterministic as NonDeterministic
+    from ._units import EntityBatch as EntityBatch
+    from ._units import FakeOrchestrationContext as FakeOrchestrationContext
+    from ._units import HistoryBuilder as HistoryBuilder
 
 _HOMES = {
     "Call": "_doubles",
     "DurableTestHost": "_host",
     "Entity": "_host",
+    "EntityBatch": "_units",
+    "FakeOrchestrationContext": "_units",
+    "HistoryBuilder": "_units",
     "HttpResponses": "_doubles",
     "Instance": "_host",
     "InstanceFailed": "_host",
     "NonDeterministic": "_strict",
+    "NotReplayable": "_histories",
+    "ReplayDiffers": "_histories",
     "Stub": "_doubles",
+    "replay": "_histories",
 }
 """Loaded when asked for: the engine is not needed by who only wraps a generator."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from azure.durable_functions._replay.explanation import ExplainedAction, forgotten
 from azure.durable_functions.local.engine.functions import Outcome
 from azure.durable_functions.local.worker.app_loader import LoadedFunction
 
@@ -97,9 +98,19 @@ class StrictReplay:
         )
         before = self._asked.get(key, [])
         self._asked[key] = first
-        return _compare(name, "recorded", before, first, whole=False) or _compare(
+        different = _compare(name, "recorded", before, first, whole=False) or _compare(
             name, "asked at one replay", first, second, whole=True
         )
+        if different is not None:
+            return different
+        for missing in forgotten(fields, handle.orchestrator_function):
+            asked = _Asked(missing["action"], _place(missing))
+            return NonDeterministic(
+                f"orchestrator {name!r} has made a task and never yielded it, so it has not run\n"
+                f"  made: {asked.what}\n            at {asked.place}\n  write 'yield' before it, "
+                "or give it to context.task_all(...) or context.task_any(...)"
+            )
+        return None
 
 
 def _compare(
@@ -124,7 +135,7 @@ def _different(name: str, old: str, new: str) -> NonDeterministic:
     )
 
 
-def _place(explained: dict[str, Any]) -> str:
+def _place(explained: ExplainedAction) -> str:
     if explained["file"] is None:
         return "an unknown place"
     return f"{explained['file']}, line {explained['line']}"
