@@ -9,6 +9,13 @@ from pathlib import Path
 import pytest
 from host_process import HostProcess, copy_app
 
+
+@pytest.fixture
+def durable_app(request: pytest.FixtureRequest) -> Path:
+    """The sample that the test stands beside, for tests with the test kit."""
+    return request.path.parent
+
+
 StartSample = Callable[..., HostProcess]
 
 

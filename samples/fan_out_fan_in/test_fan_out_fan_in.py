@@ -11,3 +11,10 @@ def test_ten_values_are_summed(start_sample) -> None:  # type: ignore[no-untyped
 
     assert finished["runtimeStatus"] == "Completed"
     assert finished["output"] == 45
+
+
+def test_values_are_summed(durable_host) -> None:  # type: ignore[no-untyped-def]
+    fan_out = durable_host.start("FanOutFanIn", 100)
+
+    assert fan_out.result() == sum(range(100))
+    assert len(fan_out.calls("ParrotValue")) == 100

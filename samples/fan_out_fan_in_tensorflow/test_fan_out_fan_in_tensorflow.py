@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,3 +28,16 @@ def test_images_are_classified_side_by_side(start_sample, sample_folder: Path) -
 
     finished = host.finished(started)
     assert finished["output"] == {image: image.partition("-")[0] for image in IMAGES}
+
+
+def test_each_image_is_classified(request: pytest.FixtureRequest, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Without TensorFlow: what it takes to load the model is not what is tested here."""
+    classifier = SimpleNamespace(classify=lambda image: image.partition("-")[0])
+    monkeypatch.setitem(sys.modules, "classifier", classifier)
+    durable_host = request.getfixturevalue("durable_host")
+    images = ["disc-1", "vertical-2"]
+
+    assert durable_host.start("ClassifyAll", images).result() == {
+        "disc-1": "disc",
+        "vertical-2": "vertical",
+    }

@@ -12,3 +12,10 @@ def test_the_three_words_are_collected(start_sample) -> None:  # type: ignore[no
     assert started.status == 202
     assert finished["runtimeStatus"] == "Completed"
     assert finished["output"] == ["One", "Two", "Three"]
+
+
+def test_the_words_follow_each_other(durable_host) -> None:  # type: ignore[no-untyped-def]
+    chain = durable_host.start("DurableOrchestration")
+
+    assert chain.result() == ["One", "Two", "Three"]
+    assert [call.input for call in chain.calls()] == ["One", "Two", "Three"]

@@ -49,3 +49,16 @@ def test_three_wrong_codes_are_too_many(person: Person) -> None:
     person.sends(1)
 
     assert person.host.finished(person.id)["output"] == "too many tries"
+
+
+async def test_the_code_may_come_at_the_third_try_but_in_time(durable_host) -> None:  # type: ignore[no-untyped-def]
+    durable_host.stub_activity("send_code", returns=4711)
+    person = await durable_host.start("verify_phone", "+1 555 0100")
+    for code in (1, 2):
+        await durable_host.raise_event(person, "Code", code, raw=True)
+    assert person.custom_status == "wrong, 1 tries left"
+    await durable_host.raise_event(person, "Code", 4711, raw=True)
+    assert await person.result() == "verified"
+
+    silent = await durable_host.start("verify_phone", "+1 555 0101")
+    assert await silent.result() == "too late"

@@ -15,3 +15,13 @@ def test_it_ends_when_the_file_is_there(start_sample, tmp_path) -> None:  # type
     finished = host.finished(started)
     assert finished["output"].startswith(f"{parcel} was there at look ")
     assert len(finished["historyEvents"]) < 8
+
+
+async def test_it_looks_every_hour_for_a_day(durable_host, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    parcel = tmp_path / "parcel"
+    monitor = await durable_host.start("monitor", {"path": str(parcel), "seconds": 3600})
+    await durable_host.advance(24 * 3600)
+    assert monitor.custom_status == "looked 25 times"
+
+    parcel.touch()
+    assert await monitor.result() == f"{parcel} was there at look 26"

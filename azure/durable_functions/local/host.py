@@ -23,7 +23,6 @@ from azure.durable_functions.local.app_info import AppInfo, FunctionInfo, regist
 from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine import events
 from azure.durable_functions.local.engine.clock import SystemClock
-from azure.durable_functions.local.engine.episodes import Limits
 from azure.durable_functions.local.engine.functions import Registry
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
 from azure.durable_functions.local.host_json import HostJson, find_app_root, read_host_json
@@ -531,21 +530,9 @@ def _version() -> str:
 def hub_settings(host_json: HostJson, options: Options) -> HubSettings:
     """What host.json and the command line ask of the engine."""
     days = options.retention_days
-    return HubSettings(
-        limits=Limits(
-            max_orchestration_actions=host_json.max_orchestration_actions,
-            store_inputs=host_json.store_inputs,
-            max_entity_batch=host_json.max_entity_batch,
-            default_version=host_json.default_version,
-            version_match=host_json.version_match,
-            version_failure=host_json.version_failure,
-            http_poll_milliseconds=host_json.http_poll_milliseconds,
-        ),
-        max_episodes=host_json.max_episodes,
-        max_activities=host_json.max_activities,
-        max_entity_turns=host_json.max_entity_turns,
+    return replace(
+        host_json.hub_settings(),
         keeps_sessions=options.keeps_sessions,
-        may_replace_running=host_json.may_replace_running,
         retention=None if days is None else timedelta(days=days),
     )
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local import time_spans
+from azure.durable_functions.local.engine.episodes import Limits
+from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.engine.versions import FailureStrategy, MatchStrategy
 from azure.durable_functions.local.json_files import Reader, read_json
 from azure.durable_functions.local.worker import app_settings
@@ -58,6 +60,24 @@ class HostJson:
     trusts_forwarded_host: bool = False
     notes: tuple[str, ...] = ()
     """Lines to show at start: settings without effect here."""
+
+    def hub_settings(self) -> HubSettings:
+        """What it asks of the engine."""
+        return HubSettings(
+            limits=Limits(
+                max_orchestration_actions=self.max_orchestration_actions,
+                store_inputs=self.store_inputs,
+                max_entity_batch=self.max_entity_batch,
+                default_version=self.default_version,
+                version_match=self.version_match,
+                version_failure=self.version_failure,
+                http_poll_milliseconds=self.http_poll_milliseconds,
+            ),
+            max_episodes=self.max_episodes,
+            max_activities=self.max_activities,
+            max_entity_turns=self.max_entity_turns,
+            may_replace_running=self.may_replace_running,
+        )
 
 
 # What is known but has no meaning on one machine (host.md 9), by the beginnings of their paths.

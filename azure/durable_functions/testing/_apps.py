@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import importlib
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ import azure.functions as func
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local.app_info import AppInfo
+from azure.durable_functions.local.host_json import HostJson, read_host_json
 from azure.durable_functions.local.worker import app_loader, runtime
 from azure.durable_functions.local.worker.functions import Functions
 from azure.durable_functions.local.worker.link import Frame
@@ -44,6 +46,12 @@ def load(app: Any) -> app_loader.LoadedApp:
     if not loaded.functions:
         raise AppNotLoaded(f"{app!r} holds no function")
     return loaded
+
+
+def host_json_of(app: Any) -> HostJson:
+    """The settings of an app folder; the defaults of what is none."""
+    is_folder = isinstance(app, Path) or (isinstance(app, str) and Path(app).is_dir())
+    return read_host_json(Path(app).resolve(), os.environ) if is_folder else HostJson()
 
 
 def _load(app: Any) -> app_loader.LoadedApp:

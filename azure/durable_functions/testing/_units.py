@@ -257,9 +257,8 @@ class FakeOrchestrationContext(DurableOrchestrationContext):
             self._timers.append((fire_at, timer))
             return timer
         task = AtomicTask(number, action)
-        if isinstance(action, WaitForExternalEventAction):
-            if action.external_event_name not in self._results[WaitForExternalEventAction]:
-                return task  # nobody raises it
+        if isinstance(action, WaitForExternalEventAction) and self._is_never_raised(action):
+            return task
         try:
             value = self._result_of(action)
         except Exception as error:
@@ -267,6 +266,9 @@ class FakeOrchestrationContext(DurableOrchestrationContext):
         else:
             task.set_value(is_error=False, value=value)
         return task
+
+    def _is_never_raised(self, action: WaitForExternalEventAction) -> bool:
+        return action.external_event_name not in self._results[WaitForExternalEventAction]
 
     def _result_of(self, action: Action) -> Any:
         if isinstance(action, CallHttpAction):
