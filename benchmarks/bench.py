@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import engine
+import kit
 import replay
 from peers import OFFICIAL
 from rich.console import Console
@@ -52,6 +53,7 @@ def main() -> int:
         "interleaved rounds, medians. What each row is: [performance.md](../docs/performance.md).",
         "",
         *show(console, "SDK", replay.HEADS, replay.rows(options.rounds)),
+        *show(console, "Test kit", kit.HEADS, kit.rows(options.rounds)),
         *show(console, "Engine", engine.HEADS, engine.rows(min(3, options.rounds))),
         f"One flush of this disk takes {engine.flush_milliseconds():.2f} ms.",
         "",

@@ -15,7 +15,7 @@ def test_the_status_tells_the_step(start_sample) -> None:  # type: ignore[no-unt
     assert finished["output"] == ["mix: done", "knead: done", "bake: done"]
 
 
-async def test_the_status_tells_the_step(durable_host) -> None:  # type: ignore[no-untyped-def]
+async def test_the_status_stands_while_the_step_runs(durable_host) -> None:  # type: ignore[no-untyped-def]
     seen: list[object] = []
     durable_host.stub_activity("work", calls=lambda step: seen.append(bake.custom_status))
     bake = await durable_host.start("bake", instance_id="bread")

@@ -14,6 +14,7 @@ from host_process import HostProcess
 
 from azure.durable_functions.local.cli import main
 
+pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "README.md").read_text()
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.M | re.S)
@@ -68,6 +69,17 @@ def test_python_in_the_docs_is_python(page: str, block: str) -> None:
     if "def " not in block:
         block = "def part(context):\n" + "".join(f"    {line}\n" for line in block.splitlines())
     compile(block, page, "exec")
+
+
+def test_the_page_about_tests_passes(pytester: pytest.Pytester) -> None:
+    app, tests, units = (block for page, block in PYTHON if page == "test.md")
+    pytester.makepyfile(function_app=app, test_recipes=tests, test_units=units)
+    pytester.makeini("[pytest]\ndurable_app = .\n")
+
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:asyncio")
+
+    assert result.parseoutcomes()["passed"] == tests.count("\ndef ") + tests.count("\nasync def ")
+    assert set(result.parseoutcomes()) <= {"passed", "warnings", "warning"}
 
 
 def test_the_app_of_the_docs_loads() -> None:

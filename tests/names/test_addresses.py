@@ -186,7 +186,11 @@ ALLOWED = {
         *("local.web", "local.engine", "local.store", "local.app_info", "local.worker_pool"),
         *("local.worker.vocabulary", "_wire", "_errors"),
     },
-    "local": {"local", "_wire", "_errors", "_startup"},
+    "local": {"local", "_wire", "_errors", "_startup", "testing._histories"},  # durable replay
+    "testing": {
+        *("testing", "local", "_replay", "_client", "_wire", "_errors", "_aliases"),
+        *("DFApp", "entity", "orchestrator"),
+    },
 }
 
 

@@ -5,6 +5,7 @@ A diagnostic replay: the local host asks for it when an orchestrator contradicts
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,11 @@ def _replayed(fields: dict[str, Any], fn: Callable[..., Any]) -> _Noting:
     return context
 
 
+@functools.cache
+def _is_ours(file: str) -> bool:
+    return str(Path(file).resolve()).startswith(_PACKAGE)
+
+
 def _place(generator: Any) -> tuple[str, int] | None:
     """File and line of the innermost code of the user's that runs, or waits at its ``yield``."""
     frame: FrameType | None
@@ -107,7 +113,7 @@ def _place(generator: Any) -> tuple[str, int] | None:
         frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not str(Path(file).resolve()).startswith(_PACKAGE):
+        if not _is_ours(file):
             return file, frame.f_lineno
         frame = frame.f_back
     return None
