@@ -3,6 +3,7 @@
     Exception
     ├─ TaskFailedError            thrown into an orchestrator for a failed task        (_replay)
     └─ DurableFunctionsError      base of everything else of ours
+       ├─ NonDurableAwaitError    an async orchestrator awaits what is no task        (_replay)
        ├─ InternalError           an invariant of ours is broken: our bug              (anywhere)
        └─ SettingsError           the app folder or its settings cannot be used        (local)
 
@@ -45,6 +46,10 @@ class TaskFailedError(Exception):
 
 class DurableFunctionsError(Exception):
     """Base of the errors that only this package raises."""
+
+
+class NonDurableAwaitError(DurableFunctionsError, TypeError):
+    """An async orchestrator awaits something that no replay can repeat; says what and where."""
 
 
 class InternalError(DurableFunctionsError):

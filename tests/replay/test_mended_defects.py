@@ -287,11 +287,11 @@ def test_q28_a_plain_function_that_raises_keeps_status_and_signals() -> None:
     assert answer["actions"][0][0]["actionType"] == 9
 
 
-def test_q29_an_async_orchestrator_is_told_so() -> None:
+def test_q29_an_async_orchestrator_that_awaits_what_is_no_task_is_told_so() -> None:
     async def modern(context: Context) -> None:
         await asyncio.sleep(0)
 
-    assert "is an async function" in History().replay(modern)["error"]
+    assert "can only await tasks" in History().replay(modern)["error"]
 
 
 class Parcel:

@@ -279,22 +279,33 @@ class DurableOrchestrationContext:
             SignalEntityAction(entityId, operationName, operationInput)
         )
 
-    def create_timer(self, fire_at: date) -> TaskBase:
+    def create_timer(self, fire_at: date | timedelta) -> TaskBase:
         """Wait until a moment.
 
         Args:
             fire_at: Naive values are UTC; a bare date is its midnight. A moment that has passed
-                fires at once.
+                fires at once. A time span counts from now.
 
         Raises:
             ValueError: Not a date.
         """
+        if isinstance(fire_at, timedelta):
+            fire_at = self.current_utc_datetime + fire_at
         if isinstance(fire_at, datetime) and fire_at.tzinfo is not None and not self._as_official:
             fire_at = timestamps.to_utc(fire_at)  # the action carries clock fields (sdk.md Q45)
         action = CreateTimerAction(fire_at)
         if self._needs_long_timer(fire_at):
             return LongTimerTask(None, action, self)
         return self._generate_task(action, task_constructor=TimerTask)
+
+    def sleep(self, duration: timedelta | float) -> TaskBase:
+        """Wait for a while; a number is seconds.
+
+        Raises:
+            TypeError: Neither a time span nor a number.
+        """
+        span = duration if isinstance(duration, timedelta) else timedelta(seconds=duration)
+        return self.create_timer(self.current_utc_datetime + span)
 
     def wait_for_external_event(self, name: str, expected_type: type | None = None) -> TaskBase:
         """Wait for an event that somebody raises; names are compared ignoring case.

@@ -10,14 +10,14 @@ import inspect
 import json
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
-from types import GeneratorType
+from types import CoroutineType, GeneratorType
 from typing import Any, NamedTuple
 
-from azure.durable_functions._errors import InternalError
+from azure.durable_functions._errors import InternalError, NonDurableAwaitError
 from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
 
-from . import completions
+from . import completions, places
 from . import context as contexts
 from .actions import NoOpAction
 from .history import wire_events
@@ -78,7 +78,7 @@ class TaskOrchestrationExecutor:
     def initialize(self) -> None:
         """Forget everything; the next `execute` starts anew."""
         self.context: Any = None
-        self.generator: Generator[Any, Any, Any] | None = None
+        self.generator: Generator[Any, Any, Any] | CoroutineType[Any, Any, Any] | None = None
         self.current_task: TaskBase = _nothing_awaited()
         self.output: Any = None
         self.exception: BaseException | None = None
@@ -119,18 +119,13 @@ class TaskOrchestrationExecutor:
         except Exception as error:
             self.exception = error
             return
-        if isinstance(returned, GeneratorType):
+        if isinstance(returned, (GeneratorType, CoroutineType)):
+            # A coroutine that awaits tasks is driven as a generator that yields them.
             self.generator = returned
-        elif inspect.iscoroutine(returned):
-            returned.close()
-            self.exception = TypeError(
-                f"The orchestrator {getattr(fn, '__name__', fn)!r} is an async function; write it "
-                "as a generator: 'def' with 'yield' where it waits for a task"
-            )
         elif inspect.isasyncgen(returned):
             self.exception = TypeError(
-                f"The orchestrator {getattr(fn, '__name__', fn)!r} is an async generator; write it "
-                "as a generator: 'def' instead of 'async def'"
+                f"The orchestrator {getattr(fn, '__name__', fn)!r} is an async generator; write "
+                "'await' in the place of 'yield', or 'def' in the place of 'async def'"
             )
         else:
             self.orchestrator_returned = True
@@ -280,7 +275,7 @@ class TaskOrchestrationExecutor:
                         context._number(task)
                 else:
                     while not isinstance(yielded, TaskBase):
-                        yielded = generator.throw(_not_a_task(yielded))
+                        yielded = generator.throw(_not_a_task(yielded, generator))
                         if context._continue_as_new_flag:
                             return
                     task = self.current_task = yielded
@@ -292,7 +287,7 @@ class TaskOrchestrationExecutor:
             self.output = stop.value
             self.orchestrator_returned = True
         except Exception as error:
-            self.exception = error
+            self.exception = _told_as_await(error, generator)
 
     def get_orchestrator_state_str(self) -> str:
         """The state JSON.
@@ -409,7 +404,40 @@ def _exception_of(task: TaskBase) -> BaseException:
     return result
 
 
-def _not_a_task(yielded: object) -> TypeError:
+_NO_LOOP = ("no running event loop", "there is no current event loop")
+
+
+def _told_as_await(error: Exception, coroutine: Any) -> Exception:
+    """What libraries for asyncio raise in a coroutine that no event loop runs, in our words."""
+    is_foreign = isinstance(error, RuntimeError) and str(error).lower().startswith(_NO_LOOP)
+    if not is_foreign or not isinstance(coroutine, CoroutineType):
+        return error
+    told = NonDurableAwaitError(f"{_AWAITS}an event loop ({error}){_place_of(error)}{_MOVE_IT}")
+    told.__cause__ = error
+    return told
+
+
+_AWAITS = "an orchestrator can only await tasks that its context made, not "
+_MOVE_IT = "; move it into an activity"
+
+
+def _place_of(error: BaseException) -> str:
+    """The last line of the user's that an exception has passed."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if places.is_users(code.co_filename):
+            place = f", at {code.co_filename}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def _not_a_task(yielded: object, generator: Any) -> TypeError:
+    if isinstance(generator, CoroutineType):
+        found = places.of(generator)
+        place = "" if found is None else f", at {found[0]}, line {found[1]}"
+        return NonDurableAwaitError(f"{_AWAITS}{yielded!r}{place}{_MOVE_IT}")
     several = isinstance(yielded, (list, tuple))
     hint = "; to wait for several tasks, yield context.task_all(...)" if several else ""
     kind: str = type(yielded).__name__  # pyright: ignore[reportUnknownArgumentType]

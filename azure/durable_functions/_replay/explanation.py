@@ -5,19 +5,14 @@ A diagnostic replay: the local host asks for it when an orchestrator contradicts
 
 from __future__ import annotations
 
-import functools
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
 from typing import Any, TypedDict
 
+from . import places
 from .actions import Action, CompoundAction, NoOpAction
 from .context import DurableOrchestrationContext
 from .executor import TaskOrchestrationExecutor
 from .tasks import TaskBase
-
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 
 class ExplainedAction(TypedDict):
@@ -39,12 +34,12 @@ class _Noting(DurableOrchestrationContext):
 
     def _generate_task(self, action: Action, *args: Any, **kwargs: Any) -> TaskBase:
         task = super()._generate_task(action, *args, **kwargs)
-        self.made.append((action, task, _place(self.executor.generator)))
+        self.made.append((action, task, places.of(self.executor.generator)))
         return task
 
     def _add_to_actions(self, action_repr: Action | list[Action]) -> None:
         if not self._continue_as_new_flag:
-            place = _place(self.executor.generator)
+            place = places.of(self.executor.generator)
             listed = action_repr if isinstance(action_repr, list) else [action_repr]
             for action in listed:
                 self._note(action, place)
@@ -95,25 +90,3 @@ def _replayed(fields: dict[str, Any], fn: Callable[..., Any]) -> _Noting:
     except Exception:  # what the function raised is told elsewhere; here only places count
         return context
     return context
-
-
-@functools.cache
-def _is_ours(file: str) -> bool:
-    return str(Path(file).resolve()).startswith(_PACKAGE)
-
-
-def _place(generator: Any) -> tuple[str, int] | None:
-    """File and line of the innermost code of the user's that runs, or waits at its ``yield``."""
-    frame: FrameType | None
-    if generator is not None and not generator.gi_running:
-        while getattr(generator.gi_yieldfrom, "gi_frame", None) is not None:
-            generator = generator.gi_yieldfrom
-        frame = generator.gi_frame
-    else:
-        frame = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not _is_ours(file):
-            return file, frame.f_lineno
-        frame = frame.f_back
-    return None

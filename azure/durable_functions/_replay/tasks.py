@@ -7,7 +7,7 @@ subclassed by frameworks, so instances keep a `__dict__`. Source: sdk.md 2.3, 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,10 @@ class TaskBase:
     @_api_name.setter
     def _api_name(self, name: str) -> None:
         self._given_api_name = name
+
+    def __await__(self) -> Generator[TaskBase, Any, Any]:
+        """In an async orchestrator: wait for the task; gives its result or raises its failure."""
+        return (yield self)
 
     @property
     def is_completed(self) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from typing import Any
 
 from azure.durable_functions._replay.tasks import TaskBase
 
 
 def orchestrator_generator_wrapper(
-    generator: Generator[Any, Any, Any],
+    generator: Generator[Any, Any, Any] | Coroutine[Any, Any, Any],
 ) -> Generator[TaskBase | Any, None, None]:
     """Yield each task that the orchestrator yields, and at last its return value.
 
@@ -19,7 +19,7 @@ def orchestrator_generator_wrapper(
         Exception: Whatever the orchestrator does not handle.
     """
     try:
-        task = next(generator)
+        task = generator.send(None)
         while True:
             yield task
             try:

@@ -1,0 +1,50 @@
+"""Where in the user's code a function stands."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from types import FrameType
+from typing import Any
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+_LIBRARY = os.path.dirname(os.path.realpath(os.__file__))
+_INSTALLED = tuple(os.path.join(_LIBRARY, name) for name in ("site-packages", "dist-packages"))
+
+
+def of(suspended: Any) -> tuple[str, int] | None:
+    """File and line of the innermost code of the user's that runs, or waits for a task.
+
+    Args:
+        suspended: The orchestrator's generator or coroutine; None stands for the code that calls.
+    """
+    found: tuple[str, int] | None = None
+    if suspended is not None and not _is_running(suspended):
+        while suspended is not None:
+            frame = getattr(suspended, "cr_frame", None) or getattr(suspended, "gi_frame", None)
+            if frame is not None and is_users(frame.f_code.co_filename):
+                found = frame.f_code.co_filename, frame.f_lineno
+            suspended = getattr(suspended, "cr_await", None) or getattr(
+                suspended, "gi_yieldfrom", None
+            )
+        return found
+    calling: FrameType | None = sys._getframe(1)
+    while calling is not None:
+        if is_users(calling.f_code.co_filename):
+            return calling.f_code.co_filename, calling.f_lineno
+        calling = calling.f_back
+    return None
+
+
+def _is_running(suspended: Any) -> bool:
+    return bool(getattr(suspended, "cr_running", False) or getattr(suspended, "gi_running", False))
+
+
+@functools.cache
+def is_users(file: str) -> bool:
+    """Whether a file belongs neither to this package nor to Python itself."""
+    path = os.path.realpath(file)
+    if path.startswith(_PACKAGE) or file.startswith("<frozen"):
+        return False
+    return not path.startswith(_LIBRARY) or path.startswith(_INSTALLED)
