@@ -20,11 +20,21 @@ from azure.durable_functions import entity as entity
 from azure.durable_functions import orchestrator as orchestrator
 from azure.durable_functions._client.client import DurableOrchestrationClient
 from azure.durable_functions._entities.context import DurableEntityContext
+
+# Beyond the official package's names, so not among those of `__all__`:
+from azure.durable_functions._errors import FailureDetails as FailureDetails
+from azure.durable_functions._errors import NonDurableAwaitError as NonDurableAwaitError
+from azure.durable_functions._errors import NonRetryableError as NonRetryableError
+from azure.durable_functions._errors import RetryAfter as RetryAfter
+from azure.durable_functions._errors import TaskFailedError as TaskFailedError
+from azure.durable_functions._errors import TaskTimeoutError as TaskTimeoutError
 from azure.durable_functions._replay import compat
 from azure.durable_functions._replay.context import DurableOrchestrationContext
 from azure.durable_functions._wire.durable_http import ManagedIdentityTokenSource
 from azure.durable_functions._wire.entity_id import EntityId
+from azure.durable_functions._wire.retry_options import RetryContext as RetryContext
 from azure.durable_functions._wire.retry_options import RetryOptions
+from azure.durable_functions._wire.retry_options import RetryPolicy as RetryPolicy
 from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 from azure.durable_functions.entity import Entity
 from azure.durable_functions.orchestrator import Orchestrator

@@ -2,6 +2,7 @@
 
     Exception
     ├─ TaskFailedError            thrown into an orchestrator for a failed task        (_replay)
+    ├─ TaskTimeoutError           a TimeoutError: a task took too long                 (_replay)
     └─ DurableFunctionsError      base of everything else of ours
        ├─ NonDurableAwaitError    an async orchestrator awaits what is no task        (_replay)
        ├─ InternalError           an invariant of ours is broken: our bug              (anywhere)
@@ -13,12 +14,46 @@ class, or one of these below it, is raised.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class FailureDetails:
+    """What is known of the exception that has failed a task."""
+
+    error_type: str
+    """``ValueError`` for Python's own classes, else ``module.Class`` or only ``Class``."""
+    error_message: str
+    stack_trace: str | None = None
+    """Python's traceback, where the host sends it."""
+    inner_failure: FailureDetails | None = None
+    """Of the exception that was its cause."""
+
+    def is_caused_by(self, error_type: type[BaseException] | str) -> bool:
+        """Whether it, or a cause of it, is of a type: a class, or its name with or without module.
+
+        Base classes are not looked at: of the failure only the name is known.
+        """
+        if isinstance(error_type, str):
+            wanted = {error_type}
+        else:
+            module, name = error_type.__module__, error_type.__qualname__
+            wanted = {f"{module}.{name}", name}
+        failure: FailureDetails | None = self
+        while failure is not None:
+            if failure.error_type in wanted or failure.error_type.rpartition(".")[2] in wanted:
+                return True
+            failure = failure.inner_failure
+        return False
+
 
 class TaskFailedError(Exception):
     """A task of an orchestration failed; its text is what the official package gives.
 
     ``str(error)`` and ``error.args`` are those of the plain ``Exception`` that release 1.7.0
-    throws. Source: protocol.md 6.3, sdk.md Q39.
+    throws. Where the failure's own class is known to the orchestrator, the object is an instance of
+    it too. Source: protocol.md 6.3, sdk.md Q39.
     """
 
     def __init__(
@@ -29,8 +64,9 @@ class TaskFailedError(Exception):
         task_name: str | None = None,
         reason: str | None = None,
         details: str | None = None,
+        failure: FailureDetails | None = None,
     ) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message)
         self.task_id = task_id
         """The id that links the task to the history; None when it is not known."""
         self.task_name = task_name
@@ -39,9 +75,39 @@ class TaskFailedError(Exception):
         """First half of the text: which function failed, and how."""
         self.details = details
         """Second half: the host's description, often with a stack trace."""
+        self.failure = failure or FailureDetails("Exception", str(message))
+        """Type, message and traceback of what the called function has raised."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # a joined class such as KeyError has another one
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), self.args, self.__dict__)
+        return (_again, (self.args[0], self.__dict__))
+
+
+def _again(message: object, fields: dict[str, object]) -> TaskFailedError:
+    """A copy of a failure: its class is made where it is raised, so it is left behind."""
+    error = TaskFailedError(message)
+    error.__dict__.update(fields)
+    return error
+
+
+class NonRetryableError(Exception):
+    """Raised by an activity that is not to be tried again under a `RetryPolicy`."""
+
+
+class RetryAfter(Exception):  # says what to do, like the HTTP header
+    """Raised by an activity that a `RetryPolicy` is to try again, but not before a time."""
+
+    def __init__(self, delay: timedelta | float, reason: str = "") -> None:
+        """Say how long to wait; a number is seconds."""
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+        super().__init__(f"{seconds:g} s{': ' if reason else ''}{reason}")
+        self.delay = timedelta(seconds=seconds)
+
+
+class TaskTimeoutError(TimeoutError):
+    """A task of an orchestration has not ended in the time it was given."""
 
 
 class DurableFunctionsError(Exception):

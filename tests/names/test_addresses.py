@@ -174,7 +174,7 @@ def imports_of(path: Path) -> set[str]:
 
 
 ALLOWED = {
-    "_wire": {"_wire", "constants"},
+    "_wire": {"_wire", "_errors", "constants"},
     "_replay": {"_replay", "_wire", "_errors", "constants"},
     "_entities": {"_entities", "_wire", "_errors", "constants"},
     "_client": {"_client", "_wire", "_errors", "constants"},

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import warnings
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from azure.durable_functions._errors import TaskFailedError
+from azure.durable_functions._errors import FailureDetails
 from azure.durable_functions._wire import payloads, shapes
 from azure.durable_functions._wire.df_serialization import df_loads
 from azure.durable_functions._wire.entity_messages import ResponseMessage
@@ -37,16 +37,21 @@ class Completion(NamedTuple):
     """Whether an earlier episode has seen it."""
 
 
-def apply(task: TaskBase, completion: Completion) -> None:
+def apply(task: TaskBase, completion: Completion, known: Sequence[Any]) -> None:
     """Complete the task with what the event says.
 
     A payload that cannot be decoded fails the task with the decoder's error, so that the
     orchestrator can catch it (sdk.md Q40).
+
+    Args:
+        task: Which one.
+        completion: The event.
+        known: Where the class of a failure is looked for, beside what the task brings.
     """
     event = completion.event
     task.set_is_played(completion.is_played)
     try:
-        is_error, value = READ[event["EventType"]](task, event)
+        is_error, value = READ[event["EventType"]](task, event, known)
     except Exception as error:  # user classes decode themselves: from_json may raise anything
         is_error, value = True, error
         task._is_unreadable = True
@@ -77,15 +82,17 @@ def is_entity_call(task: object) -> bool:
     return isinstance(task, AtomicTask) and task._api_name == CallEntityAction.__name__
 
 
-def _read_result(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
+def _read_result(
+    task: TaskBase, event: Mapping[str, Any], known: Sequence[Any]
+) -> tuple[bool, Any]:
     return False, _decode(event.get("Result"), task)
 
 
-def _read_timer(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
+def _read_timer(task: TaskBase, event: Mapping[str, Any], known: Sequence[Any]) -> tuple[bool, Any]:
     return False, None
 
 
-def _read_event(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
+def _read_event(task: TaskBase, event: Mapping[str, Any], known: Sequence[Any]) -> tuple[bool, Any]:
     if not is_entity_call(task):
         return False, _decode(event.get("Input"), task)
     answer = _decode_answer(event.get("Input"))
@@ -93,17 +100,25 @@ def _read_event(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
         return False, _decode(answer.result, task)
     # The expected type is that of a result, not of an error's text (sdk.md Q34).
     text = None if answer.result is None else decoder()(answer.result)
-    return True, TaskFailedError(text, task_id=task.id, task_name=_name_of(task))
+    from . import failures  # with the first failure; most replays have none
+
+    failure = FailureDetails("Exception", str(text))
+    error = failures.make(text, failure, (), task_id=task.id, task_name=_name_of(task))
+    return True, error
 
 
-def _read_failure(task: TaskBase, event: Mapping[str, Any]) -> tuple[bool, Any]:
-    reason, details = event.get("Reason"), event.get("Details")
-    error = TaskFailedError(
-        f"{reason} \n {details}",
-        task_id=task.id,
-        task_name=_name_of(task),
-        reason=reason,
-        details=details,
+def _read_failure(
+    task: TaskBase, event: Mapping[str, Any], known: Sequence[Any]
+) -> tuple[bool, Any]:
+    from . import failures
+
+    sources: list[Any] = []
+    asking: TaskBase | None = task
+    while asking is not None:
+        sources += asking._failure_sources
+        asking = asking.parent
+    error = failures.of_event(
+        event, task_id=task.id, task_name=_name_of(task), known=[*sources, *known]
     )
     return True, error
 
@@ -130,7 +145,7 @@ def _decode_answer(text: str | None) -> ResponseMessage:
     return ResponseMessage.from_dict({"result": None, **fields})
 
 
-READ: Mapping[int, Callable[[TaskBase, Mapping[str, Any]], tuple[bool, Any]]] = {
+READ: Mapping[int, Callable[[TaskBase, Mapping[str, Any], Sequence[Any]], tuple[bool, Any]]] = {
     HistoryEventType.TASK_COMPLETED: _read_result,
     HistoryEventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED: _read_result,
     HistoryEventType.TIMER_FIRED: _read_timer,

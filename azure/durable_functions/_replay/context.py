@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,8 @@ class DurableOrchestrationContext:
         self._input: Any = json.dumps(input) if isinstance(input, dict) else input
         self._input_expected_type: type | None = None
 
+        self._failure_sources: tuple[Any, ...] = ()
+        """Module globals of the orchestrator: where the class of a failure is looked for."""
         self.open_tasks: defaultdict[int | str, Any] = defaultdict(list)
         """By id the task that has it; by event name (upper case) a list of those who wait."""
         self.deferred_tasks: MutableMapping[int | str, Any] = {}
@@ -136,6 +138,9 @@ class DurableOrchestrationContext:
         name: str | Callable[..., Any],
         input_: Any = None,
         expected_type: type | None = None,
+        *,
+        raises: Sequence[type[Exception]] = (),
+        timeout: timedelta | float | None = None,
     ) -> TaskBase:
         """Run an activity.
 
@@ -143,15 +148,23 @@ class DurableOrchestrationContext:
             name: Its name, or the decorated function.
             input_: Encoded at once.
             expected_type: Class of the result, for the codec.
+            raises: Exceptions of one's own that the call may raise: a failure of such a type is
+                caught by its class. Python's own and those in sight need not be named.
+            timeout: `TaskTimeoutError` is raised if it has not ended by then; a number is seconds.
+                What was started goes on, and the instance ends only after it.
 
         Raises:
             ValueError: The name is empty, or the function is not an activity.
             TypeError: The input cannot be encoded.
         """
+        callee = name
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.activity_output_type(name)
             name = references.function_name_of(name, references.ACTIVITY)
-        return self._generate_task(CallActivityAction(name, input_), expected_type=expected_type)
+        task = self._generate_task(CallActivityAction(name, input_), expected_type=expected_type)
+        if raises or timeout is not None or callee is not name:
+            return self._with_options(task, callee, raises, timeout)
+        return task
 
     def call_activity_with_retry(
         self,
@@ -159,13 +172,22 @@ class DurableOrchestrationContext:
         retry_options: RetryOptions,
         input_: Any = None,
         expected_type: type | None = None,
+        *,
+        raises: Sequence[type[Exception]] = (),
+        timeout: timedelta | float | None = None,
     ) -> TaskBase:
-        """Run an activity that the host tries again when it fails; errors as `call_activity`."""
+        """Run an activity that is tried again when it fails; the rest as `call_activity`."""
+        callee = name
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.activity_output_type(name)
             name = references.function_name_of(name, references.ACTIVITY)
-        action = CallActivityWithRetryAction(name, retry_options, input_)
-        return self._generate_task(action, retry_options, expected_type=expected_type)
+        if _runs_in_sdk(retry_options):
+            plain = CallActivityAction(name, input_)
+            task = self._expanded(plain, retry_options, expected_type)
+        else:
+            action = CallActivityWithRetryAction(name, retry_options, input_)
+            task = self._generate_task(action, retry_options, expected_type=expected_type)
+        return self._with_options(task, callee, raises, timeout)
 
     def call_sub_orchestrator(
         self,
@@ -174,6 +196,9 @@ class DurableOrchestrationContext:
         instance_id: str | None = None,
         version: str | None = None,
         expected_type: type | None = None,
+        *,
+        raises: Sequence[type[Exception]] = (),
+        timeout: timedelta | float | None = None,
     ) -> TaskBase:
         """Run another orchestration and wait for its output.
 
@@ -183,16 +208,20 @@ class DurableOrchestrationContext:
             instance_id: Of the child; None lets the host derive one.
             version: Of the child; None means the host's default.
             expected_type: Class of the output, for the codec.
+            raises: As of `call_activity`.
+            timeout: As of `call_activity`.
 
         Raises:
             ValueError: The name is empty, or the function is not an orchestrator.
             TypeError: The input cannot be encoded.
         """
+        callee = name
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.sub_orchestrator_output_type(name)
             name = references.function_name_of(name, references.ORCHESTRATION)
         action = CallSubOrchestratorAction(name, input_, instance_id, version)
-        return self._generate_task(action, expected_type=expected_type)
+        task = self._generate_task(action, expected_type=expected_type)
+        return self._with_options(task, callee, raises, timeout)
 
     def call_sub_orchestrator_with_retry(
         self,
@@ -202,15 +231,24 @@ class DurableOrchestrationContext:
         instance_id: str | None = None,
         version: str | None = None,
         expected_type: type | None = None,
+        *,
+        raises: Sequence[type[Exception]] = (),
+        timeout: timedelta | float | None = None,
     ) -> TaskBase:
         """As `call_sub_orchestrator`; every attempt uses the same ``instance_id`` if given."""
+        callee = name
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.sub_orchestrator_output_type(name)
             name = references.function_name_of(name, references.ORCHESTRATION)
-        action = CallSubOrchestratorWithRetryAction(
-            name, retry_options, input_, instance_id, version
-        )
-        return self._generate_task(action, retry_options, expected_type=expected_type)
+        if _runs_in_sdk(retry_options):
+            plain = CallSubOrchestratorAction(name, input_, instance_id, version)
+            task = self._expanded(plain, retry_options, expected_type)
+        else:
+            action = CallSubOrchestratorWithRetryAction(
+                name, retry_options, input_, instance_id, version
+            )
+            task = self._generate_task(action, retry_options, expected_type=expected_type)
+        return self._with_options(task, callee, raises, timeout)
 
     def call_http(
         self,
@@ -254,6 +292,8 @@ class DurableOrchestrationContext:
         operationName: str,
         operationInput: Any = None,
         expected_type: type | None = None,
+        *,
+        timeout: timedelta | float | None = None,
     ) -> TaskBase:
         """Call an operation of an entity and wait for its answer.
 
@@ -262,7 +302,8 @@ class DurableOrchestrationContext:
             TypeError: The input cannot be encoded.
         """
         action = CallEntityAction(entityId, operationName, operationInput)
-        return self._generate_task(action, expected_type=expected_type)
+        task = self._generate_task(action, expected_type=expected_type)
+        return task if timeout is None else self.with_timeout(task, timeout)
 
     def signal_entity(
         self, entityId: EntityId, operationName: str, operationInput: Any = None
@@ -307,7 +348,13 @@ class DurableOrchestrationContext:
         span = duration if isinstance(duration, timedelta) else timedelta(seconds=duration)
         return self.create_timer(self.current_utc_datetime + span)
 
-    def wait_for_external_event(self, name: str, expected_type: type | None = None) -> TaskBase:
+    def wait_for_external_event(
+        self,
+        name: str,
+        expected_type: type | None = None,
+        *,
+        timeout: timedelta | float | None = None,
+    ) -> TaskBase:
         """Wait for an event that somebody raises; names are compared ignoring case.
 
         An event raised with this package's client arrives as JSON *text* (sdk.md 5.4).
@@ -315,19 +362,103 @@ class DurableOrchestrationContext:
         Raises:
             ValueError: The name is empty.
         """
-        return self._generate_task(
+        task = self._generate_task(
             WaitForExternalEventAction(name), id_=name, expected_type=expected_type
         )
+        return task if timeout is None else self.with_timeout(task, timeout)
 
-    def task_all(self, activities: list[TaskBase]) -> TaskBase:
+    def with_timeout(self, task: TaskBase, timeout: timedelta | float) -> TaskBase:
+        """A task that ends as the given one, or raises `TaskTimeoutError` when time is over.
+
+        What was started goes on: an activity cannot be stopped, and the instance ends only when
+        none runs any more.
+
+        Args:
+            task: Yielded before or not.
+            timeout: From now; a number is seconds.
+
+        Raises:
+            TypeError: It is no task, or no time span.
+            ValueError: The time is not positive.
+        """
+        if not isinstance(task, TaskBase):  # pyright: ignore[reportUnnecessaryIsInstance]  # users
+            raise TypeError(f"with_timeout takes a task of the context, got {task!r}")
+        from .driven import TimeoutTask
+
+        span = _positive_span(timeout)
+        action = CreateTimerAction(self.current_utc_datetime + span)
+        timer = TimerTask(None, [action] if self._lists_flat else action)
+        return TimeoutTask(task, timer, span, self._replay_schema)
+
+    def map(
+        self,
+        function: str | Callable[..., Any],
+        items: Iterable[Any],
+        *,
+        max_concurrency: int,
+        tolerated_failures: int = 0,
+        return_exceptions: bool = False,
+    ) -> TaskBase:
+        """Call an activity for each item, so many at once; gives the results in the items' order.
+
+        Args:
+            function: Name of an activity, a decorated activity, or a function that makes a task of
+                this context out of an item.
+            items: Read at once.
+            max_concurrency: How many may be open.
+            tolerated_failures: So many items may fail; their exceptions stand among the results.
+                With one more the whole fails, and nothing further is started.
+            return_exceptions: Any number may.
+
+        Raises:
+            ValueError: A number is out of its range.
+        """
+        if max_concurrency < 1:
+            raise ValueError(f"max_concurrency must be at least 1, got {max_concurrency!r}")
+        if tolerated_failures < 0:
+            raise ValueError(f"tolerated_failures must not be negative, got {tolerated_failures!r}")
+        from .driven import MapTask
+
+        is_activity = isinstance(function, str) or hasattr(function, "_function")
+
+        def make(item: Any) -> TaskBase:
+            if is_activity:
+                return self.call_activity(function, item)
+            made: Any = None if isinstance(function, str) else function(item)
+            if not isinstance(made, TaskBase):
+                raise TypeError(
+                    f"the function given to map must return a task of the context, got {made!r}"
+                )
+            return made
+
+        return MapTask(
+            make,
+            list(items),
+            self,
+            max_concurrency=max_concurrency,
+            tolerated_failures=tolerated_failures,
+            return_exceptions=return_exceptions,
+        )
+
+    def task_all(
+        self, activities: Sequence[TaskBase], *, return_exceptions: bool = False
+    ) -> TaskBase:
         """A task that succeeds with all results in list order, or fails at the first failure.
+
+        Args:
+            activities: Tasks of this context.
+            return_exceptions: Wait for all, and give exceptions as results.
 
         Raises:
             TypeError: Not a list or tuple.
         """
+        if return_exceptions:
+            from .driven import GatherTask
+
+            return GatherTask(activities, self._replay_schema)
         return WhenAllTask(activities, self._replay_schema)
 
-    def task_any(self, activities: list[TaskBase]) -> TaskBase:
+    def task_any(self, activities: Sequence[TaskBase]) -> TaskBase:
         """A task whose result is the first of the tasks to finish, failed ones included.
 
         Raises:
@@ -500,6 +631,28 @@ class DurableOrchestrationContext:
         retried._expected_output_type = expected_type
         return retried
 
+    def _expanded(
+        self, action: Action, options: RetryOptions, expected_type: type | None
+    ) -> TaskBase:
+        """Attempts made here and not by the host."""
+        from .driven import ExpandedRetryTask
+
+        return ExpandedRetryTask(
+            lambda: self._generate_task(action, expected_type=expected_type), options, self
+        )
+
+    def _with_options(
+        self,
+        task: TaskBase,
+        callee: object,
+        raises: Sequence[type[Exception]],
+        timeout: timedelta | float | None,
+    ) -> TaskBase:
+        sources: tuple[Any, ...] = (*raises, *references.globals_of(callee))
+        if sources:
+            task._failure_sources = sources
+        return task if timeout is None else self.with_timeout(task, timeout)
+
     def _record_fire_and_forget_action(self, action: Action) -> TaskBase:
         # 1.7.0 counts a number but does not give it, so a yielded one takes the next (Q49).
         number = None if self._as_official else self._sequence_number
@@ -583,7 +736,7 @@ class DurableOrchestrationContext:
         else:
             task = found
             del self.open_tasks[key]
-        completions.apply(task, completion)
+        completions.apply(task, completion, self._failure_sources)
 
     def _get_function_name(self, name: object, trigger_class: type) -> str:
         kind = references.ACTIVITY
@@ -620,6 +773,17 @@ class DurableOrchestrationContext:
     def _pretty_print_history(self) -> str:
         """One line per event, for debugging."""
         return "\n".join(str(vars(event)) for event in self.histories)
+
+
+def _runs_in_sdk(options: Any) -> bool:
+    return bool(getattr(options, "runs_in_sdk", False))  # also of an options class of the user's
+
+
+def _positive_span(timeout: timedelta | float) -> timedelta:
+    span = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
+    if span <= timedelta():
+        raise ValueError(f"a time-out must be longer than nothing, got {timeout!r}")
+    return span
 
 
 def _span(text: str | None) -> timedelta | None:

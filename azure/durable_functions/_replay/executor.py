@@ -19,7 +19,7 @@ from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEvent
 
 from . import completions, places
 from . import context as contexts
-from .actions import NoOpAction
+from .actions import NoOpAction, not_awaited
 from .history import wire_events
 from .state import OrchestratorState, refused_by_every_codec
 from .tasks import AtomicTask, TaskBase, TaskState
@@ -114,6 +114,7 @@ class TaskOrchestrationExecutor:
     def begin(self, context: contexts.DurableOrchestrationContext, fn: UserFunction) -> None:
         """Call the function. Of a generator nothing runs yet."""
         self.context = context
+        context._failure_sources = (getattr(fn, "__globals__", {}),)
         try:
             returned = fn(context)
         except Exception as error:
@@ -354,8 +355,10 @@ class TaskOrchestrationExecutor:
         context = self.context
         # Asked before the children get their ids: the list names those that have none yet.
         actions = task.action_repr
-        context._add_to_open_tasks(task)
+        if task._is_driven:
+            actions = not_awaited(actions)
         context._add_to_actions(actions)
+        context._add_to_open_tasks(task)
         task._set_is_scheduled(True)
 
     def _rekey_entity_call(self, event: Any) -> None:

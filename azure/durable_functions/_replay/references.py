@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
+from typing import Any
 
 from azure.functions.decorators.function_app import FunctionBuilder
 
@@ -74,3 +76,11 @@ def function_name_of(reference: object, kind: TriggerKind) -> str:
         )
     renamed = getattr(trigger, kind.name_property, None)
     return str(renamed or function.get_function_name())
+
+
+def globals_of(reference: object) -> tuple[Any, ...]:
+    """Module globals of a decorated function; none of a name."""
+    function = getattr(getattr(reference, "_function", None), "_func", None)
+    function = getattr(function, "orchestrator_function", function)
+    found = getattr(inspect.unwrap(function) if callable(function) else None, "__globals__", None)
+    return () if found is None else (found,)

@@ -8,7 +8,7 @@ subclassed by frameworks, so instances keep a `__dict__`. Source: sdk.md 2.3, 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,10 @@ class TaskBase:
     """Whether the host's result could not be decoded: the result is the decoder's error."""
     _expected_output_type: type | None = None
     _given_api_name: str | None = None
+    _is_driven = False
+    """Whether it starts things by itself after it was yielded: see `driven`."""
+    _failure_sources: tuple[Any, ...] = ()
+    """Classes, and mappings of module globals, that the class of a failure may be among."""
 
     def __init__(self, id_: int | str | None, actions: Action | list[Action]) -> None:
         self.id: int | str | None = id_
@@ -238,6 +242,7 @@ class CompoundTask(TaskBase):
         # One walk answers all questions, and nothing is called: 0.03 us for each child.
         is_any_done = False
         is_any_new = False
+        is_any_driven = False
         done_with: CompoundTask | None = None
         for child in self.children:
             previous = child.parent
@@ -253,6 +258,10 @@ class CompoundTask(TaskBase):
                 is_any_done = True
             if not child._is_scheduled_flag:
                 is_any_new = True
+                if type(child) is not AtomicTask and child._is_driven:
+                    is_any_driven = True
+        if is_any_driven:
+            self._is_driven = True
         # Children never become unscheduled again, so this need not be asked twice.
         self._is_scheduled_flag = not is_any_new
         if as_official:
@@ -491,6 +500,12 @@ class RetryAbleTask(WhenAllTask):
         self.actions = child.action_repr
         self.is_waiting_on_timer = False
         self.error: Exception | None = None
+        self._begun_at: datetime | None = None
+
+    def _set_is_scheduled(self, is_scheduled: bool) -> None:
+        if self.retry_options.retry_timeout_in_milliseconds is not None and self._begun_at is None:
+            self._begun_at = self.context.current_utc_datetime
+        super()._set_is_scheduled(is_scheduled)
 
     @property
     def id_(self) -> str:
@@ -513,10 +528,21 @@ class RetryAbleTask(WhenAllTask):
         elif child._is_unreadable:
             # The attempt has succeeded, so the host will not try again (sdk.md Q40).
             self.set_value(is_error=True, value=child.result)
+        elif self._is_too_late():
+            self.set_value(is_error=True, value=child.result)
         else:
             self.error = child.result
             self.is_waiting_on_timer = True
             self._wait_for(TimerTask(None, NoOpAction("wait of a retried task")))
+
+    def _is_too_late(self) -> bool:
+        """Whether the retry time-out ends it here: the host then sets no timer (8.3)."""
+        limit = self.retry_options.retry_timeout_in_milliseconds
+        if limit is None or self._begun_at is None:
+            return False
+        is_last = self.num_attempts >= self.retry_options.max_number_of_attempts
+        end = self._begun_at + timedelta(milliseconds=limit)
+        return not is_last and self.context.current_utc_datetime >= end
 
     def _wait_for(self, task: TaskBase) -> None:
         task._set_is_scheduled(True)  # the host starts it by itself: nothing is listed

@@ -1,0 +1,218 @@
+"""Tasks that go on by themselves: time-outs, retries of the SDK's own, bounded fan-outs.
+
+What they start after they were yielded must not wait for what was started before. The extension
+awaits each action before it starts the next, so everything they list, and every compound that holds
+one of them, is listed in a form that is started and not awaited (protocol.md 8.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from azure.durable_functions._errors import TaskFailedError, TaskTimeoutError
+from azure.durable_functions._wire.retry_options import RetryContext, RetryOptions
+from azure.durable_functions._wire.vocabulary import ReplaySchema
+
+from .actions import Action, CreateTimerAction, WhenAllAction, WhenAnyAction, not_awaited
+from .tasks import CompoundTask, TaskBase, TaskState, TimerTask, WhenAllTask
+
+if TYPE_CHECKING:
+    from .context import DurableOrchestrationContext
+
+_LONGEST_WAIT = timedelta(days=6)
+RETRY_AFTER = "RetryAfter"
+NON_RETRYABLE = "NonRetryableError"
+
+
+class GatherTask(WhenAllTask):
+    """Done when all children are; failures are results."""
+
+    def try_set_value(self, child: TaskBase) -> None:
+        """Succeed with results and exceptions in list order."""
+        if not self.pending_tasks:
+            self.set_value(is_error=False, value=[_outcome(task) for task in self.children])
+
+
+class TimeoutTask(CompoundTask):
+    """Ends as its task does, or with `TaskTimeoutError` when a timer fires before."""
+
+    def __init__(self, task: TaskBase, timer: TimerTask, span: timedelta, schema: Any) -> None:
+        self._task = task
+        self._timer = timer
+        self._span = span
+        super().__init__([task, timer], None if schema is ReplaySchema.V1 else WhenAnyAction)
+
+    def _unlisted(self, seen: set[int]) -> Action | list[Action]:
+        listed = super()._unlisted(seen)
+        if isinstance(listed, WhenAnyAction) and len(listed.compound_tasks) == 1:
+            # The task runs already; the timer alone must not hold up what follows.
+            return not_awaited(listed.compound_tasks[0])
+        return listed
+
+    def try_set_value(self, child: TaskBase) -> None:
+        """End as the child has ended that was first."""
+        if child is self._timer:
+            self.set_value(
+                is_error=True, value=TaskTimeoutError(f"a task has not ended within {self._span}")
+            )
+            return
+        if not self._timer.is_completed:
+            self._timer.cancel()
+        self.set_value(is_error=child.state is TaskState.FAILED, value=child.result)
+
+
+class DrivenTask(CompoundTask):
+    """Adds children while it runs."""
+
+    _is_driven = True
+
+    def __init__(self, first: Sequence[TaskBase], context: DurableOrchestrationContext) -> None:
+        self._context = context
+        is_flat = context._replay_schema is ReplaySchema.V1
+        super().__init__(first, None if is_flat else WhenAllAction)
+
+    def _start(self, child: TaskBase) -> None:
+        """Wait for one more child, and list it."""
+        self.children.append(child)
+        self.pending_tasks.add(child)
+        child.parent = self
+        # Listed first: one whose event is there already completes at once and starts the next.
+        self._context._add_to_actions(not_awaited(child.action_repr))
+        self._context._add_to_open_tasks(child)
+        child._set_is_scheduled(True)
+
+
+class ExpandedRetryTask(DrivenTask):
+    """Attempts and waits of a retry policy, as plain activities and timers."""
+
+    def __init__(
+        self,
+        attempt: Callable[[], TaskBase],
+        options: RetryOptions,
+        context: DurableOrchestrationContext,
+    ) -> None:
+        self._attempt = attempt
+        self._options = options
+        self._attempts = 1
+        self._begun_at = context.current_utc_datetime
+        self._error: Any = None
+        super().__init__([attempt()], context)
+
+    def _set_is_scheduled(self, is_scheduled: bool) -> None:
+        self._begun_at = self._context.current_utc_datetime
+        super()._set_is_scheduled(is_scheduled)
+
+    def try_set_value(self, child: TaskBase) -> None:
+        """Complete, or go on with a wait or an attempt."""
+        if isinstance(child, TimerTask):
+            self._attempts += 1
+            self._start(self._attempt())
+        elif child.state is TaskState.SUCCEEDED or child._is_unreadable:
+            self.set_value(is_error=child.state is TaskState.FAILED, value=child.result)
+        else:
+            self._error = child.result
+            wait = self._wait_after(child)
+            if wait is None:
+                self.set_value(is_error=True, value=self._error)
+            else:
+                fire_at = self._context.current_utc_datetime + wait
+                action: Any = CreateTimerAction(fire_at)
+                self._start(TimerTask(None, [action] if self._context._lists_flat else action))
+
+    def _wait_after(self, child: TaskBase) -> timedelta | None:
+        """How long to wait before the next attempt; None if there is none."""
+        options, error = self._options, child.result
+        elapsed = self._context.current_utc_datetime - self._begun_at
+        if self._attempts >= options.max_number_of_attempts or not isinstance(
+            error, TaskFailedError
+        ):
+            return None
+        limit = options.retry_timeout_in_milliseconds
+        if limit is not None and elapsed >= timedelta(milliseconds=limit):
+            return None
+        failure = error.failure
+        if any(failure.is_caused_by(kind) for kind in (NON_RETRYABLE, *options.non_retryable)):
+            return None
+        told = RetryContext(self._attempts, failure, elapsed, error)
+        if options.handle is not None and not options.handle(told):
+            return None
+        return max(self._backed_off(), _asked_for(failure.error_type, failure.error_message))
+
+    def _backed_off(self) -> timedelta:
+        options = self._options
+        longest = options.max_retry_interval_in_milliseconds
+        limit = _LONGEST_WAIT if longest is None else timedelta(milliseconds=longest)
+        growth = options.backoff_coefficient or 1
+        try:
+            milliseconds = options.first_retry_interval_in_milliseconds * growth ** (
+                self._attempts - 1
+            )
+            wait = min(timedelta(milliseconds=milliseconds), limit)
+        except OverflowError:
+            wait = limit
+        return wait * (1 - options.jitter * self._chance())
+
+    def _chance(self) -> float:
+        """From 0 to 1, the same in every replay and different for each attempt."""
+        import hashlib  # few policies have a jitter
+
+        text = f"{self._context.instance_id}:{self.children[0].id}:{self._attempts}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48
+
+
+class MapTask(DrivenTask):
+    """Runs a task for each item, a bounded number of them at a time."""
+
+    def __init__(
+        self,
+        make: Callable[[Any], TaskBase],
+        items: Sequence[Any],
+        context: DurableOrchestrationContext,
+        *,
+        max_concurrency: int,
+        tolerated_failures: int,
+        return_exceptions: bool,
+    ) -> None:
+        self._make = make
+        self._waiting: Iterator[Any] = iter(items[max_concurrency:])
+        self._failures_left = tolerated_failures
+        self._returns_exceptions = return_exceptions
+        super().__init__([make(item) for item in items[:max_concurrency]], context)
+
+    def _complete_empty(self) -> None:
+        super()._complete_empty()
+        self.result = []
+
+    def try_set_value(self, child: TaskBase) -> None:
+        """Start the next one; succeed with the results in the items' order, or fail."""
+        if child.state is TaskState.FAILED and not self._returns_exceptions:
+            self._failures_left -= 1
+            if self._failures_left < 0:
+                self.set_value(is_error=True, value=_exception_of(child))
+                return
+        for item in self._waiting:
+            self._start(self._make(item))
+            return
+        if not self.pending_tasks:
+            self.set_value(is_error=False, value=[_outcome(task) for task in self.children])
+
+
+def _outcome(task: TaskBase) -> Any:
+    return _exception_of(task) if task.state is TaskState.FAILED else task.result
+
+
+def _exception_of(task: TaskBase) -> Any:
+    result = task.result
+    return result.result if isinstance(result, TaskBase) else result
+
+
+def _asked_for(error_type: str, message: str) -> timedelta:
+    """The time that an activity has asked for by `RetryAfter`, whose text begins with seconds."""
+    if error_type.rpartition(".")[2] != RETRY_AFTER:
+        return timedelta()
+    try:
+        return timedelta(seconds=float(message.partition(" ")[0]))
+    except (ValueError, OverflowError):
+        return timedelta()

@@ -1,0 +1,215 @@
+"""What an orchestrator catches: by its own class, with what is known of the failure."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from history_kit import History
+
+import azure.durable_functions as df
+from azure.durable_functions import TaskFailedError
+
+Context = df.DurableOrchestrationContext
+Orchestration = Generator[Any, Any, Any]
+
+WORKER_TEXT = (
+    'Result: Failure\nException: ValueError: bad\nluck\nStack:   File "function_app.py", line 3'
+)
+
+
+class OutOfStock(Exception):
+    pass
+
+
+class Hidden:
+    class Lost(Exception):
+        pass
+
+
+class NeedsTwo(Exception):
+    def __init__(self, one: Any, two: Any) -> None:
+        super().__init__(one, two)
+
+
+def caught(recorded: dict[str, Any] | None, *, raises: Any = (), **fields: Any) -> TaskFailedError:
+    """What an orchestrator catches for a TaskFailed event."""
+    found: list[TaskFailedError] = []
+
+    def orchestrator(context: Context) -> Orchestration:
+        try:
+            yield context.call_activity("A", 1, raises=raises)
+        except Exception as error:
+            found.append(error)  # type: ignore[arg-type]
+
+    history = History().episode()
+    history._add(6, TaskScheduledId=0, FailureDetails=recorded, **fields)
+    history.replay(orchestrator)
+    [error] = found
+    return error
+
+
+def recorded(error_type: str, message: str = "text", inner: Any = None) -> dict[str, Any]:
+    return {
+        "ErrorType": error_type,
+        "ErrorMessage": message,
+        "StackTrace": "  File x",
+        "InnerFailure": inner,
+    }
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyError, OSError, ZeroDivisionError, LookupError])
+def test_pythons_own_exceptions_are_caught_by_their_class(kind: type[Exception]) -> None:
+    error = caught(recorded(kind.__name__), Reason="reason", Details="details")
+
+    assert isinstance(error, kind)
+    assert isinstance(error, TaskFailedError)
+    assert (str(error), error.args) == ("reason \n details", ("reason \n details",))
+    assert error.failure.error_type == kind.__name__
+
+
+def test_exceptions_in_sight_are_caught_by_their_class() -> None:
+    name = f"{__name__}.OutOfStock"
+    assert isinstance(caught(recorded(name), Reason="r", Details="d"), OutOfStock)
+    assert isinstance(caught(recorded("OutOfStock"), Reason="r", Details="d"), OutOfStock)
+
+
+def test_exceptions_out_of_sight_are_named_by_raises() -> None:
+    name = f"{__name__}.Hidden.Lost"
+    assert not isinstance(caught(recorded(name), Reason="r", Details="d"), Hidden.Lost)
+    seen = caught(recorded(name), raises=[Hidden.Lost], Reason="r", Details="d")
+    assert isinstance(seen, Hidden.Lost)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("StopIteration", "StopAsyncIteration", "KeyboardInterrupt", "SystemExit", "Exception"),
+        *("json.JSONDecodeError", "UnicodeDecodeError", "no.such.Thing", f"{__name__}.NeedsTwo"),
+    ],
+)
+def test_what_cannot_be_told_stays_a_plain_failure(name: str) -> None:
+    error = caught(recorded(name), Reason="r", Details="d")
+
+    assert type(error) is TaskFailedError
+    assert error.failure.error_type == name
+
+
+def test_two_classes_of_one_name_are_none() -> None:
+    twin = type("OutOfStock", (Exception,), {"__module__": "elsewhere"})
+    error = caught(recorded("OutOfStock"), raises=[twin], Reason="r", Details="d")
+
+    assert type(error) is TaskFailedError
+
+
+@pytest.mark.parametrize(
+    ("reason", "details"),
+    [
+        ("Activity function 'A' failed:  ValueError: bad\nluck", "no details"),
+        ("failed", WORKER_TEXT),
+        ("failed", json.dumps({"InnerException": {"Message": WORKER_TEXT}})),
+        (
+            "failed",
+            json.dumps(
+                {"Message": "x", "InnerException": {"InnerException": {"Message": WORKER_TEXT}}}
+            ),
+        ),
+    ],
+)
+def test_what_old_hosts_send_is_read_from_the_workers_text(reason: str, details: str) -> None:
+    error = caught(None, Reason=reason, Details=details)
+
+    assert isinstance(error, ValueError)
+    assert error.failure.error_message == "bad\nluck"
+    if "Stack" in details:
+        assert error.failure.stack_trace == '  File "function_app.py", line 3'
+
+
+def test_nothing_known_is_a_plain_failure() -> None:
+    error = caught(None, Reason=None, Details=None)
+
+    assert type(error) is TaskFailedError
+    assert str(error) == "None \n None"
+
+
+def test_causes_are_told() -> None:
+    inner = recorded(f"{__name__}.OutOfStock")
+    failure = caught(recorded("ValueError", inner=inner), Reason="r", Details="d").failure
+
+    assert failure.inner_failure is not None
+    assert failure.is_caused_by(OutOfStock)
+    assert failure.is_caused_by("OutOfStock")
+    assert failure.is_caused_by(ValueError)
+    assert not failure.is_caused_by(KeyError)
+
+
+def test_a_failure_can_be_copied_and_pickled() -> None:
+    error = caught(recorded("KeyError", "key"), Reason="r", Details="d")
+
+    for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert isinstance(again, TaskFailedError)
+        assert (str(again), again.failure) == (str(error), error.failure)
+
+
+def test_what_leaves_towards_the_worker_is_as_before() -> None:
+    def careless(context: Context) -> Orchestration:
+        yield context.call_activity("A", 1)
+
+    history = History().episode()
+    history._add(
+        6, TaskScheduledId=0, Reason="r", Details="d", FailureDetails=recorded("ValueError")
+    )
+    with pytest.raises(Exception, match="r \n d") as told:
+        df.Orchestrator.create(careless)(json.dumps(history.trigger()))
+
+    assert type(told.value) is Exception
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: df.RetryOptions(1, 3, backoff_coefficient=0.5), "backoff_coefficient must be"),
+        (lambda: df.RetryOptions(1, 3, jitter=2), "jitter must be a share"),
+        (lambda: df.RetryOptions(1, 0, jitter=0.5), "max_number_of_attempts must be"),
+        (lambda: df.RetryOptions(1, 3, retry_timeout_in_milliseconds=0), "retry_timeout"),
+        (lambda: df.RetryPolicy(5, 3), "first_retry_interval must be a timedelta"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_retry_policy_that_cannot_be_is_refused_where_it_is_made(make: Any, told: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=told):
+        make()
+
+
+@pytest.mark.parametrize("timeout", [0, -5])
+def test_a_time_out_that_cannot_be_is_refused_at_the_call(timeout: int) -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.call_activity("A", 1, timeout=timeout)
+
+    assert "must be longer than nothing" in History().replay(orchestrator)["error"]
+
+
+def test_declared_retry_fields_travel_in_the_action() -> None:
+    options = df.RetryOptions(
+        1000,
+        3,
+        backoff_coefficient=2,
+        max_retry_interval_in_milliseconds=5000,
+        retry_timeout_in_milliseconds=60_000,
+    )
+
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.call_activity_with_retry("A", options, 1)
+
+    [listed] = History().replay(orchestrator)["actions"][0]
+    [action] = listed["compoundActions"]
+    assert action["retryOptions"] == {
+        "firstRetryIntervalInMilliseconds": 1000,
+        "maxNumberOfAttempts": 3,
+        "backoffCoefficient": 2,
+        "maxRetryIntervalInMilliseconds": 5000,
+        "retryTimeoutInMilliseconds": 60_000,
+    }
