@@ -30,6 +30,7 @@ from azure.durable_functions._errors import TaskFailedError as TaskFailedError
 from azure.durable_functions._errors import TaskTimeoutError as TaskTimeoutError
 from azure.durable_functions._replay import compat
 from azure.durable_functions._replay.context import DurableOrchestrationContext
+from azure.durable_functions._replay.logs import ReplayFilter as ReplayFilter
 from azure.durable_functions._wire.durable_http import ManagedIdentityTokenSource
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.retry_options import RetryContext as RetryContext
@@ -41,6 +42,20 @@ from azure.durable_functions.orchestrator import Orchestrator
 
 if TYPE_CHECKING:
     from pathlib import Path as Path
+
+    from azure.durable_functions._replay.forgotten import (
+        TaskNeverYieldedWarning as TaskNeverYieldedWarning,
+    )
+    from azure.durable_functions._wire.activity_context import ActivityContext as ActivityContext
+    from azure.durable_functions._wire.activity_context import activity_context as activity_context
+
+_ON_DEMAND = {
+    "ActivityContext": "_wire.activity_context",
+    "Path": "pathlib",  # an official attribute too
+    "TaskNeverYieldedWarning": "_replay.forgotten",
+    "activity_context": "_wire.activity_context",
+}
+"""Names that few programs ask for, and where they are."""
 
 _LOGGER = logging.getLogger("azure.durable_functions")
 _DURABLE_REQUIREMENT = _startup.REQUIREMENT
@@ -118,10 +133,12 @@ def _release_parts(  # pyright: ignore[reportUnusedFunction]  # official name
 
 
 def __getattr__(name: str) -> object:
-    if name == "Path":  # an official attribute too
-        from pathlib import Path
+    home = _ON_DEMAND.get(name)
+    if home is not None:
+        import importlib
 
-        return Path
+        module = home if home == "pathlib" else f"{__name__}.{home}"
+        return getattr(importlib.import_module(module), name)
     if name == "openai_agents":  # optional officially too; absence is told when it is used (Q4)
         raise AttributeError(f"{__name__}.openai_agents is not part of this release")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import date, datetime, timedelta
@@ -17,7 +18,7 @@ from azure.durable_functions._wire.payloads import decode
 from azure.durable_functions._wire.retry_options import RetryOptions
 from azure.durable_functions._wire.vocabulary import HistoryEventType, ReplaySchema
 
-from . import compat, completions, references, triggers
+from . import compat, completions, logs, references, triggers
 from .actions import (
     Action,
     CallActivityAction,
@@ -104,6 +105,8 @@ class DurableOrchestrationContext:
         self._input: Any = json.dumps(input) if isinstance(input, dict) else input
         self._input_expected_type: type | None = None
 
+        self._unyielded = 0
+        """Tasks made and not yielded yet."""
         self._failure_sources: tuple[Any, ...] = ()
         """Module globals of the orchestrator: where the class of a failure is looked for."""
         self.open_tasks: defaultdict[int | str, Any] = defaultdict(list)
@@ -491,6 +494,30 @@ class DurableOrchestrationContext:
         except json.JSONDecodeError:
             return raw
 
+    @property
+    def logger(self) -> logging.Logger:
+        """Logs under the orchestrator's name, and nothing while replaying."""
+        name = self._orchestrator_name or "azure.durable_functions.orchestration"
+        return self.create_replay_safe_logger(logging.getLogger(name))
+
+    def create_replay_safe_logger(self, logger: logging.Logger) -> logging.Logger:
+        """A logger that logs nothing while replaying; records carry the instance id.
+
+        Args:
+            logger: What it logs to.
+        """
+        safe: Any = logs.ReplaySafeLogger(logger, self)
+        found: logging.Logger = safe  # an adapter has the same methods
+        return found
+
+    @property
+    def _orchestrator_name(self) -> str | None:
+        for event in self._events:
+            if _event_type(event) == _EXECUTION_STARTED:
+                found = _field(event, "Name")
+                return found if isinstance(found, str) else None
+        return None
+
     def set_custom_status(self, status: Any) -> None:
         """Show a value in the instance's status; None takes it away."""
         self._custom_status = status
@@ -621,6 +648,7 @@ class DurableOrchestrationContext:
     ) -> TaskBase:
         actions: Action | list[Action] = [action] if self._lists_flat else action
         task = task_constructor(id_, actions)
+        self._unyielded += 1
         if expected_type is not None:
             task._expected_output_type = expected_type
         if parent is not None:
@@ -699,7 +727,9 @@ class DurableOrchestrationContext:
                 self._sequence_number += 1
             key = task.id
             self.open_tasks[key] = task
-        task._set_is_scheduled(True)
+        if not task._is_scheduled_flag:
+            self._unyielded -= 1
+            task._set_is_scheduled(True)
         if key in self.deferred_tasks:
             self._complete_from_deferred(key)
 
@@ -709,6 +739,7 @@ class DurableOrchestrationContext:
         self._sequence_number = number + 1
         self.open_tasks[number] = task
         task._is_scheduled_flag = True
+        self._unyielded -= 1
         if number in self.deferred_tasks:
             self._complete_from_deferred(number)
 

@@ -17,7 +17,7 @@ from azure.durable_functions._errors import InternalError, NonDurableAwaitError
 from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
 
-from . import completions, places
+from . import completions, logs
 from . import context as contexts
 from .actions import NoOpAction, not_awaited
 from .history import wire_events
@@ -107,8 +107,17 @@ class TaskOrchestrationExecutor:
         """
         if self.context is not None:
             self.initialize()
-        self.begin(context, fn)
-        self.advance(wire_events(list(history)))
+        logs.install()
+        token = logs.current.set(context)
+        try:
+            self.begin(context, fn)
+            self.advance(wire_events(list(history)))
+        finally:
+            logs.current.reset(token)
+        if context._unyielded > 0 and self.orchestrator_returned:
+            from . import forgotten  # only where something is wrong, as `places` below
+
+            forgotten.warn(context, fn)
         return self.get_orchestrator_state_str()
 
     def begin(self, context: contexts.DurableOrchestrationContext, fn: UserFunction) -> None:
@@ -426,6 +435,8 @@ _MOVE_IT = "; move it into an activity"
 
 def _place_of(error: BaseException) -> str:
     """The last line of the user's that an exception has passed."""
+    from . import places
+
     place = ""
     trace = error.__traceback__
     while trace is not None:
@@ -438,6 +449,8 @@ def _place_of(error: BaseException) -> str:
 
 def _not_a_task(yielded: object, generator: Any) -> TypeError:
     if isinstance(generator, CoroutineType):
+        from . import places
+
         found = places.of(generator)
         place = "" if found is None else f", at {found[0]}, line {found[1]}"
         return NonDurableAwaitError(f"{_AWAITS}{yielded!r}{place}{_MOVE_IT}")

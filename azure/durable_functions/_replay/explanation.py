@@ -5,6 +5,7 @@ A diagnostic replay: the local host asks for it when an orchestrator contradicts
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, TypedDict
 
@@ -12,6 +13,7 @@ from . import places
 from .actions import Action, CompoundAction, NoOpAction
 from .context import DurableOrchestrationContext
 from .executor import TaskOrchestrationExecutor
+from .history import wire_events
 from .tasks import TaskBase
 
 
@@ -64,12 +66,14 @@ def explain(fields: dict[str, Any], fn: Callable[..., Any]) -> list[ExplainedAct
     return _replayed(fields, fn).explained
 
 
-def forgotten(fields: dict[str, Any], fn: Callable[..., Any]) -> list[ExplainedAction]:
+def forgotten(
+    fields: dict[str, Any], fn: Callable[..., Any], input_type: type | None = None
+) -> list[ExplainedAction]:
     """Tasks that a function which has returned has made and never yielded, with their places.
 
     They were never asked of the host: a ``yield`` is missing. Arguments as in `explain`.
     """
-    context = _replayed(fields, fn)
+    context = _replayed(fields, fn, input_type)
     if not context.executor.orchestrator_returned:
         return []
     found: list[ExplainedAction] = []
@@ -80,13 +84,19 @@ def forgotten(fields: dict[str, Any], fn: Callable[..., Any]) -> list[ExplainedA
     return found
 
 
-def _replayed(fields: dict[str, Any], fn: Callable[..., Any]) -> _Noting:
+def _replayed(
+    fields: dict[str, Any], fn: Callable[..., Any], input_type: type | None = None
+) -> _Noting:
     context = _Noting(**fields)
+    context._input_expected_type = input_type
     context.executor = TaskOrchestrationExecutor()
     context.explained = []
     context.made = []
     try:
-        context.executor.execute(context, context._events, fn)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # told by the replay that counts
+            context.executor.begin(context, fn)
+            context.executor.advance(wire_events(list(context._events)))
     except Exception:  # what the function raised is told elsewhere; here only places count
         return context
     return context

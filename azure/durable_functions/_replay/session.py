@@ -12,6 +12,7 @@ from typing import Any
 
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, ReplaySchema
 
+from . import logs
 from .context import DurableOrchestrationContext
 from .executor import TaskOrchestrationExecutor, UserFunction
 from .state import OrchestratorState
@@ -75,7 +76,12 @@ class OrchestrationSession:
         if self.seen:
             self._context._extend_history(events)
         self.seen += len(events)
-        self._executor.advance(events)
+        logs.install()
+        token = logs.current.set(self._context)
+        try:
+            self._executor.advance(events)
+        finally:
+            logs.current.reset(token)
         listed = self._listed_actions
         self._listed_actions = len(self._context._action_payload_v2)
         return self._executor.final_state(first_action=listed)

@@ -243,7 +243,12 @@ class WorkerPool:
     ) -> Outcome:
         """Run an activity."""
         function = self._durable(name, "activityTrigger")
-        return await self._invoke(function, "null" if input_text is None else input_text, alone)
+        text = "null" if input_text is None else input_text
+        told = {"instanceId": instance_id, "name": function.durable_name}
+        header = {**self._header(function), "activity": told}
+        return _outcome(
+            await self._call(function, header, text.encode("utf-8"), _NO_REASON, alone=alone)
+        )
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         """Run a batch of operations."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -190,4 +191,6 @@ class Registry:
         if not known:
             return f"{text}No {kind} functions are currently registered!"
         names = ", ".join(f"'{name}'" for name in known)
-        return f"{text}The following are the known {kind} functions: {names}."
+        nearest = difflib.get_close_matches(name.lower(), self._names[kind], 1)
+        hint = f" Did you mean '{self._names[kind][nearest[0]]}'?" if nearest else ""
+        return f"{text}The following are the known {kind} functions: {names}.{hint}"

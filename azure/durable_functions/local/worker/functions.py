@@ -30,6 +30,11 @@ current_invocation: contextvars.ContextVar[tuple[str, str] | None] = contextvars
 )
 """Function name and invocation id of the code that is running."""
 
+_current_activity: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
+    "durable_activity", default=None
+)
+"""Instance id and name of the activity that is running; SDKs find it by the variable's name."""
+
 _thread_storage = threading.local()
 """What ``context.thread_local_storage`` is: a thread of user code that sets ``invocation_id`` there
 has its log records attributed (host.md 5.3)."""
@@ -149,6 +154,7 @@ class Functions:
     async def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
         invocation_id = header["invocationId"]
         token = current_invocation.set((function.name, invocation_id))
+        activity_token = _current_activity.set(header.get("activity"))
         _running[invocation_id] = function.name
         try:
             if header.get("explain"):
@@ -171,6 +177,7 @@ class Functions:
         finally:
             _running.pop(invocation_id, None)
             current_invocation.reset(token)
+            _current_activity.reset(activity_token)
 
     @staticmethod
     async def _run_on_thread(
