@@ -93,7 +93,7 @@ def test_q96_entities_that_do_not_run_say_so(entity: Callable[[Context], Any]) -
 
 def test_q97_a_result_that_cannot_be_sent_fails_its_operation_only() -> None:
     def entity(context: Context) -> None:
-        context.set_result({1} if context.operation_name == "bad" else 2)
+        context.set_result(object() if context.operation_name == "bad" else 2)
 
     answer = run(entity, "bad", "good")
 

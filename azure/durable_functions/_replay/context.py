@@ -488,7 +488,9 @@ class DurableOrchestrationContext:
         """
         raw = self._input
         if not isinstance(raw, str):
-            return raw
+            if raw is None or expected_type is None:
+                return raw
+            raw = json.dumps(raw)
         try:
             return decode(raw, expected_type or self._input_expected_type)
         except json.JSONDecodeError:

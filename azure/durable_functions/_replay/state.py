@@ -104,14 +104,41 @@ _NEVER_REFUSED = frozenset((str, int, bool, type(None)))
 
 
 def refused_by_every_codec(value: object) -> Exception | None:
-    """Why a value cannot be sent: the plain encoder's reason, unless our codec takes it (Q30)."""
+    """Why a value cannot be sent: the plain encoder's reason, unless our codec takes it (Q30).
+
+    An output or a status that holds a set is refused, as is recorded of the official package; what
+    that refuses besides, models and moments among it, is taken.
+    """
     if type(value) in _NEVER_REFUSED:
         return None
     try:
         json.dumps(value)
     except (TypeError, ValueError, RecursionError) as plain:
-        try:
-            df_dumps({"output": value})
-        except Exception:  # a user's to_json may raise anything; the plain reason is reported
-            return plain
+        for takes in (_taken_by_the_codec, _taken_by_ours):
+            if takes(value):
+                return None
+        return plain
     return None
+
+
+def _taken_by_the_codec(value: object) -> bool:
+    try:
+        df_dumps({"output": value})
+    except Exception:  # a user's to_json may raise anything; the plain reason is reported
+        return False
+    return True
+
+
+def _taken_by_ours(value: object) -> bool:
+    from azure.durable_functions._wire import typed
+
+    def default(found: object) -> object:
+        if isinstance(found, (set, frozenset)):
+            raise TypeError("a set")
+        return typed.to_plain(found)
+
+    try:
+        json.dumps(value, default=default)
+    except Exception:  # as above
+        return False
+    return True

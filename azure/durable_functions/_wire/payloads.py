@@ -20,6 +20,7 @@ _CONTROLS = (*map(chr, range(32)), chr(127))
 
 _encode_plain = json.JSONEncoder().encode
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # not in the stubs
+_CODECS_OWN: tuple[Any, ...] = (str, int, float, bool, list, dict, Any)
 _CONTAINERS = frozenset((dict, list, tuple, float))
 
 
@@ -60,7 +61,23 @@ def encode(value: Any) -> str:
             return _encode_plain(value)
         except TypeError:
             pass  # an object of the user's inside, which the codec may know
-    return df_serialization.df_dumps(value)
+    try:
+        return df_serialization.df_dumps(value)
+    except TypeError:
+        text = _encode_typed(value)
+        if text is None:
+            raise
+        return text
+
+
+def _encode_typed(value: Any) -> str | None:
+    """What the codec refuses, as plain JSON; None if we do not know it either."""
+    from . import typed  # imports a dozen modules, which plain payloads do without
+
+    try:
+        return json.dumps(value, default=typed.to_plain)
+    except TypeError:
+        return None
 
 
 def parse(text: str) -> Any:
@@ -98,4 +115,12 @@ def decode(text: Any, expected_type: Any = None) -> Any:
         else:
             if end == len(text):
                 return value
+    if expected_type is not None and expected_type not in _CODECS_OWN and type(text) is str:
+        from . import typed
+
+        if typed.is_typed(expected_type):
+            value = parse(text)
+            is_envelope = isinstance(value, dict) and "__class__" in value and "__data__" in value
+            if not is_envelope:
+                return typed.from_plain(value, expected_type)
     return df_serialization.df_loads(text, expected_type)

@@ -44,6 +44,7 @@ def sub_orchestrator_output_type(orchestrator: object) -> type | None:
 
 def _unwrap_function_builder(candidate: object) -> Callable[..., Any] | None:
     function = getattr(getattr(candidate, "_function", None), "_func", None)
+    function = getattr(function, "activity_function", function)  # without our decoding around it
     return function if callable(function) else None
 
 
@@ -71,4 +72,10 @@ def _read_return_annotation(function: Callable[..., Any]) -> type | None:
             return None
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
         return annotation
+    if typing.get_origin(annotation) is not None:
+        from . import typed
+
+        if typed.is_typed(annotation):  # ours to decode: list[Order], Order | None
+            found: Any = annotation
+            return found  # type: ignore[no-any-return]
     return None

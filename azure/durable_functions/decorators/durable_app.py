@@ -27,6 +27,12 @@ except ImportError:  # azure-functions of 2022 has none
         """Stands where azure-functions has no settings decorators."""
 
 
+_PLAIN = {
+    *("str", "int", "float", "bool", "dict", "list", "None", "object"),
+    *map(str, (str, int, float, bool, dict, list, None, object)),
+}
+"""Annotations of plain JSON, as classes or as texts."""
+
 _Decorator = Callable[[Any], FunctionBuilder]
 
 
@@ -77,6 +83,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
 
         @self._configure_function_builder
         def wrap(fb: FunctionBuilder) -> FunctionBuilder:
+            _decode_parameter(fb, input_name)
             fb.add_trigger(trigger=ActivityTrigger(input_name, activity))
             return fb
 
@@ -212,6 +219,69 @@ def _take_name(handle: Any, user_function: Callable[..., Any]) -> None:
     handle.__qualname__ = user_function.__qualname__
     handle.__module__ = user_function.__module__
     handle.__doc__ = user_function.__doc__
+
+
+def _decode_parameter(fb: FunctionBuilder, name: str) -> None:
+    """Let an activity get and give values of its annotations, if the worker cannot do that.
+
+    The worker's converter knows plain JSON and no annotations, and its loader refuses any that is
+    no class. So it sees a function without them; the user's own is its ``activity_function``.
+    """
+    function: Any = fb._function._func
+    if set(map(str, getattr(function, "__annotations__", {}).values())) <= _PLAIN:
+        return
+    from azure.durable_functions._wire import payloads, typed  # plain functions do without
+
+    hints = typed.annotations_of(function)
+    wanted, given = hints.get(name), hints.get("return")
+    kinds = [kind for kind in (wanted, given) if kind is not None]
+    if all(typed.is_plain_class(kind) and not typed.is_typed(kind) for kind in kinds):
+        return
+
+    def decoded(keywords: dict[str, Any]) -> dict[str, Any]:
+        if wanted is not None and name in keywords and typed.is_typed(wanted):
+            keywords[name] = typed.from_plain(keywords[name], wanted, f"the input {name!r}")
+        return keywords
+
+    def encoded(returned: Any) -> Any:
+        return payloads.parse(payloads.encode(returned)) if typed.is_typed(given) else returned
+
+    call: Any
+    if inspect.iscoroutinefunction(function):
+
+        async def call_async(**keywords: Any) -> Any:
+            return encoded(await function(**decoded(keywords)))
+
+        call = call_async
+    else:
+
+        def call_sync(**keywords: Any) -> Any:
+            return encoded(function(**decoded(keywords)))
+
+        call = call_sync
+    _take_name(call, function)
+    signature = inspect.signature(function)
+    empty = inspect.Parameter.empty
+    call.__signature__ = signature.replace(
+        parameters=[
+            parameter.replace(annotation=object if parameter.name == name else empty)
+            if parameter.name == name or not typed.is_plain_class(hints.get(parameter.name))
+            else parameter.replace(annotation=hints[parameter.name])
+            for parameter in signature.parameters.values()
+        ],
+        return_annotation=empty if given is None else object,
+    )
+    call.__annotations__ = (
+        {
+            key: kind
+            for key, kind in hints.items()
+            if key not in (name, "return") and typed.is_plain_class(kind)
+        }
+        | {name: object}
+        | ({} if given is None else {"return": object})
+    )
+    call.activity_function = function
+    fb._function._func = call
 
 
 def _name_parameter(fb: FunctionBuilder, name: str) -> None:
