@@ -71,14 +71,17 @@ def test_python_in_the_docs_is_python(page: str, block: str) -> None:
     compile(block, page, "exec")
 
 
-def test_the_page_about_tests_passes(pytester: pytest.Pytester) -> None:
-    app, tests, units = (block for page, block in PYTHON if page == "test.md")
-    pytester.makepyfile(function_app=app, test_recipes=tests, test_units=units)
+@pytest.mark.parametrize("page", ["test.md", "async.md"])
+def test_a_page_with_tests_passes(page: str, pytester: pytest.Pytester) -> None:
+    app, tests, *units = (block for found, block in PYTHON if found == page)
+    pytester.makepyfile(function_app=app, test_recipes=tests, test_units="\n".join(units))
     pytester.makeini("[pytest]\ndurable_app = .\n")
 
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:asyncio")
 
-    assert result.parseoutcomes()["passed"] == tests.count("\ndef ") + tests.count("\nasync def ")
+    assert result.parseoutcomes()["passed"] == len(
+        re.findall(r"^(?:async )?def test_", tests, re.M)
+    )
     assert set(result.parseoutcomes()) <= {"passed", "warnings", "warning"}
 
 
