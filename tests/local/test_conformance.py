@@ -150,7 +150,7 @@ def a_given_id_is_used(hub: Hub) -> None:
 def links_carry_hub_connection_and_key(hub: Hub) -> None:
     links = hub.post("orchestrators/Chain").json
     for name in LINKS[1:]:
-        assert re.search(r"[?&]taskHub=ConfHub&connection=\w+&code=\w+", links[name])
+        assert re.search(r"[?&]taskHub=ConfHub&connection=\w+&code=[\w-]+", links[name])
         assert links[name].startswith(hub.host.url)
     assert "{eventName}" in links["sendEventPostUri"]
     assert "reason={text}" in links["terminatePostUri"]
