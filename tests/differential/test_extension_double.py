@@ -28,6 +28,8 @@ def work(name: str, value: Any) -> Any:
         raise ValueError(f"{value} is bad")
     if name == "odd" and value % 2:
         raise Flaky(str(value))
+    if name == "final":
+        raise Final("the end")
     if name == "never":
         raise df.NonRetryableError("give it up")
     return [name, value]
@@ -114,6 +116,18 @@ async def given_up(context: Context) -> Any:
         return "given up"
 
 
+class Final(df.NonRetryableError):
+    pass
+
+
+async def given_up_by_a_class_of_ones_own(context: Context) -> Any:
+    policy = RetryPolicy(timedelta(minutes=1), 9)
+    try:
+        await context.call_activity_with_retry("final", policy, 1)
+    except Final as error:
+        return [error.failure.error_message, str(context.current_utc_datetime.minute)]
+
+
 async def retries_beside_others(context: Context) -> Any:
     """Waits of the retries must not wait for the slow one."""
     policy = RetryPolicy(timedelta(seconds=1), 3)
@@ -124,7 +138,8 @@ async def retries_beside_others(context: Context) -> Any:
 
 PROGRAMS = [
     *(chain, gathered, bounded, bounded_with_failures, too_many_failures, in_time, too_late),
-    *(late_for_what_runs, event_in_time, no_event, retried, given_up, retries_beside_others),
+    *(late_for_what_runs, event_in_time, no_event, retried, given_up),
+    *(given_up_by_a_class_of_ones_own, retries_beside_others),
 ]
 
 
@@ -149,7 +164,7 @@ def on_the_engine(program: Callable[..., Any]) -> Any:
         run.__name__ = name
         app.activity_trigger(input_name="value")(run)
 
-    for name in ("step", "fails", "odd", "never", "slow"):
+    for name in ("step", "fails", "odd", "never", "final", "slow"):
         activity(name)
     with DurableTestHost(app) as host:
         instance = host.start(program.__name__)

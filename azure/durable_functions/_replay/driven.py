@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from azure.durable_functions._errors import TaskFailedError, TaskTimeoutError
+from azure.durable_functions._errors import NonRetryableError, TaskFailedError, TaskTimeoutError
 from azure.durable_functions._wire.retry_options import RetryContext, RetryOptions
 from azure.durable_functions._wire.vocabulary import ReplaySchema
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _LONGEST_WAIT = timedelta(days=6)
 RETRY_AFTER = "RetryAfter"
-NON_RETRYABLE = "NonRetryableError"
 
 
 class GatherTask(WhenAllTask):
@@ -133,8 +132,11 @@ class ExpandedRetryTask(DrivenTask):
         if limit is not None and elapsed >= timedelta(milliseconds=limit):
             return None
         failure = error.failure
-        if any(failure.is_caused_by(kind) for kind in (NON_RETRYABLE, *options.non_retryable)):
-            return None
+        for kind in (NonRetryableError, *options.non_retryable):
+            # By the class, where it is in sight, which knows its bases; else by its name.
+            is_one = not isinstance(kind, str) and isinstance(error, kind)
+            if is_one or failure.is_caused_by(kind):
+                return None
         told = RetryContext(self._attempts, failure, elapsed, error)
         if options.handle is not None and not options.handle(told):
             return None
