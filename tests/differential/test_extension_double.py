@@ -128,6 +128,24 @@ async def given_up_by_a_class_of_ones_own(context: Context) -> Any:
         return [error.failure.error_message, str(context.current_utc_datetime.minute)]
 
 
+async def a_predicate_that_raises(context: Context) -> Any:
+    policy = RetryPolicy(timedelta(minutes=1), 9, handle=lambda told: told.nothing)  # type: ignore[attr-defined]
+    try:
+        await context.call_activity_with_retry("fails", policy, 1)
+    except AttributeError:
+        return "caught"
+
+
+async def a_maker_that_raises(context: Context) -> Any:
+    def make(number: int) -> Any:
+        return context.call_activity("step", [1, 2][number])
+
+    try:
+        await context.map(make, range(5), max_concurrency=2)
+    except IndexError:
+        return "caught"
+
+
 async def retries_beside_others(context: Context) -> Any:
     """Waits of the retries must not wait for the slow one."""
     policy = RetryPolicy(timedelta(seconds=1), 3)
@@ -140,6 +158,7 @@ PROGRAMS = [
     *(chain, gathered, bounded, bounded_with_failures, too_many_failures, in_time, too_late),
     *(late_for_what_runs, event_in_time, no_event, retried, given_up),
     *(given_up_by_a_class_of_ones_own, retries_beside_others),
+    *(a_predicate_that_raises, a_maker_that_raises),
 ]
 
 

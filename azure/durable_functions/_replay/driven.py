@@ -96,7 +96,6 @@ class ExpandedRetryTask(DrivenTask):
         self._options = options
         self._attempts = 1
         self._begun_at = context.current_utc_datetime
-        self._error: Any = None
         super().__init__([attempt()], context)
 
     def _set_is_scheduled(self, is_scheduled: bool) -> None:
@@ -111,10 +110,13 @@ class ExpandedRetryTask(DrivenTask):
         elif child.state is TaskState.SUCCEEDED or child._is_unreadable:
             self.set_value(is_error=child.state is TaskState.FAILED, value=child.result)
         else:
-            self._error = child.result
-            wait = self._wait_after(child)
+            try:
+                wait = self._wait_after(child)
+            except Exception as error:  # of the user's predicate: the orchestrator's to catch
+                self.set_value(is_error=True, value=error)
+                return
             if wait is None:
-                self.set_value(is_error=True, value=self._error)
+                self.set_value(is_error=True, value=child.result)
             else:
                 fire_at = self._context.current_utc_datetime + wait
                 action: Any = CreateTimerAction(fire_at)
@@ -195,7 +197,12 @@ class MapTask(DrivenTask):
                 self.set_value(is_error=True, value=_exception_of(child))
                 return
         for item in self._waiting:
-            self._start(self._make(item))
+            try:
+                made = self._make(item)
+            except Exception as error:  # of the user's function: the orchestrator's to catch
+                self.set_value(is_error=True, value=error)
+            else:
+                self._start(made)
             return
         if not self.pending_tasks:
             self.set_value(is_error=False, value=[_outcome(task) for task in self.children])
