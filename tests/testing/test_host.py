@@ -265,3 +265,25 @@ def test_nothing_is_left_behind() -> None:
     with DurableTestHost(kit_app.app) as host:
         host.start("child", 1).result()
     assert set(threading.enumerate()) == before
+
+
+def test_a_retry_time_out_of_the_hosts_ends_the_attempts_and_stalls_nothing() -> None:
+    app = df.DFApp()
+
+    @app.activity_trigger(input_name="value")
+    def fails(value: int) -> None:
+        raise ValueError("bad luck")
+
+    @app.orchestration_trigger(context_name="context")
+    def patient(context: Any) -> Any:
+        options = df.RetryOptions(60_000, 9, retry_timeout_in_milliseconds=90_000)
+        try:
+            yield context.call_activity_with_retry("fails", options, 1)
+        except ValueError:
+            return (yield context.call_activity_with_retry("fails", df.RetryOptions(1, 1), 2))
+
+    with DurableTestHost(app) as host:
+        instance = host.start("patient")
+        instance.wait()
+        assert [call.attempt for call in instance.calls() if call.input == 1] == [1, 2, 3]
+        instance.assert_failed("bad luck")
