@@ -60,6 +60,8 @@ class ExtensionDouble:
     seed: int = 0
     seconds: Callable[[str, Any], float] = lambda name, value: 1.0
     """How long an activity takes."""
+    longest_timer: timedelta | None = None
+    """What Azure Storage would not take; None takes all."""
 
     def run(self) -> Outcome:
         self._began = self._now = datetime(2026, 1, 15, 10, tzinfo=timezone.utc)
@@ -85,7 +87,13 @@ class ExtensionDouble:
         raise AssertionError("it never ends")
 
     def _ask(self) -> Json:
+        limit = self.longest_timer
+        limits: Json = {}
+        if limit is not None:
+            limits["maximumShortTimerDuration"] = f"0{limit}"
+            limits["longRunningTimerIntervalDuration"] = f"0{limit / 2}"
         trigger = {
+            **limits,
             "history": self._history,
             "input": self.input,
             "instanceId": "double",
@@ -162,6 +170,8 @@ class ExtensionDouble:
                 new.append(self._event(10, number, FireAt=leaf.action["fireAt"]))
                 if not leaf.action["isCanceled"]:
                     fire_at = datetime.fromisoformat(leaf.action["fireAt"].replace("Z", "+00:00"))
+                    if self.longest_timer is not None:
+                        assert fire_at <= self._now + self.longest_timer, "a timer is too long"
                     self._open[number] = (fire_at, leaf.action)
             else:
                 name = leaf.action["functionName"]

@@ -146,6 +146,18 @@ async def a_maker_that_raises(context: Context) -> Any:
         return "caught"
 
 
+async def a_long_wait_beside_work(context: Context) -> Any:
+    """The shorter timers that a long one is made of must not hold up the next call."""
+    wait = context.wait_for_external_event("other", timeout=60)
+    await context.task_any([wait, context.call_activity("slow", 1)])
+    tasks = [context.wait_for_external_event("another", timeout=60), chained(context)]
+    return (await context.task_all(tasks, return_exceptions=True))[1]
+
+
+def chained(context: Context) -> Any:
+    return context.map("step", range(6), max_concurrency=1)
+
+
 async def retries_beside_others(context: Context) -> Any:
     """Waits of the retries must not wait for the slow one."""
     policy = RetryPolicy(timedelta(seconds=1), 3)
@@ -158,7 +170,7 @@ PROGRAMS = [
     *(chain, gathered, bounded, bounded_with_failures, too_many_failures, in_time, too_late),
     *(late_for_what_runs, event_in_time, no_event, retried, given_up),
     *(given_up_by_a_class_of_ones_own, retries_beside_others),
-    *(a_predicate_that_raises, a_maker_that_raises),
+    *(a_predicate_that_raises, a_maker_that_raises, a_long_wait_beside_work),
 ]
 
 
@@ -166,10 +178,14 @@ def seconds(name: str, value: Any) -> float:
     return 100.0 if name == "slow" else 1.0
 
 
-def on_the_double(program: Callable[..., Any], seed: int) -> Outcome:
+def on_the_double(
+    program: Callable[..., Any], seed: int, longest_timer: timedelta | None = None
+) -> Outcome:
     handle = df.Orchestrator.create(program)
     events = [(timedelta(seconds=30), "go", "now")]
-    return ExtensionDouble(handle, work, events, seed=seed, seconds=seconds).run()
+    double = ExtensionDouble(handle, work, events, seed=seed, seconds=seconds)
+    double.longest_timer = longest_timer
+    return double.run()
 
 
 def on_the_engine(program: Callable[..., Any]) -> Any:
@@ -202,6 +218,15 @@ def test_a_program_ends_alike_under_the_extensions_algorithm(program: Any, seed:
     here = on_the_engine(program)
     if here is not None:
         assert there.output == here
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=[each.__name__ for each in PROGRAMS])
+def test_a_host_that_takes_short_timers_only_changes_nothing(program: Any) -> None:
+    without = on_the_double(program, 1)
+    found = on_the_double(program, 1, longest_timer=timedelta(seconds=4))
+
+    assert (found.output, found.error) == (without.output, without.error)
+    assert abs(found.took - without.took) < timedelta(milliseconds=1)
 
 
 def test_a_window_stays_open_under_the_extensions_algorithm() -> None:

@@ -78,6 +78,26 @@ def test_exceptions_in_sight_are_caught_by_their_class() -> None:
     assert isinstance(caught(recorded("OutOfStock"), Reason="r", Details="d"), OutOfStock)
 
 
+def test_exceptions_beside_a_typed_activity_are_in_sight() -> None:
+    shop: dict[str, Any] = {"df": df, "app": df.DFApp()}
+    exec(
+        "class SoldOut(Exception): ...\n"
+        "@app.activity_trigger(input_name='names')\n"
+        "def buy(names: list[bytes]) -> None: ...",
+        shop,
+    )
+
+    def buying(context: Context) -> Generator[Any, Any, Any]:
+        try:
+            yield context.call_activity(shop["buy"], ["tea"])
+        except shop["SoldOut"] as error:
+            return error.failure.error_message
+
+    history = History().episode()
+    history._add(6, TaskScheduledId=0, Reason="x failed:  SoldOut: no tea", Details="")
+    assert history.replay(buying)["output"] == "no tea"
+
+
 def test_exceptions_out_of_sight_are_named_by_raises() -> None:
     name = f"{__name__}.Hidden.Lost"
     assert not isinstance(caught(recorded(name), Reason="r", Details="d"), Hidden.Lost)

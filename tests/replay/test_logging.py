@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Generator
@@ -26,6 +27,10 @@ def talkative(context: Context) -> Generator[Any, Any, Any]:
     context.logger.info("logged")
     safe.info("more", extra={"order": 5})
     return safe.isEnabledFor(logging.INFO)
+
+
+def first_line(function: Any) -> int:
+    return int(function.__code__.co_firstlineno)
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -61,6 +66,31 @@ def test_records_tell_what_they_belong_to(caplog: pytest.LogCaptureFixture) -> N
             assert told["is_replaying"] is False
     assert caplog.records[-1].__dict__.get("order") in (5, None)
     assert messages(caplog).count("begins") == 1
+
+
+def test_records_name_the_line_that_has_logged(caplog: pytest.LogCaptureFixture) -> None:
+    History().replay(talkative)
+
+    places = [(record.pathname, record.lineno) for record in caplog.records]
+    assert places == [(__file__, first_line(talkative) + 2), (__file__, first_line(talkative) + 3)]
+
+
+def test_what_explains_an_orchestrator_does_not_log_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    history = History().episode().done(0)
+    df.Orchestrator.create(talkative).explain(json.dumps(history.trigger()))
+    assert messages(caplog) == []
+
+    def forgetful_and_talkative(context: Context) -> Generator[Any, Any, Any]:
+        yield context.call_activity("A", 1)
+        context.call_activity("forgotten")
+        plain.info("once")
+        context.logger.info("once as well")
+
+    with pytest.warns(df.TaskNeverYieldedWarning):
+        history.replay(forgetful_and_talkative)
+    assert messages(caplog) == ["once", "once as well"]
 
 
 def test_the_filter_can_be_switched_off(
@@ -118,8 +148,32 @@ def test_a_task_that_is_never_yielded_is_told_with_its_place() -> None:
         assert history.replay(forgetful)["output"] == "done"
 
     assert told[0].filename == __file__
-    assert told[0].lineno == forgetful.__code__.co_firstlineno + 1
+    assert told[0].lineno == first_line(forgetful) + 1
     assert "secret" not in str(told[0].message)
+
+
+def test_sessions_tell_it_too() -> None:
+    trigger = History().trigger()
+    session: Any = df.Orchestrator.create(forgetful).open_session(json.dumps(trigger))
+    session.answer(None)
+    later = History().episode().done(0).events[len(trigger["history"]) :]
+
+    with pytest.warns(df.TaskNeverYieldedWarning, match='"functionName": "forgotten"'):
+        session.answer(json.dumps(later))
+
+
+@pytest.mark.parametrize("longest", [None, "00:00:10"])
+def test_waits_with_a_time_out_do_not_hide_it(longest: str | None) -> None:
+    def hurried(context: Context) -> Generator[Any, Any, Any]:
+        context.call_activity("forgotten", "secret")
+        yield context.call_activity("A", 1, timeout=15)
+
+    limits = {
+        "maximumShortTimerDuration": longest,
+        "longRunningTimerIntervalDuration": longest,
+    }
+    with pytest.warns(df.TaskNeverYieldedWarning, match="forgotten"):
+        History(**limits).episode().done(0).replay(hurried)
 
 
 def test_such_a_warning_does_not_change_the_answer(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -131,6 +131,25 @@ def test_models_of_libraries_decode_themselves() -> None:
     assert payloads.decode(payloads.encode([value]), list[model])[0] == value
 
 
+def test_models_of_libraries_are_written_by_the_names_they_are_read_by() -> None:
+    msgspec = pytest.importorskip("msgspec")
+    fields = [("order_id", int), ("tags", set[str])]
+    struct = msgspec.defstruct("Struct", fields, rename="camel", tag=True)
+    value = struct(order_id=3, tags={"b", "a", "c"})
+    text = payloads.encode([value])
+    assert json.loads(text) == [{"type": "Struct", "orderId": 3, "tags": ["a", "b", "c"]}]
+    assert payloads.decode(text, list[struct]) == [value]
+
+    pydantic = pytest.importorskip("pydantic")
+    model = pydantic.create_model("Model", order_id=(int, pydantic.Field(alias="orderId")))
+    value = model(orderId=3)
+    assert payloads.decode(payloads.encode(value), model) == value
+
+
+def test_annotations_without_a_hash_are_looked_through() -> None:
+    assert payloads.decode('["1.5"]', list[Annotated[Decimal, {"unit": "EUR"}]]) == [Decimal("1.5")]
+
+
 app = df.DFApp()
 
 
@@ -157,6 +176,14 @@ def sell(context: Context) -> Generator[Any, Any, Any]:
     return [lines, stored]
 
 
+@app.orchestration_trigger(context_name="context", input_type=list[Line])
+def priced(context: Context) -> Generator[Any, Any, Any]:
+    lines = context.get_input()
+    assert all(isinstance(line, Line) for line in lines)
+    return [line.price for line in lines]
+    yield
+
+
 @app.entity_trigger(context_name="context")
 def Shelf(context: df.DurableEntityContext) -> None:
     context.set_state(context.get_input(Line))
@@ -176,6 +203,15 @@ def test_a_whole_app_speaks_in_its_own_types(raw: bool) -> None:
             ],
             {"article": "pot", "price": "9.5", "amount": 1},
         ]
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_declared_type_is_that_of_an_array_too(as_text: bool) -> None:
+    text = payloads.encode(ORDER.lines)
+    history = History(input=text if as_text else json.loads(text))
+
+    handle: Any = priced._function._func  # type: ignore[attr-defined]
+    assert json.loads(handle(json.dumps(history.trigger())))["output"] == ["1.10", "7"]
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,15 @@ def test_a_fan_out_works_without_a_history() -> None:
     assert context.run(fan_out) == [0, 2, 4]
 
 
+def test_a_bounded_fan_out_works_without_a_history() -> None:
+    def fan_out(context: df.DurableOrchestrationContext):  # type: ignore[no-untyped-def]
+        return (yield context.map("double", range(2000), max_concurrency=3))
+
+    context = FakeOrchestrationContext(activities={"double": lambda n: 2 * n})
+
+    assert context.run(fan_out) == list(range(0, 4000, 2))
+
+
 def test_the_official_wrapper_takes_an_orchestrator_that_yields_nothing() -> None:
     def nothing():  # type: ignore[no-untyped-def]
         return "done"
@@ -88,6 +97,28 @@ def test_without_the_event_the_timer_fires() -> None:
 
     assert context.run(kit_app.order) == ["paid", "nobody approved"]
     assert context.current_utc_datetime.day == 18
+
+
+def test_without_a_history_time_outs_and_retries_come_too() -> None:
+    tried: list[int] = []
+
+    def flaky(number: int) -> str:
+        tried.append(number)
+        if len(tried) < 3:
+            raise ValueError("not yet")
+        return "at last"
+
+    async def patient(context: df.DurableOrchestrationContext) -> object:
+        policy = df.RetryPolicy(timedelta(hours=1), 5)
+        found = await context.call_activity_with_retry("flaky", policy, 7)
+        try:
+            await context.wait_for_external_event("go", timeout=timedelta(days=1))
+        except df.TaskTimeoutError:
+            return found
+
+    context = FakeOrchestrationContext(activities={"flaky": flaky})
+    assert context.run(patient) == "at last"
+    assert (tried, context.current_utc_datetime.day) == ([7, 7, 7], 16)
 
 
 def test_what_is_never_given_is_told() -> None:

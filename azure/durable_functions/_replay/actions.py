@@ -247,7 +247,7 @@ class WaitForExternalEventAction(Action):
                 name, reason = quote(self.external_event_name), quote(self.reason)
                 return f'{{"actionType": 6, "externalEventName": {name}, "reason": {reason}}}'
             except TypeError:
-                pass
+                pass  # a name that is no text: the long way says so
         return super().to_text()
 
     def __eq__(self, other: object) -> bool:

@@ -360,7 +360,8 @@ class DurableOrchestrationContext:
     ) -> TaskBase:
         """Wait for an event that somebody raises; names are compared ignoring case.
 
-        An event raised with this package's client arrives as JSON *text* (sdk.md 5.4).
+        Without an expected type the value of an event that was raised with this package's client
+        is its JSON *text* (sdk.md 5.4).
 
         Raises:
             ValueError: The name is empty.
@@ -388,10 +389,7 @@ class DurableOrchestrationContext:
             raise TypeError(f"with_timeout takes a task of the context, got {task!r}")
         from .driven import TimeoutTask
 
-        span = _positive_span(timeout)
-        action = CreateTimerAction(self.current_utc_datetime + span)
-        timer = TimerTask(None, [action] if self._lists_flat else action)
-        return TimeoutTask(task, timer, span, self._replay_schema)
+        return TimeoutTask(task, _positive_span(timeout), self)
 
     def map(
         self,
@@ -422,12 +420,10 @@ class DurableOrchestrationContext:
             raise ValueError(f"tolerated_failures must not be negative, got {tolerated_failures!r}")
         from .driven import MapTask
 
-        is_activity = isinstance(function, str) or hasattr(function, "_function")
-
         def make(item: Any) -> TaskBase:
-            if is_activity:
+            if isinstance(function, str) or hasattr(function, "_function"):
                 return self.call_activity(function, item)
-            made: Any = None if isinstance(function, str) else function(item)
+            made: Any = function(item)
             if not isinstance(made, TaskBase):
                 raise TypeError(
                     f"the function given to map must return a task of the context, got {made!r}"
@@ -487,12 +483,11 @@ class DurableOrchestrationContext:
         Text that is not JSON, and what is not text, is given as it is (sdk.md Q54).
         """
         raw = self._input
-        if not isinstance(raw, str):
-            if raw is None or expected_type is None:
-                return raw
-            raw = json.dumps(raw)
+        wanted = expected_type or self._input_expected_type
+        if raw is None or (wanted is None and not isinstance(raw, str)):
+            return raw
         try:
-            return decode(raw, expected_type or self._input_expected_type)
+            return decode(raw if isinstance(raw, str) else json.dumps(raw), wanted)
         except json.JSONDecodeError:
             return raw
 
@@ -511,6 +506,11 @@ class DurableOrchestrationContext:
         safe: Any = logs.ReplaySafeLogger(logger, self)
         found: logging.Logger = safe  # an adapter has the same methods
         return found
+
+    @property
+    def _may_log(self) -> bool:
+        """Whether what the code logs now was not logged before, by an earlier episode."""
+        return not self.is_replaying
 
     @property
     def _orchestrator_name(self) -> str | None:

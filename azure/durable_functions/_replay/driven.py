@@ -7,6 +7,7 @@ one of them, is listed in a form that is started and not awaited (protocol.md 8.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,8 @@ from azure.durable_functions._errors import NonRetryableError, TaskFailedError, 
 from azure.durable_functions._wire.retry_options import RetryContext, RetryOptions
 from azure.durable_functions._wire.vocabulary import ReplaySchema
 
-from .actions import Action, CreateTimerAction, WhenAllAction, WhenAnyAction, not_awaited
-from .tasks import CompoundTask, TaskBase, TaskState, TimerTask, WhenAllTask
+from .actions import Action, WhenAllAction, WhenAnyAction, not_awaited
+from .tasks import CompoundTask, LongTimerTask, TaskBase, TaskState, TimerTask, WhenAllTask
 
 if TYPE_CHECKING:
     from .context import DurableOrchestrationContext
@@ -37,11 +38,13 @@ class GatherTask(WhenAllTask):
 class TimeoutTask(CompoundTask):
     """Ends as its task does, or with `TaskTimeoutError` when a timer fires before."""
 
-    def __init__(self, task: TaskBase, timer: TimerTask, span: timedelta, schema: Any) -> None:
-        self._task = task
-        self._timer = timer
+    def __init__(
+        self, task: TaskBase, span: timedelta, context: DurableOrchestrationContext
+    ) -> None:
+        self._timer = _timer(context, span)
         self._span = span
-        super().__init__([task, timer], None if schema is ReplaySchema.V1 else WhenAnyAction)
+        is_flat = context._replay_schema is ReplaySchema.V1
+        super().__init__([task, self._timer], None if is_flat else WhenAnyAction)
 
     def _unlisted(self, seen: set[int]) -> Action | list[Action]:
         listed = super()._unlisted(seen)
@@ -69,18 +72,32 @@ class DrivenTask(CompoundTask):
 
     def __init__(self, first: Sequence[TaskBase], context: DurableOrchestrationContext) -> None:
         self._context = context
+        self._to_handle: deque[TaskBase] = deque()
         is_flat = context._replay_schema is ReplaySchema.V1
         super().__init__(first, None if is_flat else WhenAllAction)
 
     def _start(self, child: TaskBase) -> None:
-        """Wait for one more child, and list it."""
+        """Wait for one more child, and list it unless it was yielded before."""
+        is_done = child.is_completed  # a signal, or one that was waited for before
         self.children.append(child)
         self.pending_tasks.add(child)
-        child.parent = self
-        # Listed first: one whose event is there already completes at once and starts the next.
-        self._context._add_to_actions(not_awaited(child.action_repr))
-        self._context._add_to_open_tasks(child)
-        child._set_is_scheduled(True)
+        child._join(self)
+        if not child._is_scheduled:
+            # Listed first: one whose event is there already completes at once and starts the next.
+            self._context._add_to_actions(not_awaited(child.action_repr))
+            self._context._add_to_open_tasks(child)
+            child._set_is_scheduled(True)
+        if is_done:
+            self.handle_completion(child)
+
+    def handle_completion(self, child: TaskBase) -> None:
+        """Take note of a finished child; of those that this starts and finishes, afterwards."""
+        self._to_handle.append(child)
+        if len(self._to_handle) > 1:
+            return  # the call that is under way goes on with it, or a long row would nest too deep
+        while self._to_handle:
+            super().handle_completion(self._to_handle[0])
+            self._to_handle.popleft()
 
 
 class ExpandedRetryTask(DrivenTask):
@@ -104,7 +121,7 @@ class ExpandedRetryTask(DrivenTask):
 
     def try_set_value(self, child: TaskBase) -> None:
         """Complete, or go on with a wait or an attempt."""
-        if isinstance(child, TimerTask):
+        if isinstance(child, (TimerTask, LongTimerTask)):
             self._attempts += 1
             self._start(self._attempt())
         elif child.state is TaskState.SUCCEEDED or child._is_unreadable:
@@ -118,9 +135,7 @@ class ExpandedRetryTask(DrivenTask):
             if wait is None:
                 self.set_value(is_error=True, value=child.result)
             else:
-                fire_at = self._context.current_utc_datetime + wait
-                action: Any = CreateTimerAction(fire_at)
-                self._start(TimerTask(None, [action] if self._context._lists_flat else action))
+                self._start(_timer(self._context, wait))
 
     def _wait_after(self, child: TaskBase) -> timedelta | None:
         """How long to wait before the next attempt; None if there is none."""
@@ -206,6 +221,14 @@ class MapTask(DrivenTask):
             return
         if not self.pending_tasks:
             self.set_value(is_error=False, value=[_outcome(task) for task in self.children])
+
+
+def _timer(context: DurableOrchestrationContext, wait: timedelta) -> Any:
+    """A timer that holds up nothing, however many shorter ones it is made of."""
+    timer = context.create_timer(wait)
+    if isinstance(timer, LongTimerTask):
+        timer._is_driven = True
+    return timer
 
 
 def _outcome(task: TaskBase) -> Any:

@@ -78,6 +78,7 @@ class TaskOrchestrationExecutor:
     def initialize(self) -> None:
         """Forget everything; the next `execute` starts anew."""
         self.context: Any = None
+        self._function: UserFunction | None = None
         self.generator: Generator[Any, Any, Any] | CoroutineType[Any, Any, Any] | None = None
         self.current_task: TaskBase = _nothing_awaited()
         self.output: Any = None
@@ -114,15 +115,20 @@ class TaskOrchestrationExecutor:
             self.advance(wire_events(list(history)))
         finally:
             logs.current.reset(token)
-        if context._unyielded > 0 and self.orchestrator_returned:
+        self.warn_of_forgotten()
+        return self.get_orchestrator_state_str()
+
+    def warn_of_forgotten(self) -> None:
+        """Tell of tasks that a function which has returned has made and never yielded."""
+        if self.context._unyielded > 0 and self.orchestrator_returned:
             from . import forgotten  # only where something is wrong, as `places` below
 
-            forgotten.warn(context, fn)
-        return self.get_orchestrator_state_str()
+            forgotten.warn(self.context, self._function)
 
     def begin(self, context: contexts.DurableOrchestrationContext, fn: UserFunction) -> None:
         """Call the function. Of a generator nothing runs yet."""
         self.context = context
+        self._function = fn
         context._failure_sources = (getattr(fn, "__globals__", {}),)
         try:
             returned = fn(context)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from . import places
+from . import logs, places
 from .actions import Action, CompoundAction, NoOpAction
 from .context import DurableOrchestrationContext
 from .executor import TaskOrchestrationExecutor
@@ -33,6 +33,10 @@ class _Noting(DurableOrchestrationContext):
     executor: TaskOrchestrationExecutor
     explained: list[ExplainedAction]
     made: list[tuple[Action, TaskBase, tuple[str, int] | None]]
+
+    @property
+    def _may_log(self) -> bool:
+        return False  # the replay that counts has done so
 
     def _generate_task(self, action: Action, *args: Any, **kwargs: Any) -> TaskBase:
         task = super()._generate_task(action, *args, **kwargs)
@@ -92,6 +96,7 @@ def _replayed(
     context.executor = TaskOrchestrationExecutor()
     context.explained = []
     context.made = []
+    token = logs.current.set(context)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # told by the replay that counts
@@ -99,4 +104,6 @@ def _replayed(
             context.executor.advance(wire_events(list(context._events)))
     except Exception:  # what the function raised is told elsewhere; here only places count
         return context
+    finally:
+        logs.current.reset(token)
     return context

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import os
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class ReplayFilter(logging.Filter):
         record.instance_id = context.instance_id
         record.function_name = context._orchestrator_name
         record.is_replaying = context.is_replaying
-        return not context.is_replaying or bool(os.environ.get(VARIABLE))
+        return context._may_log or bool(os.environ.get(VARIABLE))
 
 
 _filter = ReplayFilter()
@@ -63,16 +64,16 @@ class ReplaySafeLogger(_Adapter):
 
     def isEnabledFor(self, level: int) -> bool:
         """Never while replaying."""
-        return not self._context.is_replaying and super().isEnabledFor(level)
+        return self._context._may_log and super().isEnabledFor(level)
 
-    def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
-        """Log a record, unless this is a replay."""
-        if self.isEnabledFor(level):
-            extra: dict[str, Any] = {
-                "instance_id": self._context.instance_id,
-                "function_name": self._context._orchestrator_name,
-                "is_replaying": False,
-                **(kwargs.pop("extra", None) or {}),
-            }
-            kwargs.setdefault("stacklevel", 1)
-            self.logger.log(level, msg, *args, extra=extra, **kwargs)
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        """Add what the record belongs to."""
+        kwargs["extra"] = {
+            "instance_id": self._context.instance_id,
+            "function_name": self._context._orchestrator_name,
+            "is_replaying": False,
+            **(kwargs.get("extra") or {}),
+        }
+        return msg, kwargs

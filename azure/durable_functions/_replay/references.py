@@ -9,6 +9,7 @@ from typing import Any
 from azure.functions.decorators.function_app import FunctionBuilder
 
 from azure.durable_functions import constants
+from azure.durable_functions._wire import type_discovery
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def function_name_of(reference: object, kind: TriggerKind) -> str:
 
 def globals_of(reference: object) -> tuple[Any, ...]:
     """Module globals of a decorated function; none of a name."""
-    function = getattr(getattr(reference, "_function", None), "_func", None)
+    function = type_discovery._unwrap_function_builder(reference)
     function = getattr(function, "orchestrator_function", function)
     found = getattr(inspect.unwrap(function) if callable(function) else None, "__globals__", None)
     return () if found is None else (found,)

@@ -24,6 +24,7 @@ from .actions import (
     SignalEntityAction,
     WhenAllAction,
     WhenAnyAction,
+    not_awaited,
 )
 
 if TYPE_CHECKING:
@@ -605,8 +606,10 @@ class LongTimerTask(WhenAllTask):
         interval = context._long_timer_interval_duration
         final, now = timestamps.aligned(final_fire_time, current_time)
         if limit is not None and interval is not None and final - now > limit:
-            return TimerTask(None, CreateTimerAction(now + interval))
-        return TimerTask(None, CreateTimerAction(final))
+            final = now + interval
+        timer: Any = context._generate_task(CreateTimerAction(final), task_constructor=TimerTask)
+        found: TimerTask = timer
+        return found
 
     def add_new_child(self, child_timer: TimerTask) -> None:
         """Wait for one more timer, which is listed as an action of its own."""
@@ -615,7 +618,8 @@ class LongTimerTask(WhenAllTask):
         self.pending_tasks.add(child_timer)
         child_timer.parent = self
         context._add_to_open_tasks(child_timer)
-        context._add_to_actions(child_timer.action_repr)
+        listed = child_timer.action_repr
+        context._add_to_actions(not_awaited(listed) if self._is_driven else listed)
         child_timer._set_is_scheduled(True)
 
     def try_set_value(self, child: TaskBase) -> None:

@@ -30,7 +30,7 @@ def parse_moment(text: str) -> datetime:
             try:
                 return datetime.fromisoformat(text)
             except ValueError:
-                pass
+                pass  # perhaps more digits than it takes
         whole, _, fraction = text[:-1].partition(".")
         try:
             # Python 3.10 reads exactly six digits and no "Z"; this form is right for all versions.

@@ -4,8 +4,8 @@ What azure-functions' codec takes goes through it, byte for byte; here is what i
 classes, pydantic, attrs and msgspec models, moments, spans, enumerations, UUIDs, decimals, sets,
 bytes. They travel as plain JSON, so the type to decode to must be known: an annotation, or
 ``expected_type``. The rules are ours, and not those of whichever library is installed, because the
-same history must give the same values in every worker; models of pydantic and msgspec decode
-themselves. Source: architecture.md, "Payloads".
+same history must give the same values in every worker; models of pydantic and msgspec write and
+read themselves. Source: architecture.md, "Payloads".
 """
 
 from __future__ import annotations
@@ -63,19 +63,28 @@ def to_plain(value: Any) -> Any:
         return sorted(items, key=repr)  # the same text in every process
     dump = getattr(value, "model_dump", None)
     if dump is not None:
-        return dump(mode="json")
+        return dump(mode="json", by_alias=True)  # the names that it is read by
     if dataclasses.is_dataclass(value):
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     if hasattr(kind, "__struct_fields__"):
-        return {name: getattr(value, name) for name in kind.__struct_fields__}
+        import msgspec  # whose model it is
+
+        return msgspec.to_builtins(value, enc_hook=to_plain, str_keys=True, order="deterministic")
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
     raise TypeError(f"Object of type {kind.__name__} is not JSON serializable")
 
 
-@functools.lru_cache(maxsize=512)
 def is_typed(kind: Any) -> bool:
     """Whether values of a type are ours to decode: the codec knows nothing of it."""
+    try:
+        return _is_typed(kind)
+    except TypeError:  # Annotated with something that has no hash
+        return _is_typed.__wrapped__(kind)
+
+
+@functools.lru_cache(maxsize=512)
+def _is_typed(kind: Any) -> bool:
     origin = typing.get_origin(kind)
     if origin is not None:
         name = getattr(origin, "__name__", "")

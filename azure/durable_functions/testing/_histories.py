@@ -11,6 +11,7 @@ from typing import Any
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.vocabulary import ActionType, HistoryEventType
+from azure.durable_functions.local.engine.events import STATUS_NUMBERS
 from azure.durable_functions.orchestrator import Orchestrator
 
 from ._strict import NonDeterministic
@@ -28,7 +29,7 @@ _WORK = {
     HistoryEventType.TIMER_CREATED.value: "timer",
     HistoryEventType.EVENT_SENT.value: "entity",
 }
-_STATUS = {1: "Completed", 2: "ContinuedAsNew", 3: "Failed", 5: "Terminated"}
+_STATUS = {number: name for name, number in STATUS_NUMBERS.items()}
 
 
 class NotReplayable(DurableFunctionsError):
@@ -178,6 +179,14 @@ def _shown(what: tuple[str, str] | None) -> str:
     return f"{what[0]} {what[1]!r}" if what[1] else f"a {what[0]}"
 
 
+def _different(name: str, recorded: str, now: str) -> ReplayDiffers:
+    return ReplayDiffers(
+        f"orchestrator {name!r} decides otherwise than recorded\n"
+        f"  recorded: {recorded}\n  asks now: {now}\n"
+        "  give the changed orchestrator a new name or version, or let the old runs end"
+    )
+
+
 def _same(first: tuple[str, str], second: tuple[str, str]) -> bool:
     return first[0] == second[0] and first[1].lower() == second[1].lower()
 
@@ -232,18 +241,11 @@ class _Replay:
             if was is not None and now is not None and _same(was, now):
                 continue
             place = "" if k is None else self._place(first + k, until)
-            raise ReplayDiffers(
-                f"orchestrator {self._recording.name!r} decides otherwise than recorded\n"
-                f"  recorded: {_shown(was)}\n  asks now: {_shown(now)}{place}\n"
-                "  give the changed orchestrator a new name or version, or let the old runs end"
-            )
+            raise _different(self._recording.name, _shown(was), f"{_shown(now)}{place}")
         host_made = work[: len(work) - len(asked)] if len(asked) <= len(work) else []
         if host_made and not self._retries(answer):
-            raise ReplayDiffers(
-                f"orchestrator {self._recording.name!r} decides otherwise than recorded\n"
-                f"  recorded: {_shown(_recorded(host_made[0]))}\n  asks now: nothing in its place\n"
-                "  give the changed orchestrator a new name or version, or let the old runs end"
-            )
+            was = _recorded(host_made[0])
+            raise _different(self._recording.name, _shown(was), "nothing in its place")
 
     def _retries(self, answer: Json) -> bool:
         """Whether the code has asked for anything that the host retries by itself."""
@@ -377,10 +379,7 @@ class _Simulation:
                 del self._open[position]
                 return number
         open_now = ", ".join(_shown(what) for _, what in self._open) or "nothing"
-        raise ReplayDiffers(
-            f"orchestrator {self._recording.name!r} decides otherwise than recorded\n"
-            f"  recorded: {kind} of {_shown(wanted)}\n  asks now: {open_now}"
-        )
+        raise _different(self._recording.name, f"{kind} of {_shown(wanted)}", open_now)
 
 
 def _event(kind: int, source: Mapping[str, Any]) -> Json:

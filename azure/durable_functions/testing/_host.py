@@ -89,7 +89,7 @@ class _MemoryStore(Database):
         super()._flush(connection)
 
     def peek(self, query: Callable[[Any], Result]) -> Result:
-        """As `look`, also while the host is down."""
+        """As `read`, at once, also while the host is down; nothing is ever half written here."""
         assert self._writer is not None  # open from the beginning to the end of a test
         return query(self._writer)
 

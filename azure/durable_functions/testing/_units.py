@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from azure.durable_functions._errors import TaskFailedError
+from azure.durable_functions._replay import failures
 from azure.durable_functions._replay.actions import (
     Action,
     CallActivityAction,
@@ -25,6 +27,7 @@ from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.payloads import encode
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
 from azure.durable_functions.entity import Entity
+from azure.durable_functions.local.worker.functions import describe
 from azure.durable_functions.orchestrator import Orchestrator
 
 _BEGINNING = datetime(2026, 1, 15, 10, tzinfo=timezone.utc)
@@ -262,7 +265,7 @@ class FakeOrchestrationContext(DurableOrchestrationContext):
         try:
             value = self._result_of(action)
         except Exception as error:
-            task.set_value(is_error=True, value=error)
+            task.set_value(is_error=True, value=_failure_of(error, _name_of(action)))
         else:
             task.set_value(is_error=False, value=value)
         return task
@@ -274,12 +277,7 @@ class FakeOrchestrationContext(DurableOrchestrationContext):
         if isinstance(action, CallHttpAction):
             return self._http_result
         known = self._results.get(type(action), {})
-        name: str = (
-            getattr(action, "function_name", "")
-            or getattr(action, "external_event_name", "")
-            or getattr(action, "operation", "")
-        )
-        found: Any = known.get(name)
+        found: Any = known.get(_name_of(action))
         if isinstance(found, BaseException):
             raise found
         if not callable(found):
@@ -287,6 +285,26 @@ class FakeOrchestrationContext(DurableOrchestrationContext):
         text: str | None = getattr(action, "input_", None) or getattr(action, "_input", None)
         answer: Any = found(None if text is None else json.loads(text))
         return answer
+
+
+def _name_of(action: Any) -> str:
+    for name in ("function_name", "external_event_name", "operation"):
+        if found := getattr(action, name, ""):
+            return str(found)
+    return ""
+
+
+def _failure_of(error: Exception, name: str) -> TaskFailedError:
+    """What an orchestrator is thrown when a function has raised this."""
+    if isinstance(error, TaskFailedError):
+        return error
+    told = describe(error)
+    event = {
+        "Reason": f"{name!r} failed: {told['typeName']}: {told['message']}",
+        "Details": told["stack"],
+        "FailureDetails": told["details"],
+    }
+    return failures.of_event(event, task_id=None, task_name=name, known=(type(error),))
 
 
 def _user_function(function: Any) -> Any:

@@ -142,13 +142,6 @@ class Database:
             return await self.write(query)
         return query(self._reader)
 
-    def look(self, query: Change[Result]) -> Result:
-        """As `read`, at once, on a store in memory: nothing of it is ever half written."""
-        self._demand_open()
-        assert self.is_in_memory
-        assert self._writer is not None
-        return query(self._writer)
-
     async def close(self) -> None:
         """Commit what waits, then close the file."""
         if self._closed:
