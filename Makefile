@@ -34,6 +34,7 @@ lint: venv ## Style and format
 types: venv ## mypy --strict and pyright strict
 	@echo "Checking types."
 	@$(BIN)/mypy
+	@$(BIN)/mypy samples/order_saga/function_app.py
 	@$(BIN)/basedpyright
 
 samples: venv official ## The samples with the official package in the worker

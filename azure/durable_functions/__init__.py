@@ -31,6 +31,7 @@ from azure.durable_functions._errors import TaskTimeoutError as TaskTimeoutError
 from azure.durable_functions._replay import compat
 from azure.durable_functions._replay.context import DurableOrchestrationContext
 from azure.durable_functions._replay.logs import ReplayFilter as ReplayFilter
+from azure.durable_functions._replay.tasks import TaskBase
 from azure.durable_functions._wire.durable_http import ManagedIdentityTokenSource
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.retry_options import RetryContext as RetryContext
@@ -56,6 +57,9 @@ _ON_DEMAND = {
     "activity_context": "_wire.activity_context",
 }
 """Names that few programs ask for, and where they are."""
+
+Task = TaskBase
+"""What may be yielded or awaited, `Task[T]` with a result of type T."""
 
 _LOGGER = logging.getLogger("azure.durable_functions")
 _DURABLE_REQUIREMENT = _startup.REQUIREMENT

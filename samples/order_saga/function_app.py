@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import azure.functions as func
 
@@ -35,8 +34,19 @@ class Order:
     price: float
 
 
+@dataclass
+class Outcome:
+    """What has become of an order."""
+
+    status: str
+    parcels: list[str] | None = None
+    sold: int | None = None
+    """So many of the article, with this order."""
+    reason: str | None = None
+
+
 @app.route(route="orders", methods=["POST"])
-@app.durable_client_input(client_name="client")
+@app.durable_client_input
 async def place(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """Start an order: the body has ``number``, ``article``, ``amount``, ``price``."""
     order = Order(**json.loads(req.get_body()))
@@ -44,11 +54,11 @@ async def place(req: func.HttpRequest, client: df.DurableOrchestrationClient) ->
     return client.create_check_status_response(req, instance_id)
 
 
-@app.orchestration_trigger(context_name="context")
-async def order_saga(context: df.DurableOrchestrationContext) -> Any:
+@app.orchestration_trigger
+async def order_saga(context: df.DurableOrchestrationContext) -> Outcome:
     """Reserve, take the money, wait for approval, pack; undo what was done if that fails."""
-    order: Order = context.get_input(Order)
-    undo: list[Callable[[], Awaitable[Any]]] = []
+    order = context.get_input(Order)
+    undo: list[Callable[[], df.Task[None]]] = []
     try:
         await context.call_activity(reserve, order)
         undo.append(lambda: context.call_activity(release, order))
@@ -67,47 +77,47 @@ async def order_saga(context: df.DurableOrchestrationContext) -> Any:
         context.set_custom_status("packing")
         parcels = await context.map(pack, range(order.amount), max_concurrency=2)
         sold = df.EntityId("sales", order.article)
-        total = await context.call_entity(sold, "add", order.amount)
+        total = await context.call_entity(sold, "add", order.amount, int)
     except (OutOfStock, CardRefused, PermissionError, TimeoutError) as error:
         context.logger.warning("order %s is undone: %s", order.number, type(error).__name__)
         for step in reversed(undo):
             await step()
         reason = error.failure.error_message if isinstance(error, df.TaskFailedError) else error
-        return {"status": "undone", "reason": str(reason)}
-    return {"status": "sent", "parcels": parcels, "sold": total}
+        return Outcome("undone", reason=str(reason))
+    return Outcome("sent", parcels, total)
 
 
-@app.activity_trigger(input_name="order")
+@app.activity_trigger
 def reserve(order: Order) -> None:
     """Lay the goods aside."""
     if order.amount > 10:
         raise OutOfStock(f"only 10 of {order.article}")
 
 
-@app.activity_trigger(input_name="order")
+@app.activity_trigger
 def release(order: Order) -> None:
     """Put them back."""
 
 
-@app.activity_trigger(input_name="order")
+@app.activity_trigger
 def charge(order: Order) -> None:
     """Take the money."""
     if order.price > 1000:
         raise CardRefused("over the limit")
 
 
-@app.activity_trigger(input_name="order")
+@app.activity_trigger
 def refund(order: Order) -> None:
     """Give it back."""
 
 
-@app.activity_trigger(input_name="number")
+@app.activity_trigger
 def pack(number: int) -> str:
     """Pack one parcel."""
     return f"parcel {number + 1}"
 
 
-@app.entity_trigger(context_name="context")
+@app.entity_trigger
 def sales(context: df.DurableEntityContext) -> None:
     """How many of an article were sold."""
     total = context.get_state(lambda: 0) + context.get_input()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrc
 from azure.durable_functions.models.ReplaySchema import ReplaySchema
 from azure.durable_functions.models.Task import WhenAllTask
 from azure.durable_functions.models.utils.entity_utils import EntityId
+from azure.durable_functions.testing import FakeOrchestrationContext
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -28,7 +30,7 @@ def orchestrator(context: df.DurableOrchestrationContext) -> Generator[TaskBase,
     assert_type(context.current_utc_datetime, datetime)
     assert_type(context.new_uuid(), str)
     assert_type(context.new_guid(), UUID)
-    assert_type(context.call_activity("greet", "x"), TaskBase)
+    assert_type(context.call_activity("greet", "x"), df.Task[Any])
     options = df.RetryOptions(1000, 3)
     assert_type(options.max_number_of_attempts, int)
     greeting = yield context.call_activity_with_retry("greet", options, "x")
@@ -55,3 +57,104 @@ def counter(context: df.DurableEntityContext) -> None:
 
 assert_type(EntityId("a", "b"), df.EntityId)
 assert_type(WhenAllTask([], ReplaySchema.V3).is_completed, bool)
+
+
+# -- what 1.8 infers ---------------------------------------------------------------------------
+
+
+@dataclass
+class Order:
+    article: str
+
+
+class Approval: ...
+
+
+@app.activity_trigger
+def add_one(number: int) -> int:
+    return number + 1
+
+
+@app.activity_trigger(input_name="order")
+async def book(order: Order, context: func.Context) -> list[Order]:
+    return [order]
+
+
+@app.activity_trigger()
+async def maybe(order: Order | None) -> Order | None:
+    return order
+
+
+@app.orchestration_trigger
+def stepwise(context: df.DurableOrchestrationContext) -> Generator[df.Task[int], int, str]:
+    got = yield context.call_activity(add_one, 1)
+    assert_type(got, int)
+    return str(got)
+
+
+@app.orchestration_trigger()
+async def sell(context: df.DurableOrchestrationContext) -> bytes:
+    order = context.get_input(Order)
+    assert_type(order, Order)
+    assert_type(context.get_input(), Any)
+
+    assert_type(await context.call_activity(add_one, 1), int)
+    assert_type(await context.call_activity(book, order), list[Order])
+    assert_type(await context.call_activity(maybe), Order | None)
+    assert_type(await context.call_activity("named"), Any)
+    assert_type(await context.call_activity("named", 1, Order), Order)
+    assert_type(await context.call_activity("named", 1, list[Order]), list[Order])
+    assert_type(await context.call_activity(add_one, 1, timeout=5), int)
+    # fmt: off
+    context.call_activity(add_one, "text")  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    context.call_activity(add_one)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    context.map(add_one, ["text"], max_concurrency=1)  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    # fmt: on
+
+    policy = df.RetryPolicy(timedelta(seconds=1), 3)
+    assert_type(await context.call_activity_with_retry(add_one, policy, 1), int)
+    assert_type(await context.call_activity_with_retry(book, policy, order), list[Order])
+    assert_type(await context.call_sub_orchestrator(sell, order), bytes)
+    assert_type(await context.call_sub_orchestrator(stepwise, order), str)
+    assert_type(await context.call_sub_orchestrator("named"), Any)
+    assert_type(await context.call_sub_orchestrator_with_retry(sell, policy), bytes)
+    assert_type(await context.call_http("GET", "https://example.com"), dict[str, Any])
+    entity = df.EntityId("counter", "a")
+    assert_type(await context.call_entity(entity, "get", None, int), int)
+
+    assert_type(await context.wait_for_external_event("go", Approval), Approval)
+    assert_type(await context.wait_for_external_event("go"), Any)
+    both = (context.call_activity(add_one, 1), context.call_activity(book, order))
+    assert_type(await context.task_all(both), tuple[int, list[Order]])
+    number, booked = await context.task_all(both)
+    assert_type(number, int)
+    assert_type(booked, list[Order])
+    tasks = [context.call_activity(add_one, n) for n in range(3)]
+    assert_type(await context.task_all(tasks), list[int])
+    assert_type(await context.task_all(tuple(tasks)), tuple[int, ...])
+    assert_type(await context.task_all(tasks, return_exceptions=True), list[int | Exception])
+    assert_type(await context.task_any(tasks), df.Task[int])
+    assert_type(await (await context.task_any(tasks)), int)
+    assert_type(await context.with_timeout(tasks[0], timedelta(days=1)), int)
+    assert_type(await context.map(add_one, range(3), max_concurrency=2), list[int])
+    made = context.map(lambda n: context.call_activity(add_one, n), range(3), max_concurrency=2)
+    assert_type(await made, list[int])
+    timer = context.create_timer(timedelta(hours=1))
+    winner = await context.task_any([timer, tasks[0]])
+    if winner is not timer:
+        timer.cancel()
+    return b""
+
+
+assert_type(add_one(1), int)
+add_one("text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def test_a_function_by_itself() -> None:
+    assert_type(await maybe(None), Order | None)
+    assert_type(await sell(FakeOrchestrationContext(None)), bytes)
+
+
+@app.durable_client_input()
+async def begin(client: df.DurableOrchestrationClient, size: int = 1) -> str:
+    return await client.start_new("sell", None, size)

@@ -77,7 +77,8 @@ def test_q5_mypy_is_quiet_about_an_app(installed: Path) -> None:
 def test_q5_pyright_is_quiet_about_an_app(installed: Path) -> None:
     (installed.parent / "pyrightconfig.json").write_text(
         f'{{"typeCheckingMode": "strict", "extraPaths": ["{installed}"],'
-        ' "reportUntypedFunctionDecorator": false}'
+        ' "reportUntypedFunctionDecorator": false,'
+        ' "reportUnnecessaryTypeIgnoreComment": true, "enableTypeIgnoreComments": false}'
     )
 
     printed = check(installed, "basedpyright", "--pythonpath", sys.executable)

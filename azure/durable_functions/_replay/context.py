@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from azure.durable_functions._wire import shapes, timestamps, type_discovery
 from azure.durable_functions._wire.durable_http import DurableHttpRequest, TokenSource
@@ -41,6 +41,7 @@ from .tasks import (
     RetryAbleTask,
     TaskBase,
     TaskState,
+    Timer,
     TimerTask,
     WhenAllTask,
     WhenAnyTask,
@@ -48,6 +49,26 @@ from .tasks import (
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from typing_extensions import Unpack
+
+    from .signatures import (
+        T1,
+        T2,
+        T3,
+        T4,
+        T5,
+        Async,
+        CallOptions,
+        Generated,
+        InputT,
+        Kind,
+        MapOptions,
+        R,
+        T,
+        Taking,
+        TaskT,
+    )
 
 _ORCHESTRATOR_STARTED = HistoryEventType.ORCHESTRATOR_STARTED.value
 _EXECUTION_STARTED = HistoryEventType.EXECUTION_STARTED.value
@@ -136,11 +157,46 @@ class DurableOrchestrationContext:
 
     # -- what the user may ask for -----------------------------------------------------------
 
+    # Overloads for type checkers: by reference the result is the function's, of which a coroutine's
+    # is what it returns; by name it is `expected_type`.
+
+    @overload
+    def call_activity(
+        self, name: Taking[InputT, Async[R]], input_: InputT, **options: Unpack[CallOptions]
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_activity(
+        self, name: Taking[None, Async[R]], **options: Unpack[CallOptions]
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_activity(
+        self, name: Taking[InputT, R], input_: InputT, **options: Unpack[CallOptions]
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_activity(
+        self, name: Taking[None, R], **options: Unpack[CallOptions]
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_activity(
+        self,
+        name: Callable[..., Any],
+        input_: Any,
+        expected_type: Kind[T],
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[T]: ...
+    @overload
+    def call_activity(
+        self,
+        name: str,
+        input_: Any = None,
+        expected_type: Kind[T] = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[T]: ...
     def call_activity(
         self,
         name: str | Callable[..., Any],
         input_: Any = None,
-        expected_type: type | None = None,
+        expected_type: Any = None,
         *,
         raises: Sequence[type[Exception]] = (),
         timeout: timedelta | float | None = None,
@@ -169,12 +225,57 @@ class DurableOrchestrationContext:
             return self._with_options(task, callee, raises, timeout)
         return task
 
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: Taking[InputT, Async[R]],
+        retry_options: RetryOptions,
+        input_: InputT,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: Taking[None, Async[R]],
+        retry_options: RetryOptions,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: Taking[InputT, R],
+        retry_options: RetryOptions,
+        input_: InputT,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_activity_with_retry(
+        self, name: Taking[None, R], retry_options: RetryOptions, **options: Unpack[CallOptions]
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: Callable[..., Any],
+        retry_options: RetryOptions,
+        input_: Any,
+        expected_type: Kind[T],
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[T]: ...
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: str,
+        retry_options: RetryOptions,
+        input_: Any = None,
+        expected_type: Kind[T] = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[T]: ...
     def call_activity_with_retry(
         self,
         name: str | Callable[..., Any],
         retry_options: RetryOptions,
         input_: Any = None,
-        expected_type: type | None = None,
+        expected_type: Any = None,
         *,
         raises: Sequence[type[Exception]] = (),
         timeout: timedelta | float | None = None,
@@ -192,13 +293,50 @@ class DurableOrchestrationContext:
             task = self._generate_task(action, retry_options, expected_type=expected_type)
         return self._with_options(task, callee, raises, timeout)
 
+    @overload
+    def call_sub_orchestrator(
+        self,
+        name: Callable[..., Async[R]],
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_sub_orchestrator(
+        self,
+        name: Callable[..., Generated[R]],
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_sub_orchestrator(
+        self,
+        name: Callable[..., R],
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[R]: ...
+    @overload
     def call_sub_orchestrator(
         self,
         name: str | Callable[..., Any],
         input_: Any = None,
         instance_id: str | None = None,
         version: str | None = None,
-        expected_type: type | None = None,
+        expected_type: Kind[T] = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[T]: ...
+    def call_sub_orchestrator(
+        self,
+        name: str | Callable[..., Any],
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: Any = None,
         *,
         raises: Sequence[type[Exception]] = (),
         timeout: timedelta | float | None = None,
@@ -226,6 +364,37 @@ class DurableOrchestrationContext:
         task = self._generate_task(action, expected_type=expected_type)
         return self._with_options(task, callee, raises, timeout)
 
+    @overload
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: Callable[..., Async[R]],
+        retry_options: RetryOptions,
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: Callable[..., Generated[R]],
+        retry_options: RetryOptions,
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[R]: ...
+    @overload
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: Callable[..., R],
+        retry_options: RetryOptions,
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[R]: ...
+    @overload
     def call_sub_orchestrator_with_retry(
         self,
         name: str | Callable[..., Any],
@@ -233,7 +402,17 @@ class DurableOrchestrationContext:
         input_: Any = None,
         instance_id: str | None = None,
         version: str | None = None,
-        expected_type: type | None = None,
+        expected_type: Kind[T] = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskBase[T]: ...
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: str | Callable[..., Any],
+        retry_options: RetryOptions,
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: Any = None,
         *,
         raises: Sequence[type[Exception]] = (),
         timeout: timedelta | float | None = None,
@@ -261,7 +440,7 @@ class DurableOrchestrationContext:
         headers: dict[str, str] | None = None,
         token_source: TokenSource | None = None,
         is_raw_str: bool = False,
-    ) -> TaskBase:
+    ) -> TaskBase[dict[str, Any]]:
         """Let the host make an HTTP request; the result is a dictionary (sdk.md 3.13).
 
         Args:
@@ -294,10 +473,10 @@ class DurableOrchestrationContext:
         entityId: EntityId,
         operationName: str,
         operationInput: Any = None,
-        expected_type: type | None = None,
+        expected_type: Kind[T] = None,
         *,
         timeout: timedelta | float | None = None,
-    ) -> TaskBase:
+    ) -> TaskBase[T]:
         """Call an operation of an entity and wait for its answer.
 
         Raises:
@@ -323,7 +502,7 @@ class DurableOrchestrationContext:
             SignalEntityAction(entityId, operationName, operationInput)
         )
 
-    def create_timer(self, fire_at: date | timedelta) -> TaskBase:
+    def create_timer(self, fire_at: date | timedelta) -> Timer:
         """Wait until a moment.
 
         Args:
@@ -340,9 +519,11 @@ class DurableOrchestrationContext:
         action = CreateTimerAction(fire_at)
         if self._needs_long_timer(fire_at):
             return LongTimerTask(None, action, self)
-        return self._generate_task(action, task_constructor=TimerTask)
+        timer: Any = self._generate_task(action, task_constructor=TimerTask)
+        made: Timer = timer
+        return made
 
-    def sleep(self, duration: timedelta | float) -> TaskBase:
+    def sleep(self, duration: timedelta | float) -> Timer:
         """Wait for a while; a number is seconds.
 
         Raises:
@@ -354,10 +535,10 @@ class DurableOrchestrationContext:
     def wait_for_external_event(
         self,
         name: str,
-        expected_type: type | None = None,
+        expected_type: Kind[T] = None,
         *,
         timeout: timedelta | float | None = None,
-    ) -> TaskBase:
+    ) -> TaskBase[T]:
         """Wait for an event that somebody raises; names are compared ignoring case.
 
         Without an expected type the value of an event that was raised with this package's client
@@ -371,7 +552,7 @@ class DurableOrchestrationContext:
         )
         return task if timeout is None else self.with_timeout(task, timeout)
 
-    def with_timeout(self, task: TaskBase, timeout: timedelta | float) -> TaskBase:
+    def with_timeout(self, task: TaskBase[R], timeout: timedelta | float) -> TaskBase[R]:
         """A task that ends as the given one, or raises `TaskTimeoutError` when time is over.
 
         What was started goes on: an activity cannot be stopped, and the instance ends only when
@@ -391,6 +572,24 @@ class DurableOrchestrationContext:
 
         return TimeoutTask(task, _positive_span(timeout), self)
 
+    @overload
+    def map(
+        self,
+        function: Taking[InputT, TaskBase[R]] | Taking[InputT, Async[R]],
+        items: Iterable[InputT],
+        **options: Unpack[MapOptions],
+    ) -> TaskBase[list[R]]: ...
+    @overload
+    def map(
+        self,
+        function: Taking[InputT, R],
+        items: Iterable[InputT],
+        **options: Unpack[MapOptions],
+    ) -> TaskBase[list[R]]: ...
+    @overload
+    def map(
+        self, function: str, items: Iterable[Any], **options: Unpack[MapOptions]
+    ) -> TaskBase[list[Any]]: ...
     def map(
         self,
         function: str | Callable[..., Any],
@@ -423,7 +622,7 @@ class DurableOrchestrationContext:
         def make(item: Any) -> TaskBase:
             if isinstance(function, str) or hasattr(function, "_function"):
                 return self.call_activity(function, item)
-            made: Any = function(item)
+            made: TaskBase | None = function(item)
             if not isinstance(made, TaskBase):
                 raise TypeError(
                     f"the function given to map must return a task of the context, got {made!r}"
@@ -439,10 +638,39 @@ class DurableOrchestrationContext:
             return_exceptions=return_exceptions,
         )
 
+    @overload
+    def task_all(
+        self, activities: tuple[TaskBase[T1], TaskBase[T2]]
+    ) -> TaskBase[tuple[T1, T2]]: ...
+    @overload
+    def task_all(
+        self, activities: tuple[TaskBase[T1], TaskBase[T2], TaskBase[T3]]
+    ) -> TaskBase[tuple[T1, T2, T3]]: ...
+    @overload
+    def task_all(
+        self, activities: tuple[TaskBase[T1], TaskBase[T2], TaskBase[T3], TaskBase[T4]]
+    ) -> TaskBase[tuple[T1, T2, T3, T4]]: ...
+    @overload
+    def task_all(
+        self,
+        activities: tuple[TaskBase[T1], TaskBase[T2], TaskBase[T3], TaskBase[T4], TaskBase[T5]],
+    ) -> TaskBase[tuple[T1, T2, T3, T4, T5]]: ...
+    @overload
+    def task_all(self, activities: tuple[TaskBase[R], ...]) -> TaskBase[tuple[R, ...]]: ...
+    @overload
+    def task_all(self, activities: list[TaskBase[R]]) -> TaskBase[list[R]]: ...
+    @overload
+    def task_all(self, activities: Sequence[TaskBase]) -> TaskBase: ...
+    @overload
+    def task_all(
+        self, activities: Sequence[TaskBase[R]], *, return_exceptions: bool
+    ) -> TaskBase[list[R | Exception]]: ...
     def task_all(
         self, activities: Sequence[TaskBase], *, return_exceptions: bool = False
     ) -> TaskBase:
         """A task that succeeds with all results in list order, or fails at the first failure.
+
+        The results are a list; awaited, those of a tuple are a tuple.
 
         Args:
             activities: Tasks of this context.
@@ -455,9 +683,12 @@ class DurableOrchestrationContext:
             from .driven import GatherTask
 
             return GatherTask(activities, self._replay_schema)
-        return WhenAllTask(activities, self._replay_schema)
+        task = WhenAllTask(activities, self._replay_schema)
+        if isinstance(activities, tuple):
+            task._is_of_tuple = True
+        return task
 
-    def task_any(self, activities: Sequence[TaskBase]) -> TaskBase:
+    def task_any(self, activities: Sequence[TaskT]) -> TaskBase[TaskT]:
         """A task whose result is the first of the tasks to finish, failed ones included.
 
         Raises:
@@ -477,13 +708,16 @@ class DurableOrchestrationContext:
         self._record_fire_and_forget_action(ContinueAsNewAction(input_))
         self._continue_as_new_flag = True
 
-    def get_input(self, expected_type: type | None = None) -> Any:
+    def get_input(self, expected_type: Kind[T] = None) -> T:
         """The orchestration's input, decoded anew at every call; None if there is none.
 
         Text that is not JSON, and what is not text, is given as it is (sdk.md Q54).
         """
+        found: T = self._read_input(expected_type or self._input_expected_type)
+        return found
+
+    def _read_input(self, wanted: Any) -> Any:
         raw = self._input
-        wanted = expected_type or self._input_expected_type
         if raw is None or (wanted is None and not isinstance(raw, str)):
             return raw
         try:
@@ -646,7 +880,7 @@ class DurableOrchestrationContext:
         id_: int | str | None = None,
         parent: CompoundTask | None = None,
         task_constructor: Callable[[Any, Any], TaskBase] = AtomicTask,
-        expected_type: type | None = None,
+        expected_type: Any = None,
     ) -> TaskBase:
         actions: Action | list[Action] = [action] if self._lists_flat else action
         task = task_constructor(id_, actions)
@@ -661,9 +895,7 @@ class DurableOrchestrationContext:
         retried._expected_output_type = expected_type
         return retried
 
-    def _expanded(
-        self, action: Action, options: RetryOptions, expected_type: type | None
-    ) -> TaskBase:
+    def _expanded(self, action: Action, options: RetryOptions, expected_type: Any) -> TaskBase:
         """Attempts made here and not by the host."""
         from .driven import ExpandedRetryTask
 

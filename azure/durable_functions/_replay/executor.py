@@ -272,7 +272,7 @@ class TaskOrchestrationExecutor:
         generator = self.generator
         if generator is None:
             return
-        task = self.current_task
+        task: TaskBase = self.current_task
         if task.state is _RUNNING:
             return
         context._is_replaying = task.is_played
@@ -294,7 +294,7 @@ class TaskOrchestrationExecutor:
                         yielded = generator.throw(_not_a_task(yielded, generator))
                         if context._continue_as_new_flag:
                             return
-                    task = self.current_task = yielded
+                    task = self.current_task = yielded  # pyright: ignore[reportUnknownVariableType]  # any of them
                     if not task._is_scheduled:
                         self._schedule(task)
                 if task.state is _RUNNING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import ReplaySchema
@@ -28,9 +28,16 @@ from .actions import (
 )
 
 if TYPE_CHECKING:
+    import typing_extensions
+
     from azure.durable_functions._wire.retry_options import RetryOptions
 
     from .context import DurableOrchestrationContext
+
+    # With a default, so that a bare `TaskBase` goes on being a complete annotation.
+    T_co = typing_extensions.TypeVar("T_co", covariant=True, default=Any)
+else:
+    T_co = TypeVar("T_co", covariant=True)
 
 
 class TaskState(Enum):
@@ -47,8 +54,8 @@ _SUCCEEDED = TaskState.SUCCEEDED
 _FAILED = TaskState.FAILED
 
 
-class TaskBase:
-    """One thing an orchestrator can yield."""
+class TaskBase(Generic[T_co]):
+    """One thing an orchestrator can yield or await; gives a `T_co`, or raises a failure."""
 
     # Seldom set, so they stand here until they are: writing all of them for every task took a third
     # of making it. What every replay reads of every task stands in the instance instead, because
@@ -91,9 +98,10 @@ class TaskBase:
     def _api_name(self, name: str) -> None:
         self._given_api_name = name
 
-    def __await__(self) -> Generator[TaskBase, Any, Any]:
+    def __await__(self) -> Generator[TaskBase, Any, T_co]:
         """In an async orchestrator: wait for the task; gives its result or raises its failure."""
-        return (yield self)
+        result: T_co = yield self
+        return result
 
     @property
     def is_completed(self) -> bool:
@@ -409,8 +417,16 @@ def _as_list(actions: Action | list[Action]) -> list[Action]:
 class WhenAllTask(CompoundTask):
     """Done when all children have succeeded, or at the first failure in history order."""
 
+    _is_of_tuple = False
+    """Whether checkers take the result for a tuple; who yields gets a list, as officially."""
+
     def __init__(self, task: Sequence[TaskBase], replay_schema: ReplaySchema) -> None:
         super().__init__(task, None if replay_schema is ReplaySchema.V1 else WhenAllAction)
+
+    def __await__(self) -> Generator[TaskBase, Any, Any]:
+        """The results: a list, and of tasks that were given as a tuple a tuple."""
+        result = yield self
+        return tuple(result) if self._is_of_tuple else result
 
     def _complete_empty(self) -> None:
         super()._complete_empty()
@@ -633,3 +649,7 @@ class LongTimerTask(WhenAllTask):
             super().try_set_value(child)
         elif not self.pending_tasks:
             self.set_value(is_error=False, value=[child.result])
+
+
+Timer: TypeAlias = TimerTask | LongTimerTask
+"""What `create_timer` returns: both can be cancelled."""

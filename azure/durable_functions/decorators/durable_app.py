@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, overload
 
 from azure.functions import AuthLevel, BindingApi, FunctionRegister, TriggerApi
 from azure.functions.decorators.function_app import Function, FunctionBuilder
@@ -17,6 +17,15 @@ from azure.durable_functions._wire.retry_options import RetryOptions as RetryOpt
 from azure.durable_functions.entity import Entity
 from azure.durable_functions.orchestrator import Orchestrator
 
+from .functions import (
+    Decorate,
+    DurableFunction,
+    P,
+    R,
+    client_parameter,
+    context_parameter,
+    input_parameter,
+)
 from .metadata import ActivityTrigger, DurableClient, EntityTrigger, OrchestrationTrigger
 
 try:
@@ -51,76 +60,139 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         super().__init__(auth_level=http_auth_level)  # type: ignore[no-untyped-call]
         self._is_durable_openai_agent_setup = False
 
+    # Each decorator may stand without parentheses; its function is then the first argument.
+
+    @overload
+    def orchestration_trigger(self, context_name: Callable[P, R], /) -> DurableFunction[P, R]: ...
+    @overload
     def orchestration_trigger(
         self,
-        context_name: str,
+        context_name: str | None = None,
         orchestration: str | None = None,
         input_type: type | None = None,
-    ) -> _Decorator:
-        """Make a generator function an orchestrator.
+    ) -> Decorate: ...
+    def orchestration_trigger(
+        self,
+        context_name: Any = None,
+        orchestration: str | None = None,
+        input_type: type | None = None,
+    ) -> Any:
+        """Make a generator or async function an orchestrator.
 
         Args:
-            context_name: Name of its parameter.
+            context_name: Name of its parameter; default the one it has.
             orchestration: Name for the host; default the function's own.
             input_type: Class of the input, for `get_input()`.
+
+        Raises:
+            TypeError: On decorating; the function does not take one parameter.
         """
+        if callable(context_name):
+            return self.orchestration_trigger()(context_name)
 
         @self._configure_function_builder
         def wrap(fb: FunctionBuilder) -> FunctionBuilder:
-            _name_parameter(fb, context_name)
-            fb.add_trigger(trigger=OrchestrationTrigger(context_name, orchestration))
-            return fb
+            handle: Any = fb._function._func
+            name = context_name or context_parameter(handle.orchestrator_function, "orchestrator")
+            _name_parameter(fb, name)
+            fb.add_trigger(trigger=OrchestrationTrigger(name, orchestration))
+            return _as_durable(fb)
 
         return self._configure_orchestrator_callable(wrap, input_type)
 
-    def activity_trigger(self, input_name: str, activity: str | None = None) -> _Decorator:
+    @overload
+    def activity_trigger(self, input_name: Callable[P, R], /) -> DurableFunction[P, R]: ...
+    @overload
+    def activity_trigger(
+        self, input_name: str | None = None, activity: str | None = None
+    ) -> Decorate: ...
+    def activity_trigger(self, input_name: Any = None, activity: str | None = None) -> Any:
         """Make a function an activity.
 
         Args:
-            input_name: Name of its parameter.
+            input_name: Name of the parameter that receives the input; default the only one.
             activity: Name for the host; default the function's own.
+
+        Raises:
+            TypeError: On decorating; the function has no parameter for the input, or several.
         """
+        if callable(input_name):
+            return self.activity_trigger()(input_name)
 
         @self._configure_function_builder
         def wrap(fb: FunctionBuilder) -> FunctionBuilder:
-            _decode_parameter(fb, input_name)
-            fb.add_trigger(trigger=ActivityTrigger(input_name, activity))
-            return fb
+            taken = [binding.name for binding in fb._function.get_bindings()]
+            name = input_name or input_parameter(_user_function(fb), taken)
+            _decode_parameter(fb, name)
+            fb.add_trigger(trigger=ActivityTrigger(name, activity))
+            return _as_durable(fb)
 
         return wrap
 
-    def entity_trigger(self, context_name: str, entity_name: str | None = None) -> _Decorator:
+    @overload
+    def entity_trigger(self, context_name: Callable[P, R], /) -> DurableFunction[P, R]: ...
+    @overload
+    def entity_trigger(
+        self, context_name: str | None = None, entity_name: str | None = None
+    ) -> Decorate: ...
+    def entity_trigger(self, context_name: Any = None, entity_name: str | None = None) -> Any:
         """Make a function an entity.
 
         Args:
-            context_name: Name of its parameter.
+            context_name: Name of its parameter; default the one it has.
             entity_name: Name for the host; default the function's own.
+
+        Raises:
+            TypeError: On decorating; the function does not take one parameter.
         """
+        if callable(context_name):
+            return self.entity_trigger()(context_name)
 
         @self._configure_function_builder
         def wrap(fb: FunctionBuilder) -> FunctionBuilder:
-            _name_parameter(fb, context_name)
-            fb.add_trigger(trigger=EntityTrigger(context_name, entity_name))
-            return fb
+            handle: Any = fb._function._func
+            name = context_name or context_parameter(handle.entity_function, "entity")
+            _name_parameter(fb, name)
+            fb.add_trigger(trigger=EntityTrigger(name, entity_name))
+            return _as_durable(fb)
 
         return self._configure_entity_callable(wrap)
 
+    @overload
+    def durable_client_input(self, client_name: Callable[P, R], /) -> DurableFunction[P, R]: ...
+    @overload
     def durable_client_input(
-        self, client_name: str, task_hub: str | None = None, connection_name: str | None = None
-    ) -> _Decorator:
+        self,
+        client_name: str | None = None,
+        task_hub: str | None = None,
+        connection_name: str | None = None,
+    ) -> Decorate: ...
+    def durable_client_input(
+        self,
+        client_name: Any = None,
+        task_hub: str | None = None,
+        connection_name: str | None = None,
+    ) -> Any:
         """Give a function a `DurableOrchestrationClient`.
 
         Args:
-            client_name: Name of the parameter that receives it.
+            client_name: Name of the parameter that receives it; default the one annotated as a
+                client, or called ``client``.
             task_hub: Of another hub than host.json's.
             connection_name: Of another storage connection.
+
+        Raises:
+            TypeError: On decorating; the function has no such parameter, or several.
         """
+        if callable(client_name):
+            return self.durable_client_input()(client_name)
 
         @self._configure_function_builder
         def wrap(fb: FunctionBuilder) -> FunctionBuilder:
-            self._add_rich_client(fb, client_name, DurableOrchestrationClient)
-            fb.add_binding(binding=DurableClient(client_name, task_hub, connection_name))
-            return fb
+            name = client_name or client_parameter(_user_function(fb))
+            self._add_rich_client(fb, name, DurableOrchestrationClient)
+            fb.add_binding(binding=DurableClient(name, task_hub, connection_name))
+            return _as_durable(fb)
 
         return wrap
 
@@ -173,6 +245,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             # There __annotate__ wins over a changed __annotations__.
             client_wrapper.__annotate__ = None
         client_wrapper.client_function = user_function  # type: ignore[attr-defined]
+        client_wrapper.client_name = parameter_name  # type: ignore[attr-defined]
         fb._function._func = client_wrapper
 
 
@@ -195,6 +268,13 @@ class DFApp(Blueprint, FunctionRegister):
             self.functions_bindings = {}  # where names are collected
             self._built = (count, super().get_functions())
         return self._built[1]
+
+
+def _as_durable(fb: FunctionBuilder) -> FunctionBuilder:
+    """The builder, callable as the user's function."""
+    if type(fb) is FunctionBuilder:
+        fb.__class__ = DurableFunction  # what azure-functions has registered already
+    return fb
 
 
 def _user_function(decorated: Any) -> Callable[..., Any]:
