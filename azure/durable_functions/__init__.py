@@ -49,9 +49,13 @@ if TYPE_CHECKING:
     )
     from azure.durable_functions._wire.activity_context import ActivityContext as ActivityContext
     from azure.durable_functions._wire.activity_context import activity_context as activity_context
+    from azure.durable_functions._wire.converters import DataConverter as DataConverter
+    from azure.durable_functions.activity import Activity as Activity
 
 _ON_DEMAND = {
+    "Activity": "activity",
     "ActivityContext": "_wire.activity_context",
+    "DataConverter": "_wire.converters",
     "Path": "pathlib",  # an official attribute too
     "TaskNeverYieldedWarning": "_replay.forgotten",
     "activity_context": "_wire.activity_context",

@@ -48,7 +48,7 @@ class Entity:
             results=results,
             signals=[],
             entity_exists=context._exists,
-            state=context._state,
+            state=context._state if context._state_is_raw else context._outgoing(context._state),
             state_is_raw=context._state_is_raw,
         )
         return state.to_json_string()
@@ -68,7 +68,7 @@ class Entity:
             returned = self.fn(context)
             if returned is not None:
                 _refuse_unfinished(returned)
-            result = _result(False, started_at, context._result)
+            result = _result(False, started_at, context._outgoing(context._result))
             result.encode()
         except Exception as error:
             result = _result(True, started_at, str(error))
@@ -89,9 +89,11 @@ class Entity:
             given = handles.only_argument(handle.__name__, context, renamed)
             body = getattr(given, "body", None)
             entity_context, batch = DurableEntityContext.from_json(given if body is None else body)
+            entity_context._converter = handle._df_data_converter  # type: ignore[attr-defined]
             return cls(fn).handle(entity_context, batch)
 
         handle.entity_function = fn  # type: ignore[attr-defined]  # functions take any
+        handle._df_data_converter = None  # type: ignore[attr-defined]
         handles.show_parameter(handle, "context")  # without annotation, officially (sdk.md 2.2)
         return handle  # type: ignore[return-value]  # the attribute was set above
 

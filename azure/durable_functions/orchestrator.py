@@ -14,6 +14,7 @@ from azure.durable_functions._wire import handles
 
 if TYPE_CHECKING:
     from azure.durable_functions._replay.session import OrchestrationSession
+    from azure.durable_functions._wire.converters import DataConverter
 
 UserFunction = Callable[..., Any]
 """An orchestrator as users write it: takes the context; a generator, or a plain function."""
@@ -24,6 +25,7 @@ class OrchestratorHandle(Protocol):
 
     orchestrator_function: UserFunction
     _df_input_type: type | None
+    _df_data_converter: DataConverter | None
 
     def __call__(self, context: Any) -> str:
         """Replay: takes the worker's context object or the trigger's JSON text, see `create`."""
@@ -67,9 +69,7 @@ class Orchestrator:
 
         def handle(context: Any = handles.MISSING, **renamed: Any) -> str:
             given = handles.only_argument(handle.__name__, context, renamed)
-            replayed = _context_of(given)
-            replayed._input_expected_type = handle._df_input_type  # type: ignore[attr-defined]
-            return cls(fn).handle(replayed)
+            return cls(fn).handle(_as_decorated(_context_of(given), handle))
 
         def open_session(trigger: str | Mapping[str, Any]) -> OrchestrationSession:
             from azure.durable_functions._replay.session import OrchestrationSession
@@ -78,20 +78,32 @@ class Orchestrator:
                 opened = DurableOrchestrationContext(**trigger)
             else:
                 opened = _context_of(trigger)
-            opened._input_expected_type = handle._df_input_type  # type: ignore[attr-defined]
-            return OrchestrationSession(opened, fn)
+            return OrchestrationSession(_as_decorated(opened, handle), fn)
 
         def explain(trigger: str) -> list[Any]:
             from azure.durable_functions._replay import explanation  # needed by nobody else
 
-            return list(explanation.explain(triggers.read(trigger), fn))
+            known: Any = handle
+            fields = triggers.read(trigger)
+            return list(
+                explanation.explain(fields, fn, known._df_input_type, known._df_data_converter)
+            )
 
         handle.orchestrator_function = fn  # type: ignore[attr-defined]  # functions take any
         handle._df_input_type = None  # type: ignore[attr-defined]
+        handle._df_data_converter = None  # type: ignore[attr-defined]
         handle.open_session = open_session  # type: ignore[attr-defined]
         handle.explain = explain  # type: ignore[attr-defined]
         handles.show_parameter(handle, "context", func.OrchestrationContext)
         return handle  # type: ignore[return-value]  # the attributes were set above
+
+
+def _as_decorated(context: DurableOrchestrationContext, handle: Any) -> DurableOrchestrationContext:
+    """Let the context read and write payloads as decorator and app say."""
+    context._input_expected_type = handle._df_input_type
+    if handle._df_data_converter is not None:
+        context._converter = handle._df_data_converter
+    return context
 
 
 def _context_of(context: object) -> DurableOrchestrationContext:

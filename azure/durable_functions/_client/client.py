@@ -11,7 +11,7 @@ from asyncio import sleep
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import azure.functions as func
@@ -26,6 +26,9 @@ from .bindings import DurableOrchestrationBindings
 from .http import delete_async_request, get_async_request, post_async_request
 from .queries import RpcManagementOptions, query_value, segment
 from .status import DurableOrchestrationStatus, EntityStateResponse, PurgeHistoryResult
+
+if TYPE_CHECKING:
+    from azure.durable_functions._wire.converters import DataConverter
 
 _Post = Callable[..., Coroutine[Any, Any, list[Any]]]
 
@@ -44,6 +47,9 @@ def __getattr__(name: str) -> Any:
 
 class DurableOrchestrationClient:
     """Talks to the host that started this function."""
+
+    _converter: DataConverter | None = None
+    """How the app writes and reads payloads, if not as usual."""
 
     def __init__(self, context: str, function_invocation_id: str | None = None) -> None:
         """Make a client.
@@ -102,7 +108,7 @@ class DurableOrchestrationClient:
         trace_parent, trace_state = self._get_current_activity_context()
         status, body = await self._post_async_request(
             url,
-            self._get_json_input(client_input),
+            self._get_json_input(self._outgoing(client_input)),
             trace_parent,
             trace_state,
             self._function_invocation_id,
@@ -142,7 +148,7 @@ class DurableOrchestrationClient:
         )
         status, body = await self._get_async_request(options.to_url(self._rpc_base_url))
         if status in (200, 202, 400, 404, 500):
-            return DurableOrchestrationStatus.from_json(body)
+            return self._status_of(body)
         raise _unexpected(status, body)
 
     async def get_status_all(self) -> list[DurableOrchestrationStatus]:
@@ -210,7 +216,7 @@ class DurableOrchestrationClient:
             raise ValueError("event_name must be a non-empty string.")
         status, _ = await self._post_async_request(
             self._get_raise_event_url(instance_id, event_name, task_hub_name, connection_name),
-            encode(event_data),
+            encode(self._outgoing(event_data)),
             function_invocation_id=self._function_invocation_id,
         )
         if status == 202:
@@ -331,7 +337,7 @@ class DurableOrchestrationClient:
         trace_parent, trace_state = self._get_current_activity_context()
         status, body = await self._post_async_request(
             options.to_url(self._rpc_base_url),
-            None if operation_input is None else encode(operation_input),
+            None if operation_input is None else encode(self._outgoing(operation_input)),
             trace_parent,
             trace_state,
             self._function_invocation_id,
@@ -355,7 +361,7 @@ class DurableOrchestrationClient:
         )
         status, body = await self._get_async_request(options.to_url(self._rpc_base_url))
         if status == 200:
-            return EntityStateResponse(True, body)
+            return EntityStateResponse(True, self._incoming(body))
         if status == 404:
             return EntityStateResponse(False)
         raise _unexpected(status, body)
@@ -459,7 +465,34 @@ class DurableOrchestrationClient:
                 raise _unexpected(status, body)
             found += body or []  # an empty body is an empty list
             if not continuation:
-                return [DurableOrchestrationStatus.from_json(item) for item in found]
+                return [self._status_of(item) for item in found]
+
+    def _status_of(self, body: Any) -> DurableOrchestrationStatus:
+        status = DurableOrchestrationStatus.from_json(body)
+        if self._converter is not None:
+            status._input = self._incoming(status._input)
+            if status.runtime_status is OrchestrationRuntimeStatus.Completed:
+                status._output = self._incoming(status._output)  # else the text of a failure
+        return status
+
+    def _outgoing(self, value: Any) -> Any:
+        """What to encode in place of a value."""
+        if self._converter is None:
+            return value
+        from azure.durable_functions._wire import converters  # most apps have none
+
+        return converters.converted(self._converter, value)
+
+    def _incoming(self, value: Any) -> Any:
+        """What a value shown by the host stands for."""
+        if self._converter is None or value is None:
+            return value
+        if isinstance(value, str):
+            try:
+                return self._converter.deserialize(value)
+            except ValueError:
+                pass  # no JSON text in a text, as inputs of clients are: the value itself
+        return self._converter.deserialize(encode(value))
 
     async def _post_operation(self, instance_id: str, operation: str, reason: str) -> None:
         url = (

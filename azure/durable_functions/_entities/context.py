@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions._wire import payloads, shapes
+
+if TYPE_CHECKING:
+    from azure.durable_functions._wire.converters import DataConverter
 
 
 def from_json_util(json_str: str, expected_type: type | None = None) -> Any:
@@ -16,6 +19,9 @@ def from_json_util(json_str: str, expected_type: type | None = None) -> Any:
 
 class DurableEntityContext:
     """The entity as its function sees it, during one operation."""
+
+    _converter: DataConverter | None = None
+    """How the app writes and reads payloads, if not as usual."""
 
     def __init__(self, name: str, key: str, exists: bool, state: Any) -> None:
         self._entity_name: str = name
@@ -94,7 +100,7 @@ class DurableEntityContext:
             Exception: The initializer cannot be called.
         """
         if self._state_is_raw:
-            self._state = from_json_util(self._state, expected_type)
+            self._state = self._read(self._state, expected_type)
             self._state_is_raw = False
         if self._state is not None:  # the text "null" is no state either
             return self._state
@@ -123,15 +129,28 @@ class DurableEntityContext:
             return None
         if isinstance(value, str):
             try:
-                return from_json_util(value, expected_type)
+                return self._read(value, expected_type)
             except json.JSONDecodeError:
-                return value
-        return from_json_util(text, expected_type)
+                return value if self._converter is None else self._read(text, expected_type)
+        return self._read(text, expected_type)
 
     def set_result(self, result: Any) -> None:
         """Answer the caller."""
         self._exists = True
         self._result = result
+
+    def _read(self, text: str, expected_type: type | None) -> Any:
+        if self._converter is None:
+            return from_json_util(text, expected_type)
+        return self._converter.deserialize(text, expected_type)
+
+    def _outgoing(self, value: Any) -> Any:
+        """What to encode in place of a value."""
+        if self._converter is None:
+            return value
+        from azure.durable_functions._wire import converters  # most apps have none
+
+        return converters.converted(self._converter, value)
 
     def destruct_on_exit(self) -> None:
         """Delete the entity, at once; setting state or result again brings it back."""

@@ -139,7 +139,7 @@ def _decode_event(text: str | None, task: TaskBase) -> Any:
 
     Without an expected type nothing changes: the official package gives the text too (sdk.md 5.4).
     """
-    expected = task._expected_output_type
+    expected: Any = task._expected_output_type
     if text is None or expected in (None, str, Any):
         return _decode(text, task)
     inner = payloads.parse(text)

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from azure.durable_functions._wire.converters import DataConverter
+
     from .signatures import (
         T1,
         T2,
@@ -83,6 +85,9 @@ class DurableOrchestrationContext:
     One object serves one replay. Everything that an orchestrator does must come from here, so that
     the next replay does the same.
     """
+
+    _converter: DataConverter | None = None
+    """How the app writes and reads payloads, if not as usual."""
 
     def __init__(
         self,
@@ -216,6 +221,8 @@ class DurableOrchestrationContext:
             ValueError: The name is empty, or the function is not an activity.
             TypeError: The input cannot be encoded.
         """
+        if self._converter is not None:
+            input_ = self._outgoing(input_)
         callee = name
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.activity_output_type(name)
@@ -285,6 +292,7 @@ class DurableOrchestrationContext:
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.activity_output_type(name)
             name = references.function_name_of(name, references.ACTIVITY)
+        input_ = self._outgoing(input_)
         if _runs_in_sdk(retry_options):
             plain = CallActivityAction(name, input_)
             task = self._expanded(plain, retry_options, expected_type)
@@ -360,7 +368,7 @@ class DurableOrchestrationContext:
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.sub_orchestrator_output_type(name)
             name = references.function_name_of(name, references.ORCHESTRATION)
-        action = CallSubOrchestratorAction(name, input_, instance_id, version)
+        action = CallSubOrchestratorAction(name, self._outgoing(input_), instance_id, version)
         task = self._generate_task(action, expected_type=expected_type)
         return self._with_options(task, callee, raises, timeout)
 
@@ -422,6 +430,7 @@ class DurableOrchestrationContext:
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.sub_orchestrator_output_type(name)
             name = references.function_name_of(name, references.ORCHESTRATION)
+        input_ = self._outgoing(input_)
         if _runs_in_sdk(retry_options):
             plain = CallSubOrchestratorAction(name, input_, instance_id, version)
             task = self._expanded(plain, retry_options, expected_type)
@@ -483,7 +492,7 @@ class DurableOrchestrationContext:
             ValueError: No entity id.
             TypeError: The input cannot be encoded.
         """
-        action = CallEntityAction(entityId, operationName, operationInput)
+        action = CallEntityAction(entityId, operationName, self._outgoing(operationInput))
         task = self._generate_task(action, expected_type=expected_type)
         return task if timeout is None else self.with_timeout(task, timeout)
 
@@ -499,7 +508,7 @@ class DurableOrchestrationContext:
             TypeError: The input cannot be encoded.
         """
         return self._record_fire_and_forget_action(
-            SignalEntityAction(entityId, operationName, operationInput)
+            SignalEntityAction(entityId, operationName, self._outgoing(operationInput))
         )
 
     def create_timer(self, fire_at: date | timedelta) -> Timer:
@@ -705,7 +714,7 @@ class DurableOrchestrationContext:
         Raises:
             TypeError: The input cannot be encoded.
         """
-        self._record_fire_and_forget_action(ContinueAsNewAction(input_))
+        self._record_fire_and_forget_action(ContinueAsNewAction(self._outgoing(input_)))
         self._continue_as_new_flag = True
 
     def get_input(self, expected_type: Kind[T] = None) -> T:
@@ -713,7 +722,7 @@ class DurableOrchestrationContext:
 
         Text that is not JSON, and what is not text, is given as it is (sdk.md Q54).
         """
-        found: T = self._read_input(expected_type or self._input_expected_type)
+        found: T = self._read_input(self._expected(expected_type or self._input_expected_type))
         return found
 
     def _read_input(self, wanted: Any) -> Any:
@@ -885,6 +894,8 @@ class DurableOrchestrationContext:
         actions: Action | list[Action] = [action] if self._lists_flat else action
         task = task_constructor(id_, actions)
         self._unyielded += 1
+        if self._converter is not None:
+            expected_type = self._expected(expected_type)
         if expected_type is not None:
             task._expected_output_type = expected_type
         if parent is not None:
@@ -894,6 +905,22 @@ class DurableOrchestrationContext:
         retried = RetryAbleTask(task, retry_options, self)
         retried._expected_output_type = expected_type
         return retried
+
+    def _outgoing(self, value: Any) -> Any:
+        """What to encode in place of a value."""
+        if self._converter is None:
+            return value
+        from azure.durable_functions._wire import converters  # most apps have none
+
+        return converters.converted(self._converter, value)
+
+    def _expected(self, kind: Any) -> Any:
+        """What to decode to in place of a type."""
+        if self._converter is None:
+            return kind
+        from azure.durable_functions._wire import converters
+
+        return converters.Expected(self._converter, kind)
 
     def _expanded(self, action: Action, options: RetryOptions, expected_type: Any) -> TaskBase:
         """Attempts made here and not by the host."""

@@ -328,7 +328,12 @@ class TaskOrchestrationExecutor:
         context = self.context
         output, status = self.output, context.custom_status
         if self.exception is None and output is not None:
-            self.exception = refused_by_every_codec(output)
+            try:
+                output = context._outgoing(output)
+            except Exception as raised:  # anything, by a converter of the user's
+                self.exception = raised
+            else:
+                self.exception = refused_by_every_codec(output)
         if status is not None:
             refusal = refused_by_every_codec(status)
             if refusal is not None:

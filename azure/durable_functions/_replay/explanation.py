@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from . import logs, places
 from .actions import Action, CompoundAction, NoOpAction
@@ -15,6 +15,9 @@ from .context import DurableOrchestrationContext
 from .executor import TaskOrchestrationExecutor
 from .history import wire_events
 from .tasks import TaskBase
+
+if TYPE_CHECKING:
+    from azure.durable_functions._wire.converters import DataConverter
 
 
 class ExplainedAction(TypedDict):
@@ -60,24 +63,34 @@ class _Noting(DurableOrchestrationContext):
             self.explained.append({"action": action.to_json(), "file": file, "line": line})
 
 
-def explain(fields: dict[str, Any], fn: Callable[..., Any]) -> list[ExplainedAction]:
+def explain(
+    fields: dict[str, Any],
+    fn: Callable[..., Any],
+    input_type: type | None = None,
+    converter: DataConverter | None = None,
+) -> list[ExplainedAction]:
     """Replay a function and tell where it asked for each action.
 
     Args:
         fields: The trigger (protocol.md 1).
         fn: The user's function.
+        input_type: Class of the orchestration's input.
+        converter: How the app writes and reads payloads.
     """
-    return _replayed(fields, fn).explained
+    return _replayed(fields, fn, input_type, converter).explained
 
 
 def forgotten(
-    fields: dict[str, Any], fn: Callable[..., Any], input_type: type | None = None
+    fields: dict[str, Any],
+    fn: Callable[..., Any],
+    input_type: type | None = None,
+    converter: DataConverter | None = None,
 ) -> list[ExplainedAction]:
     """Tasks that a function which has returned has made and never yielded, with their places.
 
     They were never asked of the host: a ``yield`` is missing. Arguments as in `explain`.
     """
-    context = _replayed(fields, fn, input_type)
+    context = _replayed(fields, fn, input_type, converter)
     if not context.executor.orchestrator_returned:
         return []
     found: list[ExplainedAction] = []
@@ -89,10 +102,14 @@ def forgotten(
 
 
 def _replayed(
-    fields: dict[str, Any], fn: Callable[..., Any], input_type: type | None = None
+    fields: dict[str, Any],
+    fn: Callable[..., Any],
+    input_type: type | None,
+    converter: DataConverter | None,
 ) -> _Noting:
     context = _Noting(**fields)
     context._input_expected_type = input_type
+    context._converter = converter
     context.executor = TaskOrchestrationExecutor()
     context.explained = []
     context.made = []

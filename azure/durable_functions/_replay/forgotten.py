@@ -33,7 +33,9 @@ def warn(context: DurableOrchestrationContext, fn: Any) -> None:
         "input": context._input,
         "upperSchemaVersion": context._replay_schema.value,
     }
-    for made in explanation.forgotten(trigger, fn, context._input_expected_type):
+    for made in explanation.forgotten(
+        trigger, fn, context._input_expected_type, context._converter
+    ):
         action = {key: value for key, value in made["action"].items() if key != "input"}
         text = (
             "the orchestrator made a task and never yielded or awaited it, so it does not run: "

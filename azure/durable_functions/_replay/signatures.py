@@ -1,7 +1,7 @@
 """Types that the signatures of calls are written with; for type checkers, never imported to run.
 
 A callable whose first parameter is the input stands for an activity: what the decorators give is
-one, because it can be called as the function itself. Source: architecture.md, "Types".
+one, because it can be called as the function itself. Source: docs/async.md.
 """
 
 from __future__ import annotations

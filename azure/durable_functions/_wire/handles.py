@@ -6,7 +6,7 @@ The worker compares names, and gives the argument by keyword. Source: sdk.md 6.3
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 MISSING: Any = object()
@@ -34,3 +34,11 @@ def show_parameter(handle: Any, name: str, annotation: Any = inspect.Parameter.e
     handle.__annotations__ = {"return": str}
     if annotation is not inspect.Parameter.empty:
         handle.__annotations__ = {name: annotation, "return": str}
+
+
+def take_name(handle: Any, user_function: Callable[..., Any]) -> None:
+    """What the worker and tools see of a function; no ``__wrapped__``: the signature stays."""
+    handle.__name__ = user_function.__name__
+    handle.__qualname__ = user_function.__qualname__
+    handle.__module__ = user_function.__module__
+    handle.__doc__ = user_function.__doc__

@@ -116,7 +116,10 @@ def decode(text: Any, expected_type: Any = None) -> Any:
             if end == len(text):
                 return value
     if expected_type is not None and expected_type not in _CODECS_OWN and type(text) is str:
-        from . import typed
+        from . import converters, typed
+
+        if isinstance(expected_type, converters.Expected):
+            return expected_type.read(text)
 
         if typed.is_typed(expected_type):
             value = parse(text)

@@ -5,7 +5,7 @@ classes, pydantic, attrs and msgspec models, moments, spans, enumerations, UUIDs
 bytes. They travel as plain JSON, so the type to decode to must be known: an annotation, or
 ``expected_type``. The rules are ours, and not those of whichever library is installed, because the
 same history must give the same values in every worker; models of pydantic and msgspec write and
-read themselves. Source: architecture.md, "Payloads".
+read themselves. Source: docs/payloads.md.
 """
 
 from __future__ import annotations

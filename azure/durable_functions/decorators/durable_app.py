@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from azure.functions import AuthLevel, BindingApi, FunctionRegister, TriggerApi
 from azure.functions.decorators.function_app import Function, FunctionBuilder
@@ -35,6 +35,9 @@ except ImportError:  # azure-functions of 2022 has none
     class SettingsApi:  # type: ignore[no-redef]  # for that release only
         """Stands where azure-functions has no settings decorators."""
 
+
+if TYPE_CHECKING:
+    from azure.durable_functions._wire.converters import DataConverter
 
 _PLAIN = {
     *("str", "int", "float", "bool", "dict", "list", "None", "object"),
@@ -202,7 +205,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         def decorator(orchestrator_func: Any) -> FunctionBuilder:
             user_function = _user_function(orchestrator_func)
             handle = Orchestrator.create(user_function)
-            _take_name(handle, user_function)
+            handles.take_name(handle, user_function)
             handle._df_input_type = input_type
             return wrap(_replaced(orchestrator_func, handle))
 
@@ -212,7 +215,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         def decorator(entity_func: Any) -> FunctionBuilder:
             user_function = _user_function(entity_func)
             handle = Entity.create(user_function)
-            _take_name(handle, user_function)
+            handles.take_name(handle, user_function)
             return wrap(_replaced(entity_func, handle))
 
         return decorator
@@ -234,7 +237,10 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
                     f"keyword argument {parameter_name!r}"
                 )
             invocation_id = getattr(kwargs.get("context"), "invocation_id", None)
-            kwargs[parameter_name] = client_constructor(kwargs[parameter_name], invocation_id)
+            client = client_constructor(kwargs[parameter_name], invocation_id)
+            if wrapper._df_data_converter is not None:
+                client._converter = wrapper._df_data_converter
+            kwargs[parameter_name] = client
             returned = user_function(*args, **kwargs)
             return await returned if inspect.isawaitable(returned) else returned
 
@@ -244,17 +250,31 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         if sys.version_info >= (3, 14):
             # There __annotate__ wins over a changed __annotations__.
             client_wrapper.__annotate__ = None
-        client_wrapper.client_function = user_function  # type: ignore[attr-defined]
-        client_wrapper.client_name = parameter_name  # type: ignore[attr-defined]
+        wrapper: Any = client_wrapper
+        wrapper.client_function = user_function
+        wrapper.client_name = parameter_name
+        wrapper._df_data_converter = None
         fb._function._func = client_wrapper
 
 
 class DFApp(Blueprint, FunctionRegister):
     """A function app with durable functions."""
 
-    def __init__(self, http_auth_level: AuthLevel | str = AuthLevel.FUNCTION) -> None:
-        """Make an app; arguments and errors as `Blueprint`."""
+    def __init__(
+        self,
+        http_auth_level: AuthLevel | str = AuthLevel.FUNCTION,
+        *,
+        data_converter: DataConverter | None = None,
+    ) -> None:
+        """Make an app; the rest as `Blueprint`.
+
+        Args:
+            http_auth_level: As of `Blueprint`.
+            data_converter: Writes and reads all payloads of the app's functions, those of its
+                blueprints included, and of the clients that they get.
+        """
         super().__init__(http_auth_level)
+        self._data_converter = data_converter
         self._built: tuple[int, list[Function]] | None = None
 
     def get_functions(self) -> list[Function]:
@@ -266,6 +286,9 @@ class DFApp(Blueprint, FunctionRegister):
         count = len(self._function_builders)
         if self._built is None or self._built[0] != count:
             self.functions_bindings = {}  # where names are collected
+            if self._data_converter is not None:
+                for builder in self._function_builders:
+                    _convert(builder, self._data_converter)
             self._built = (count, super().get_functions())
         return self._built[1]
 
@@ -275,6 +298,20 @@ def _as_durable(fb: FunctionBuilder) -> FunctionBuilder:
     if type(fb) is FunctionBuilder:
         fb.__class__ = DurableFunction  # what azure-functions has registered already
     return fb
+
+
+def _convert(fb: FunctionBuilder, converter: DataConverter) -> None:
+    """Let a function of the app write and read its payloads with the app's converter."""
+    function: Any = fb._function._func
+    if hasattr(function, "_df_data_converter"):  # an orchestrator, an entity, or with a client
+        function._df_data_converter = converter
+    trigger = fb._function.get_trigger()
+    if isinstance(trigger, ActivityTrigger) and not hasattr(function, "_df_is_converted"):
+        from azure.durable_functions._wire import activities
+
+        converted: Any = activities.converted(function, trigger.name, converter)
+        converted._df_is_converted = True
+        fb._function._func = converted
 
 
 def _user_function(decorated: Any) -> Callable[..., Any]:
@@ -293,75 +330,17 @@ def _replaced(decorated: Any, handle: Any) -> Any:
     return handle
 
 
-def _take_name(handle: Any, user_function: Callable[..., Any]) -> None:
-    """What the worker and tools see of a function; no ``__wrapped__``: the signature stays."""
-    handle.__name__ = user_function.__name__
-    handle.__qualname__ = user_function.__qualname__
-    handle.__module__ = user_function.__module__
-    handle.__doc__ = user_function.__doc__
-
-
 def _decode_parameter(fb: FunctionBuilder, name: str) -> None:
     """Let an activity get and give values of its annotations, if the worker cannot do that.
 
-    The worker's converter knows plain JSON and no annotations, and its loader refuses any that is
-    no class. So it sees a function without them; the user's own is its ``activity_function``.
+    See `azure.durable_functions._wire.activities`.
     """
     function: Any = fb._function._func
     if set(map(str, getattr(function, "__annotations__", {}).values())) <= _PLAIN:
         return
-    from azure.durable_functions._wire import payloads, typed  # plain functions do without
+    from azure.durable_functions._wire import activities  # plain functions do without
 
-    hints = typed.annotations_of(function)
-    wanted, given = hints.get(name), hints.get("return")
-    kinds = [kind for kind in (wanted, given) if kind is not None]
-    if all(typed.is_plain_class(kind) and not typed.is_typed(kind) for kind in kinds):
-        return
-
-    def decoded(keywords: dict[str, Any]) -> dict[str, Any]:
-        if wanted is not None and name in keywords and typed.is_typed(wanted):
-            keywords[name] = typed.from_plain(keywords[name], wanted, f"the input {name!r}")
-        return keywords
-
-    def encoded(returned: Any) -> Any:
-        return payloads.parse(payloads.encode(returned)) if typed.is_typed(given) else returned
-
-    call: Any
-    if inspect.iscoroutinefunction(function):
-
-        async def call_async(**keywords: Any) -> Any:
-            return encoded(await function(**decoded(keywords)))
-
-        call = call_async
-    else:
-
-        def call_sync(**keywords: Any) -> Any:
-            return encoded(function(**decoded(keywords)))
-
-        call = call_sync
-    _take_name(call, function)
-    signature = inspect.signature(function)
-    empty = inspect.Parameter.empty
-    call.__signature__ = signature.replace(
-        parameters=[
-            parameter.replace(annotation=object if parameter.name == name else empty)
-            if parameter.name == name or not typed.is_plain_class(hints.get(parameter.name))
-            else parameter.replace(annotation=hints[parameter.name])
-            for parameter in signature.parameters.values()
-        ],
-        return_annotation=empty if given is None else object,
-    )
-    call.__annotations__ = (
-        {
-            key: kind
-            for key, kind in hints.items()
-            if key not in (name, "return") and typed.is_plain_class(kind)
-        }
-        | {name: object}
-        | ({} if given is None else {"return": object})
-    )
-    call.activity_function = function
-    fb._function._func = call
+    fb._function._func = activities.wrapped(function, name) or function
 
 
 def _name_parameter(fb: FunctionBuilder, name: str) -> None:

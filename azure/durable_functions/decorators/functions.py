@@ -2,7 +2,7 @@
 
 That is a builder for the worker, and for users still the function.
 
-Source: architecture.md, "Types"; sdk.md 6.3.
+Source: docs/async.md; sdk.md 6.3.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from azure.durable_functions._wire import converters
+from azure.durable_functions._wire.converters import DataConverter
 from azure.durable_functions._wire.payloads import decode, encode
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
 from azure.durable_functions.local.engine.functions import Failure, HttpFailed, Outcome
@@ -182,6 +184,8 @@ class DoublingPool(WorkerPool):
     stubs: Stubs
     now: Callable[[], datetime]
     calls: list[Call]
+    converter: DataConverter | None = None
+    """The app's; stubs give and get plain values."""
     watch_episode: Callable[[str, str, Outcome], Awaitable[Outcome]] | None = None
     """Sees every episode: name, trigger, outcome; gives the outcome that counts."""
 
@@ -197,7 +201,9 @@ class DoublingPool(WorkerPool):
             return outcome
         state: dict[str, Any] = {"isDone": True, "schemaVersion": 2, "actions": [[]]}
         try:
-            state["output"] = await stub.answer(json.loads(trigger)["input"])
+            state["output"] = self._write(
+                await stub.answer(self._read(json.loads(trigger)["input"]))
+            )
         except Exception as error:
             text = encode({**state, "isDone": False, "error": str(error)})
             failure = failure_of(error)
@@ -212,7 +218,7 @@ class DoublingPool(WorkerPool):
         self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
     ) -> Outcome:
         """Run an activity or let a stub answer, and note the call."""
-        given = None if input_text is None else decode(input_text)
+        given = self._read(input_text)
         call = Call(name, given, self._attempt(name, given, instance_id), self.now(), instance_id)
         self.calls.append(call)
         stub = self.stubs.find("activity", name)
@@ -220,13 +226,13 @@ class DoublingPool(WorkerPool):
             outcome = await super().run_activity(name, input_text, instance_id, alone=alone)
         else:
             try:
-                outcome = Outcome(value=encode(await stub.answer(given)))
+                outcome = Outcome(value=encode(self._write(await stub.answer(given))))
             except Exception as error:
                 outcome = Outcome(failure=failure_of(error))
         if outcome.failure is not None:
             call.error = outcome.failure.text
         elif outcome.value is not None:
-            call.result = _shown(outcome.value)
+            call.result = self._read(outcome.value)
         return outcome
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
@@ -238,10 +244,10 @@ class DoublingPool(WorkerPool):
         results: list[dict[str, Any]] = []
         for operation in batch["batch"]:
             text = operation["input"]
-            given = None if text is None else _shown(json.loads(text))
+            given = None if text is None else self._read(json.loads(text))
             answer: dict[str, Any] = {"isError": False, "duration": 0, "startTime": 0}
             try:
-                answer["result"] = encode(await stub.answer(operation["name"], given))
+                answer["result"] = encode(self._write(await stub.answer(operation["name"], given)))
             except Exception as error:
                 answer.update(isError=True, result=encode(str(error)))
             results.append(answer)
@@ -256,6 +262,18 @@ class DoublingPool(WorkerPool):
             )
         )
 
+    def _read(self, text: Any) -> Any:
+        """The value of a payload; text that is none as it is."""
+        if not isinstance(text, str):
+            return text
+        try:
+            return decode(text, converters.expected(self.converter, None))
+        except ValueError:
+            return text
+
+    def _write(self, value: Any) -> Any:
+        return converters.converted(self.converter, value)
+
     def _attempt(self, name: str, given: Any, instance_id: str) -> int:
         attempt = 1
         for call in self.calls:
@@ -268,13 +286,3 @@ def failure_of(error: BaseException) -> Failure:
     """An exception as a worker reports it."""
     told = describe(error)
     return Failure(told["typeName"], told["message"], told["stack"], told["details"])
-
-
-def _shown(text: Any) -> Any:
-    """The value of a payload; text that is none as it is."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return decode(text)
-    except ValueError:
-        return text

@@ -43,6 +43,8 @@ from ._doubles import _NOTHING, Call, DoublingPool, HttpResponses, Stub, Stubs, 
 from ._strict import StrictReplay
 
 if TYPE_CHECKING:
+    from azure.durable_functions._wire.converters import DataConverter
+
     from ._sync import SyncTestHost
 
 Result = TypeVar("Result")
@@ -209,7 +211,8 @@ class Instance:
     @property
     def output(self) -> Any:
         """Its output, or the text of its failure; None before the end."""
-        return instance_views.shown(self._row.output)
+        output = instance_views.shown(self._row.output)
+        return self._host.client._incoming(output) if self.status == "Completed" else output
 
     @property
     def custom_status(self) -> Any:
@@ -219,7 +222,7 @@ class Instance:
     @property
     def input(self) -> Any:
         """What it was started with."""
-        return instance_views.shown(self._row.input)
+        return self._host.client._incoming(instance_views.shown(self._row.input))
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -323,6 +326,7 @@ class DurableTestHost:
         self._clock: VirtualClock
         self._store: _MemoryStore
         self._pool: DoublingPool
+        self._converter: DataConverter | None = None
         self._hub: TaskHub
         self._functions: FunctionsApi
         self._management: ManagementApi
@@ -351,6 +355,7 @@ class DurableTestHost:
         self._pool.calls = self._calls
         self._pool.now = self._clock.now
         self._pool.client_texts = lambda function: client_texts(function, self._links)
+        self._pool.converter = self._converter = loaded.data_converter
         self._pool.start_instances = self._start_instances
         self._strict = StrictReplay(loaded.functions) if self._is_strict else None
         if self._strict is not None:
@@ -420,7 +425,9 @@ class DurableTestHost:
     @property
     def client(self) -> DurableOrchestrationClient:
         """A client of this host, as a function of the app would have it."""
-        return DurableOrchestrationClient(json.dumps(self._links.client_binding()))
+        client = DurableOrchestrationClient(json.dumps(self._links.client_binding()))
+        client._converter = self._converter
+        return client
 
     async def start(
         self,
@@ -687,12 +694,15 @@ class DurableTestHost:
             host._store.dies_at = dies_at
             returned = await scenario(host)
             await host.settle()
-            rows = [host._row(instance_id) for instance_id in host._started]
             ends = [
-                (row.name, row.status, row.output, row.custom_status) if row else None
-                for row in rows
+                (row.name, row.status, Instance(host, row.instance_id).output, row.custom_status)
+                for row in map(host._row, host._started)
+                if row is not None
             ]
-            states = host._store.peek(_entity_states)
+            states = {
+                key: host.client._incoming(state)
+                for key, state in host._store.peek(_entity_states).items()
+            }
             return (returned, ends, states), host._store.commits
 
     async def _do(self, work: Callable[[], Awaitable[Result]]) -> Result:

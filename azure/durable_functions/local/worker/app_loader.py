@@ -82,6 +82,8 @@ class LoadedApp:
     """Name and reason of every function that cannot be used."""
     failure: str | None = None
     """Why the app as a whole cannot be used: a traceback and a line that says it."""
+    data_converter: Any = None
+    """How the app writes and reads payloads, if it has a way of its own."""
     mixed_folders: list[str] = field(default_factory=list)
     """Folders with function.json that are ignored, because function_app.py has functions."""
 
@@ -160,7 +162,7 @@ def of_register(register: Any, root: Path, script_name: str) -> LoadedApp:
         root: The app folder, as the functions' directory.
         script_name: Of the file that has made it.
     """
-    app = LoadedApp()
+    app = LoadedApp(data_converter=getattr(register, "_data_converter", None))
     try:
         functions = register.get_functions()
     except Exception as error:
