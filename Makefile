@@ -5,13 +5,15 @@ BIN := .venv/bin
 OFFICIAL := .venv-official
 OFFICIAL_VERSION := 1.7.0
 DURABLETASK_VERSION := 1.12.0
+OLDEST_AGENTS := 0.2.4
+OLDEST_OPENAI := 1.98.0
 DBOS_VERSION := 3.4.0
 N ?= 2000
 KILLS ?= 1000
 ROUNDS ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types conformance samples storm fuzz chaos bench peers matrix docs venv official clean
+.PHONY: help demo test check lint types conformance samples openai storm fuzz chaos bench peers matrix docs venv official clean
 
 help: ## List the entries
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' \
@@ -24,7 +26,7 @@ test: venv official ## Run the test suite
 	@echo "Running the tests."
 	@$(BIN)/python -m pytest -q
 
-check: lint types docs conformance samples storm test ## Everything that CI runs
+check: lint types docs conformance samples openai storm test ## Everything that CI runs
 
 lint: venv ## Style and format
 	@echo "Checking style and format."
@@ -47,6 +49,10 @@ conformance: venv official ## The conformance statements with two workers, and w
 	@echo "Checking them with azure-functions-durable $(OFFICIAL_VERSION) in the worker."
 	@CONFORMANCE_OPTIONS="--worker-python $(CURDIR)/$(OFFICIAL)/bin/python" \
 		$(BIN)/python -m pytest -q tests/local/test_conformance.py
+
+openai: .venv-openai/ready ## Agents with the oldest libraries that are supported
+	@echo "Running the tests of agents with openai-agents $(OLDEST_AGENTS)."
+	@.venv-openai/bin/python -m pytest -q tests/openai_agents samples/openai_agents
 
 storm: venv ## A kill storm of a minute
 	@echo "Killing hosts and workers for a minute."
@@ -77,7 +83,16 @@ venv: .venv/ready ## The development environment in .venv
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade pip setuptools
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt \
-		--editable '.[local]' --config-settings editable_mode=compat
+		--editable '.[local,openai]' --config-settings editable_mode=compat
+	@touch $@
+
+.venv-openai/ready: pyproject.toml
+	@echo "Setting up .venv-openai with openai-agents $(OLDEST_AGENTS)."
+	@$(PYTHON) -m venv .venv-openai
+	@.venv-openai/bin/python -m pip install -qq --disable-pip-version-check --upgrade pip setuptools
+	@.venv-openai/bin/python -m pip install -qq --disable-pip-version-check \
+		openai==$(OLDEST_OPENAI) openai-agents==$(OLDEST_AGENTS) pytest furl \
+		--editable '.[local,openai]' --config-settings editable_mode=compat
 	@touch $@
 
 official: $(OFFICIAL)/ready ## The official package, as bytecode, in an environment of its own
@@ -112,4 +127,4 @@ peers: .venv-durabletask/ready .venv-dbos/ready ## The engines that `make bench`
 	@touch $@
 
 clean: ## Remove what the other entries have made
-	rm -rf .venv $(OFFICIAL) .venv-durabletask .venv-dbos site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-openai $(OFFICIAL) .venv-durabletask .venv-dbos site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

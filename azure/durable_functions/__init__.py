@@ -6,6 +6,7 @@ folder once (sdk.md 1.6) and registers the official addresses of its classes (`_
 
 from __future__ import annotations
 
+import importlib.util
 import json as json  # official attributes of the root, as are the next three
 import logging
 import os as os
@@ -147,8 +148,13 @@ def __getattr__(name: str) -> object:
 
         module = home if home == "pathlib" else f"{__name__}.{home}"
         return getattr(importlib.import_module(module), name)
-    if name == "openai_agents":  # optional officially too; absence is told when it is used (Q4)
-        raise AttributeError(f"{__name__}.openai_agents is not part of this release")
+    if name == "openai_agents":
+        import importlib
+
+        try:
+            return importlib.import_module(f"{__name__}.openai_agents")
+        except ImportError as error:  # officially it is not there then; we say why (sdk.md Q4)
+            raise AttributeError(str(error), name=name, obj=sys.modules[__name__]) from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -175,5 +181,8 @@ except ModuleNotFoundError:  # azure-functions without decorators: the function.
     pass
 else:
     __all__ += ["DFApp", "Blueprint"]
+
+if all(importlib.util.find_spec(name) for name in ("agents", "openai", "pydantic")):
+    __all__ += ["openai_agents"]  # pyright: ignore[reportUnsupportedDunderAll]  # found, and imported only when it is asked for (sdk.md Q3)
 
 _aliases.register()

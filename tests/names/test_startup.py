@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import subprocess
 import sys
 import warnings
@@ -147,4 +148,5 @@ def test_the_public_names_are_the_official_ones() -> None:
         "RetryOptions",
         "DFApp",
         "Blueprint",
+        *(["openai_agents"] if importlib.util.find_spec("agents") else []),
     ]

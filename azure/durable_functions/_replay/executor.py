@@ -129,7 +129,8 @@ class TaskOrchestrationExecutor:
         """Call the function. Of a generator nothing runs yet."""
         self.context = context
         self._function = fn
-        context._failure_sources = (getattr(fn, "__globals__", {}),)
+        user_function = getattr(fn, "__wrapped__", fn)
+        context._failure_sources = (getattr(user_function, "__globals__", {}),)
         try:
             returned = fn(context)
         except Exception as error:

@@ -5,6 +5,7 @@ A diagnostic replay: the local host asks for it when an orchestrator contradicts
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -123,4 +124,9 @@ def _replayed(
         return context
     finally:
         logs.current.reset(token)
+        # The context refers to the executor, so a function left in the middle would stay until
+        # the garbage collector comes by.
+        with contextlib.suppress(Exception):
+            if context.executor.generator is not None:
+                context.executor.generator.close()
     return context

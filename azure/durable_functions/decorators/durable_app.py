@@ -37,6 +37,8 @@ except ImportError:  # azure-functions of 2022 has none
 
 
 if TYPE_CHECKING:
+    from agents import ModelProvider
+
     from azure.durable_functions._wire.converters import DataConverter
 
 _PLAIN = {
@@ -44,6 +46,9 @@ _PLAIN = {
     *map(str, (str, int, float, bool, dict, list, None, object)),
 }
 """Annotations of plain JSON, as classes or as texts."""
+
+_MODEL_ACTIVITY = "run_model"
+_MODEL_RETRIES = RetryOptions(first_retry_interval_in_milliseconds=2000, max_number_of_attempts=5)
 
 _Decorator = Callable[[Any], FunctionBuilder]
 
@@ -62,6 +67,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         """
         super().__init__(auth_level=http_auth_level)  # type: ignore[no-untyped-call]
         self._is_durable_openai_agent_setup = False
+        self._openai_model_provider: ModelProvider | None = None
 
     # Each decorator may stand without parentheses; its function is then the first argument.
 
@@ -199,6 +205,74 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
 
         return wrap
 
+    def durable_openai_agent_orchestrator(
+        self,
+        _func: Any = None,
+        *,
+        model_provider: ModelProvider | None = None,
+        model_retry_options: RetryOptions | None = _MODEL_RETRIES,
+    ) -> Any:
+        """Let an orchestrator run agents of the OpenAI Agents SDK; under `orchestration_trigger`.
+
+        The function is given a `DurableAIAgentContext` and calls ``Runner.run_sync``; each call of
+        a model is an activity.
+
+        Args:
+            _func: The function, where the decorator stands without parentheses.
+            model_provider: Where models come from; default OpenAI. One for a whole function app.
+            model_retry_options: How calls of models are retried; None does not.
+
+        Raises:
+            ImportError: The extra ``[openai]`` is not installed.
+            TypeError: Not a `ModelProvider`.
+            ValueError: The app has another provider already.
+        """
+        # Says what is missing, if it is not installed.
+        from azure.durable_functions.openai_agents import orchestrator_generator
+
+        orchestrator_generator.check_model_provider(model_provider)
+        known = self._openai_model_provider
+        if self._is_durable_openai_agent_setup and model_provider not in (None, known):
+            raise ValueError(
+                "a function app has one model provider for all its agents: give model_provider to "
+                "the first durable_openai_agent_orchestrator only"
+            )
+
+        def decorate(function: Any) -> Any:
+            if isinstance(function, FunctionBuilder):
+                raise TypeError(
+                    "durable_openai_agent_orchestrator must stand directly above its function"
+                )
+            if not self._is_durable_openai_agent_setup:
+                self._openai_model_provider = model_provider
+            self._setup_durable_openai_agent(model_provider, _MODEL_ACTIVITY)
+            return orchestrator_generator.orchestrator_of(
+                function, model_retry_options, _MODEL_ACTIVITY
+            )
+
+        return decorate if _func is None else decorate(_func)
+
+    def _setup_durable_openai_agent(
+        self, model_provider: ModelProvider | None, activity_name: str
+    ) -> None:
+        """Register the activity that asks models, once."""
+        if not self._is_durable_openai_agent_setup:
+            self._create_invoke_model_activity(model_provider, activity_name)
+            self._is_durable_openai_agent_setup = True
+
+    def _create_invoke_model_activity(
+        self, model_provider: ModelProvider | None, activity_name: str
+    ) -> Any:
+        """Register the activity that asks models."""
+        from azure.durable_functions.openai_agents import orchestrator_generator
+
+        async def run_model_activity(input: str) -> str:
+            return await orchestrator_generator.durable_openai_agent_activity(input, model_provider)
+
+        marked: Any = run_model_activity
+        marked._df_model_provider = model_provider
+        return self.activity_trigger(input_name="input", activity=activity_name)(run_model_activity)
+
     def _configure_orchestrator_callable(
         self, wrap: _Decorator, input_type: type | None = None
     ) -> _Decorator:
@@ -286,6 +360,7 @@ class DFApp(Blueprint, FunctionRegister):
         count = len(self._function_builders)
         if self._built is None or self._built[0] != count:
             self.functions_bindings = {}  # where names are collected
+            self._function_builders = _with_one_model_activity(self._function_builders)
             if self._data_converter is not None:
                 for builder in self._function_builders:
                     _convert(builder, self._data_converter)
@@ -298,6 +373,30 @@ def _as_durable(fb: FunctionBuilder) -> FunctionBuilder:
     if type(fb) is FunctionBuilder:
         fb.__class__ = DurableFunction  # what azure-functions has registered already
     return fb
+
+
+def _with_one_model_activity(builders: list[FunctionBuilder]) -> list[FunctionBuilder]:
+    """Without the further activities that ask models, one of each blueprint with agents (OA9).
+
+    Raises:
+        ValueError: They have different model providers.
+    """
+    kept: list[FunctionBuilder] = []
+    providers: list[Any] = []
+    for builder in builders:
+        function: Any = builder._function._func
+        function = getattr(function, "activity_function", function)
+        if hasattr(function, "_df_model_provider"):
+            providers.append(function._df_model_provider)
+            if len(providers) > 1:
+                continue
+        kept.append(builder)
+    if any(provider is not providers[0] for provider in providers):
+        raise ValueError(
+            "the app and its blueprints have agents with different model providers: give all of "
+            "them the same object by model_provider="
+        )
+    return kept
 
 
 def _convert(fb: FunctionBuilder, converter: DataConverter) -> None:
