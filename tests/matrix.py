@@ -15,7 +15,10 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-OLDEST = ("azure-functions==1.21.3", "aiohttp==3.10.11", "python-dateutil==2.8.2")
+OLDEST = (
+    *("azure-functions==1.21.3", "aiohttp==3.10.11", "python-dateutil==2.8.2"),
+    *("openai==1.98.0", "openai-agents==0.2.4"),
+)
 NEWEST = ("azure-functions", "aiohttp", "python-dateutil")
 TOOLS = ("pytest", "hypothesis", "furl", "build", "setuptools>=77")
 LEFT_OUT = ("tests/typing", "tests/docs", "tests/differential")
@@ -28,7 +31,7 @@ def run(python: str, libraries: tuple[str, ...]) -> str:
         subprocess.run([python, "-m", "venv", scratch], check=True)
         install = [str(own), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         installed = subprocess.run(
-            [*install, *libraries, *TOOLS, f"{ROOT}[local]"], capture_output=True, text=True
+            [*install, *libraries, *TOOLS, f"{ROOT}[local,openai]"], capture_output=True, text=True
         )
         if installed.returncode:
             return f"cannot be installed: {installed.stderr.strip().splitlines()[-1]}"

@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import agents
+import fake_models
 import pytest
 from agents import (
     Agent,
@@ -611,3 +612,65 @@ def test_the_module_shows_its_one_name() -> None:
         "DurableAIAgentContext"
     ]
     assert agents.Runner is Runner
+
+
+def answered(*items: Any) -> str:
+    """What the model's activity gives: JSON text of an answer recorded with release 0.2.4."""
+    usage = {
+        "requests": 1,
+        "input_tokens": 2,
+        "output_tokens": 3,
+        "total_tokens": 5,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    }
+    output = [item.model_dump(mode="json") for item in items]
+    return json.dumps({"output": output, "usage": usage, "response_id": "r1"})
+
+
+def test_the_episodes_of_a_run_with_a_tool_are_those_of_the_official_package() -> None:
+    app = df.DFApp()
+
+    def use_tool(context: Any) -> Any:
+        tool = context.create_activity_tool(look_up, retry_options=None)
+        agent = Agent(name="A", instructions="hi", tools=[tool])
+        return Runner.run_sync(agent, "msg").final_output
+
+    @app.activity_trigger(input_name="city", activity="wx")
+    def look_up(city: str) -> str:
+        """Get weather."""
+        return city
+
+    decorate = app.durable_openai_agent_orchestrator(model_retry_options=None)
+    handle = app.orchestration_trigger(context_name="context")(decorate(use_tool))._function._func
+
+    def episode(history: History) -> tuple[list[str], dict[str, Any]]:
+        state = json.loads(handle(json.dumps(history.trigger())))
+        return [action["functionName"] for action in state["actions"][0]], state
+
+    history = History()
+    names, state = episode(history)
+    assert names == ["run_model"]
+    assert "isDone" in state
+    history.episode().done(0, answered(call("look_up", "c1", city="Seattle")))
+    names, state = episode(history)
+    assert names == ["run_model", "wx"]
+    assert state["actions"][0][1]["input"] == '"Seattle"'
+    history.episode().done(1, "sunny")
+    names, state = episode(history)
+    assert names == ["run_model", "wx", "run_model"]
+    asked = json.loads(json.loads(state["actions"][0][2]["input"]))["input"]
+    assert [item.get("type", "message") for item in asked] == [
+        "message",
+        "function_call",
+        "function_call_output",
+    ]
+    assert asked[2] == {"call_id": "c1", "output": "sunny", "type": "function_call_output"}
+    history.episode().done(2, answered(_text("It is sunny.")))
+    names, state = episode(history)
+    assert names == ["run_model", "wx", "run_model"]
+    assert (state["isDone"], state["output"]) == (True, "It is sunny.")
+
+
+def _text(text: str) -> Any:
+    return fake_models._message(text)

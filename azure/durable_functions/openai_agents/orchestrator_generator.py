@@ -7,6 +7,7 @@ from functools import partial, wraps
 from typing import Any
 
 from agents import ModelProvider, ModelResponse
+from agents.run import set_default_agent_runner as set_default_agent_runner  # an official name here
 from pydantic import TypeAdapter
 
 from azure.durable_functions._replay.context import DurableOrchestrationContext
@@ -15,8 +16,10 @@ from azure.durable_functions._wire.retry_options import RetryOptions
 
 from ._live import LiveTaskTracker
 from .context import DurableAIAgentContext
+from .event_loop import ensure_event_loop as ensure_event_loop  # as is this, and TaskTracker
 from .model_invocation_activity import DurableModelActivityInput, ModelInvoker
 from .runner import DurableOpenAIRunner, install
+from .task_tracker import TaskTracker as TaskTracker
 from .usage_telemetry import UsageTelemetry
 
 
