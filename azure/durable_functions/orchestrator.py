@@ -68,7 +68,9 @@ class Orchestrator:
         """
 
         def handle(context: Any = handles.MISSING, **renamed: Any) -> str:
-            given = handles.only_argument(handle.__name__, context, renamed)
+            given = context
+            if renamed or context is handles.MISSING:
+                given = handles.only_argument(handle.__name__, context, renamed)
             return cls(fn).handle(_as_decorated(_context_of(given), handle))
 
         def open_session(trigger: str | Mapping[str, Any]) -> OrchestrationSession:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import warnings
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -697,7 +699,11 @@ def test_the_switch_brings_the_official_defects_back(monkeypatch: pytest.MonkeyP
 
 
 def test_another_value_of_the_switch_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, when the package is imported."""
     monkeypatch.setenv("AZURE_FUNCTIONS_DURABLE_COMPAT", "1.6")
+    imported = [sys.executable, "-c", "import azure.durable_functions"]
 
-    with pytest.raises(ValueError, match=r"AZURE_FUNCTIONS_DURABLE_COMPAT must be 1\.7\.0"):
-        History().replay(lambda context: None)
+    ended = subprocess.run(imported, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert "ValueError: AZURE_FUNCTIONS_DURABLE_COMPAT must be 1.7.0" in ended.stderr

@@ -6,6 +6,7 @@ asked for (payloads are decoded when a task takes them, time stamps when somebod
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import warnings
@@ -21,7 +22,7 @@ from . import completions, logs
 from . import context as contexts
 from .actions import NoOpAction, not_awaited
 from .history import wire_events
-from .state import OrchestratorState, refused_by_every_codec
+from .state import OrchestratorState, refused_by_every_codec, state_text
 from .tasks import AtomicTask, TaskBase, TaskState
 
 _RUNNING = TaskState.RUNNING
@@ -70,9 +71,9 @@ UserFunction = Callable[..., Any]
 class TaskOrchestrationExecutor:
     """Runs one orchestrator function against one history."""
 
+    event_to_SetTaskValuePayload: Mapping[int, SetTaskValuePayload] = _COMPLETING
+
     def __init__(self) -> None:
-        self.task_completion_events: set[HistoryEventType] = set(_COMPLETING_TYPES)
-        self.event_to_SetTaskValuePayload: Mapping[int, SetTaskValuePayload] = _COMPLETING
         self.initialize()
 
     def initialize(self) -> None:
@@ -80,7 +81,7 @@ class TaskOrchestrationExecutor:
         self.context: Any = None
         self._function: UserFunction | None = None
         self.generator: Generator[Any, Any, Any] | CoroutineType[Any, Any, Any] | None = None
-        self.current_task: TaskBase = _nothing_awaited()
+        self.current_task: TaskBase = _NOTHING[False]
         self.output: Any = None
         self.exception: BaseException | None = None
         self.orchestrator_returned = False
@@ -112,7 +113,7 @@ class TaskOrchestrationExecutor:
         token = logs.current.set(context)
         try:
             self.begin(context, fn)
-            self.advance(wire_events(list(history)))
+            self.advance(wire_events(history))
         finally:
             logs.current.reset(token)
         self.warn_of_forgotten()
@@ -129,8 +130,7 @@ class TaskOrchestrationExecutor:
         """Call the function. Of a generator nothing runs yet."""
         self.context = context
         self._function = fn
-        user_function = getattr(fn, "__wrapped__", fn)
-        context._failure_sources = (getattr(user_function, "__globals__", {}),)
+        context._function = fn
         try:
             returned = fn(context)
         except Exception as error:
@@ -167,7 +167,7 @@ class TaskOrchestrationExecutor:
                 self._boundary = first + index
                 break
         if first == 0 and len(events) > 1:
-            self.current_task.set_is_played(bool(events[1]["IsPlayed"]) or self._boundary > 0)
+            self.current_task = _NOTHING[bool(events[1]["IsPlayed"]) or self._boundary > 0]
         # Frameworks may replace the steps in a subclass; then every event takes every step.
         if type(self) is TaskOrchestrationExecutor:
             self._walk_plain(events)
@@ -227,6 +227,11 @@ class TaskOrchestrationExecutor:
                     break
             elif kind == _ORCHESTRATOR_STARTED and "Timestamp" in event:
                 moments.append(event["Timestamp"])
+            elif kind == _EXECUTION_STARTED:
+                self._seen_events = position
+                self.resume_user_code()
+                if self.has_execution_completed:
+                    break
             elif kind not in _PASSED_OVER:
                 self._seen_events = position
                 self._step(event)
@@ -312,6 +317,11 @@ class TaskOrchestrationExecutor:
         Raises:
             Exception: The function raised (protocol.md 6.1).
         """
+        context = self.context
+        if self.exception is None and self.output is None and context._custom_status is None:
+            # It waits, as nearly always: there is nothing to check, nor to encode.
+            is_done = self.orchestration_invocation_succeeded
+            return state_text(is_done, context._actions, context._replay_schema, {})
         state, error = self.final_state()
         if error is None:
             return state.to_json_string()
@@ -352,6 +362,11 @@ class TaskOrchestrationExecutor:
             custom_status=status,
         )
         return state, error
+
+    @functools.cached_property
+    def task_completion_events(self) -> set[HistoryEventType]:
+        """Types of events that complete a task."""
+        return set(_COMPLETING_TYPES)
 
     def is_task_completion_event(self, event_type: HistoryEventType) -> bool:
         """Whether events of this type complete a task."""
@@ -412,11 +427,18 @@ def _bad_event(index: int, event: object, error: Exception) -> ValueError:
     return bad
 
 
-def _nothing_awaited() -> TaskBase:
-    """What the function waits for before it has started: nothing, and that is there already."""
+def _nothing_awaited(is_played: bool) -> TaskBase:
     task = AtomicTask(-1, NoOpAction("before the first yield"))
     task.state = TaskState.SUCCEEDED
+    task.is_played = is_played
     return task
+
+
+_NOTHING = {is_played: _nothing_awaited(is_played) for is_played in (False, True)}
+"""What a function waits for before it has started: nothing, and that is there already.
+
+Never changed, so one for each case does for all executors.
+"""
 
 
 def _exception_of(task: TaskBase) -> BaseException:

@@ -6,6 +6,7 @@ looked at, and parsing every time stamp took nine tenths of a replay (sdk.md Q22
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -84,6 +85,6 @@ class HistoryEvent:
         return fields
 
 
-def wire_events(history: list[Any]) -> list[dict[str, Any]]:
+def wire_events(history: Iterable[Any]) -> list[dict[str, Any]]:
     """A history as dictionaries, whichever of the two forms each event has."""
     return [event if type(event) is dict else event.to_wire() for event in history]

@@ -89,15 +89,38 @@ class OrchestratorState:
         Raises:
             TypeError: Output or custom status cannot be encoded.
         """
-        # Joined from the actions' texts; an object of objects and its encoding take twice as long.
-        groups = [", ".join([action.to_text() for action in group]) for group in self._actions]
-        listed = ", ".join([f"[{group}]" for group in groups])
-        head = f'"isDone": {"true" if self._is_done else "false"}'
-        if self._replay_schema in _NUMBERED:
-            head += f', "schemaVersion": {self._replay_schema.value}'
-        outcome = self._outcome()
-        tail = f", {encode(outcome)[1:-1]}" if outcome else ""
-        return f'{{{head}, "actions": [{listed}]{tail}}}'
+        return state_text(self._is_done, self._actions, self._replay_schema, self._outcome())
+
+
+_BEGINNINGS = {
+    (is_done, schema): f'{{"isDone": {"true" if is_done else "false"}'
+    + (f', "schemaVersion": {schema.value}' if schema in _NUMBERED else "")
+    for is_done in (False, True)
+    for schema in ReplaySchema
+}
+
+
+def state_text(
+    is_done: bool, actions: list[list[Action]], schema: ReplaySchema, outcome: dict[str, Any]
+) -> str:
+    """The wire's text of a state.
+
+    Joined from the actions' texts; an object of objects and its encoding take twice as long.
+
+    Args:
+        is_done: Whether the function has returned or continued as new.
+        actions: Groups of them.
+        schema: That they are listed in.
+        outcome: What is said besides: output, error, status.
+
+    Raises:
+        TypeError: Output or custom status cannot be encoded.
+    """
+    groups = [", ".join([action.to_text() for action in group]) for group in actions]
+    listed = "], [".join(groups)
+    tail = f", {encode(outcome)[1:-1]}" if outcome else ""
+    opened, closed = ("[", "]") if groups else ("", "")
+    return f'{_BEGINNINGS[is_done, schema]}, "actions": [{opened}{listed}{closed}]{tail}}}'
 
 
 _NEVER_REFUSED = frozenset((str, int, bool, type(None)))

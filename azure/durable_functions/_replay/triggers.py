@@ -10,11 +10,13 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
-from azure.durable_functions._wire import shapes
+from azure.durable_functions._wire import payloads, shapes
 
 _EVENT_TYPE = itemgetter("EventType")
+_FEW_EVENTS = 16
 _MOST_LOOKED_AT = 1000
 _REQUIRED = ("history", "instanceId", "isReplaying", "parentInstanceId")
+_REQUIRED_FIELDS = itemgetter(*_REQUIRED)
 
 
 def _parse(text: str | bytes) -> Any:
@@ -33,7 +35,7 @@ def _parse(text: str | bytes) -> Any:
             return json.loads(text)
         if shapes.is_object(trigger) and _is_exact(trigger.get("input")):
             return trigger
-    return json.loads(text)
+    return payloads.parse(text) if isinstance(text, str) else json.loads(text)
 
 
 def _is_exact(value: object) -> bool:
@@ -79,16 +81,23 @@ def read(text: str | bytes) -> dict[str, Any]:
         raise ValueError(
             f"The orchestration trigger must be a JSON object, got {type(trigger).__name__}"
         )
-    missing = [name for name in _REQUIRED if name not in trigger]
-    if missing:
-        raise ValueError(f"The orchestration trigger lacks {', '.join(missing)} (protocol.md 1)")
-    history: Any = trigger["history"]
+    try:
+        history: Any = _REQUIRED_FIELDS(trigger)[0]
+    except KeyError:
+        missing = [name for name in _REQUIRED if name not in trigger]
+        raise ValueError(
+            f"The orchestration trigger lacks {', '.join(missing)} (protocol.md 1)"
+        ) from None
     if not shapes.is_array(history):
         raise ValueError(
             f"history in the orchestration trigger must be an array, got {type(history).__name__}"
         )
     try:
-        deque(map(_EVENT_TYPE, history), maxlen=0)  # 0.02 us an event; a loop takes five times that
+        # 0.02 us an event; a loop takes five times that. Few fit into a list, which is made faster.
+        if len(history) <= _FEW_EVENTS:
+            list(map(_EVENT_TYPE, history))
+        else:
+            deque(map(_EVENT_TYPE, history), maxlen=0)
     except (TypeError, KeyError, IndexError):
         for index, event in enumerate(history):
             if not shapes.is_object(event) or "EventType" not in event:
