@@ -726,17 +726,15 @@ class DurableOrchestrationContext:
         wanted: Any = expected_type or self._input_expected_type
         if self._converter is not None:
             wanted = self._expected(wanted)
-        found: T = self._read_input(wanted)
-        return found
-
-    def _read_input(self, wanted: Any) -> Any:
         raw = self._input
-        if raw is None or (wanted is None and not isinstance(raw, str)):
-            return raw
-        try:
-            return decode(raw if isinstance(raw, str) else json.dumps(raw), wanted)
-        except json.JSONDecodeError:
-            return raw
+        found: Any = raw
+        if raw is not None and (wanted is not None or isinstance(raw, str)):
+            try:
+                found = decode(raw if isinstance(raw, str) else json.dumps(raw), wanted)
+            except json.JSONDecodeError:
+                pass  # a text that is no JSON is the value itself
+        given: T = found
+        return given
 
     @property
     def logger(self) -> logging.Logger:
