@@ -102,7 +102,8 @@ class Orchestrator:
 
 def _as_decorated(context: DurableOrchestrationContext, handle: Any) -> DurableOrchestrationContext:
     """Let the context read and write payloads as decorator and app say."""
-    context._input_expected_type = handle._df_input_type
+    if handle._df_input_type is not None:
+        context._input_expected_type = handle._df_input_type
     if handle._df_data_converter is not None:
         context._converter = handle._df_data_converter
     return context

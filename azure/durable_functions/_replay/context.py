@@ -87,8 +87,6 @@ class DurableOrchestrationContext:
     the next replay does the same.
     """
 
-    _converter: DataConverter | None = None
-    """How the app writes and reads payloads, if not as usual."""
     _function: Callable[..., Any] | None = None
     """The orchestrator that runs."""
 
@@ -127,6 +125,9 @@ class DurableOrchestrationContext:
         self._action_payload_v1: list[list[Action]] = []
         self._action_payload_v2: list[Action] = []
         self._unknown_fields = kwargs
+        # Asked twice a step: of the instance, because of the class that takes 0.03 us longer.
+        self._converter: DataConverter | None = None
+        """How the app writes and reads payloads, if not as usual."""
 
         # The user sees `input` through get_input(), which decodes JSON text; the host sends what
         # the text parses to, so an object is turned back into text (sdk.md 2.1).

@@ -161,6 +161,8 @@ class TaskOrchestrationExecutor:
                 )
             if self.orchestrator_returned:
                 return
+            if len(events) == 2 and self._begins_plainly(events):
+                return
         self._boundary = first
         for index in range(len(events) - 1, -1, -1):
             if events[index]["EventType"] == _ORCHESTRATOR_STARTED:
@@ -176,6 +178,25 @@ class TaskOrchestrationExecutor:
             if self.has_execution_completed:
                 return
             self._step(event)
+
+    def _begins_plainly(self, events: Sequence[Mapping[str, Any]]) -> bool:
+        """Take the first episode of an instance, if these two events are no more than that.
+
+        Every instance has one; it needs none of the loops (0.8 of 9 us).
+        """
+        started, begun = events
+        if (
+            type(self) is not TaskOrchestrationExecutor
+            or started["EventType"] != _ORCHESTRATOR_STARTED
+            or begun["EventType"] != _EXECUTION_STARTED
+            or "Timestamp" not in started
+        ):
+            return False
+        self.current_task = _NOTHING[bool(begun["IsPlayed"])]
+        self._seen_events = 1
+        self.resume_user_code()
+        self._seen_events = 2
+        return True
 
     def _step(self, event: Mapping[str, Any]) -> None:
         """Take one event into account, whatever it is."""
@@ -221,17 +242,20 @@ class TaskOrchestrationExecutor:
                             task.propagate()
                         if self.current_task.state is not _RUNNING:
                             self.resume_user_code()
+                            # `has_execution_completed`, which as a call takes 0.1 us more.
+                            if (
+                                self.orchestrator_returned
+                                or self.exception is not None
+                                or context._continue_as_new_flag
+                            ):
+                                break
+                        continue
                 else:
                     self._step(event)
                 if self.has_execution_completed:
                     break
             elif kind == _ORCHESTRATOR_STARTED and "Timestamp" in event:
                 moments.append(event["Timestamp"])
-            elif kind == _EXECUTION_STARTED:
-                self._seen_events = position
-                self.resume_user_code()
-                if self.has_execution_completed:
-                    break
             elif kind not in _PASSED_OVER:
                 self._seen_events = position
                 self._step(event)
@@ -320,7 +344,7 @@ class TaskOrchestrationExecutor:
         context = self.context
         if self.exception is None and self.output is None and context._custom_status is None:
             # It waits, as nearly always: there is nothing to check, nor to encode.
-            is_done = self.orchestration_invocation_succeeded
+            is_done = self.orchestrator_returned or context._continue_as_new_flag
             return state_text(is_done, context._actions, context._replay_schema, {})
         state, error = self.final_state()
         if error is None:

@@ -116,11 +116,14 @@ def state_text(
     Raises:
         TypeError: Output or custom status cannot be encoded.
     """
-    groups = [", ".join([action.to_text() for action in group]) for group in actions]
-    listed = "], [".join(groups)
     tail = f", {encode(outcome)[1:-1]}" if outcome else ""
-    opened, closed = ("[", "]") if groups else ("", "")
-    return f'{_BEGINNINGS[is_done, schema]}, "actions": [{opened}{listed}{closed}]{tail}}}'
+    beginning = _BEGINNINGS[is_done, schema]
+    if len(actions) == 1:  # always under V2 and V3
+        only = ", ".join([action.to_text() for action in actions[0]])
+        return f'{beginning}, "actions": [[{only}]]{tail}}}'
+    groups = [", ".join([action.to_text() for action in group]) for group in actions]
+    listed = ", ".join([f"[{group}]" for group in groups])
+    return f'{beginning}, "actions": [{listed}]{tail}}}'
 
 
 _NEVER_REFUSED = frozenset((str, int, bool, type(None)))

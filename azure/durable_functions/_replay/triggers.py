@@ -35,7 +35,7 @@ def _parse(text: str | bytes) -> Any:
             return json.loads(text)
         if shapes.is_object(trigger) and _is_exact(trigger.get("input")):
             return trigger
-    return payloads.parse(text) if isinstance(text, str) else json.loads(text)
+    return json.loads(text)
 
 
 def _is_exact(value: object) -> bool:
@@ -72,7 +72,8 @@ def read(text: str | bytes) -> dict[str, Any]:
         ValueError: Not JSON (then `json.JSONDecodeError`), not an object, or a field is missing.
     """
     try:
-        trigger = _parse(text)
+        is_plain = isinstance(text, str) and _accelerator() is None
+        trigger = payloads.parse(text) if is_plain else _parse(text)
     except json.JSONDecodeError as error:
         raise json.JSONDecodeError(
             f"The orchestration trigger is not JSON: {error.msg}", error.doc, error.pos

@@ -80,14 +80,14 @@ def _encode_typed(value: Any) -> str | None:
         return None
 
 
-def parse(text: str) -> Any:
+def parse(text: str | bytes) -> Any:
     """Value of a JSON text by the standard's rules alone, as `json.loads` gives it.
 
     Raises:
         json.JSONDecodeError: The text is not JSON.
     """
     try:
-        value, end = _scan(text, 0)
+        value, end = _scan(text, 0)  # type: ignore[arg-type]  # bytes it refuses
     except (StopIteration, ValueError, TypeError):
         return json.loads(text)  # blanks before it, bytes, or an error that it words
     return value if end == len(text) else json.loads(text)
