@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import threading
 from typing import Any
@@ -182,6 +183,14 @@ def mixed(context: DurableAIAgentContext) -> Any:
     return [told, elsewhere]
 
 
+@app.orchestration_trigger
+@app.durable_openai_agent_orchestrator
+def configured(context: DurableAIAgentContext) -> Any:
+    """Newer releases take a dictionary too, and a conversation that the service keeps."""
+    options: dict[str, Any] = {"run_config": {"model": "billing"}, "conversation_id": "conv_1"}
+    return Runner.run_sync(Agent(name="A"), "?", **options).final_output
+
+
 STRICT = pytest.mark.durable_app(app, strict_replay=True)
 
 
@@ -271,6 +280,13 @@ async def test_a_person_approves_between_two_steps(durable_host: DurableTestHost
 @STRICT
 async def test_async_orchestrators_may_have_agents(durable_host: DurableTestHost) -> None:
     assert json.loads(await output_of(durable_host, "awaiting")) == ["paid back", "sun in Oslo"]
+
+
+@STRICT
+@pytest.mark.skipif(importlib.metadata.version("openai-agents") == "0.2.4", reason="since 0.3")
+async def test_options_of_newer_releases_work(durable_host: DurableTestHost) -> None:
+    assert await output_of(durable_host, "configured") == "paid back"
+    assert PROVIDER.asked[-1][1]["conversation_id"] == "conv_1"
 
 
 @STRICT

@@ -441,6 +441,30 @@ def test_a_model_asks_by_an_activity(tracker: Any) -> None:
         )
 
 
+def test_answers_travel_without_what_the_service_did_not_send() -> None:
+    """Newer types call a field ``async`` by ``async_`` in Python; the service refuses that."""
+    provider = ScriptedProvider(default=lambda asked: [call("t", "c1", city="Rome")])
+    activity = generator_module.durable_openai_agent_activity(asked_with().to_json(), provider)
+    [item] = json.loads(asyncio.run(activity))["output"]
+    assert item == {
+        "type": "function_call",
+        "name": "t",
+        "call_id": "c1",
+        "arguments": '{"city": "Rome"}',
+    }
+    answer = response_of({"output": [item], "usage": {"requests": 1}, "response_id": None})
+    assert answer.to_input_items() == [item]
+
+
+@pytest.mark.skipif(OLDEST, reason="since 0.3")
+def test_a_conversation_that_the_service_keeps_is_passed_on(tracker: Any) -> None:
+    provider = ScriptedProvider(default=lambda asked: "hi")
+    text = asked_with(conversation_id="conv_1").to_json()
+    asyncio.run(generator_module.durable_openai_agent_activity(text, provider))
+    assert provider.asked[0][1]["conversation_id"] == "conv_1"
+    assert "conversation_id" not in asked_with().to_json()
+
+
 def ask_one(context: Any) -> Any:
     return Runner.run_sync(Agent(name="A", instructions="hi"), "msg").final_output
 
@@ -566,7 +590,7 @@ def test_telemetry_is_one_line_a_process(
 
 def test_a_loop_is_made_where_none_runs() -> None:
     ensure_event_loop()
-    made = asyncio.get_event_loop_policy().get_event_loop()
+    made = asyncio.get_event_loop()
     made.close()
     asyncio.set_event_loop(None)
 

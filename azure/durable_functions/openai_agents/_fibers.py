@@ -51,7 +51,7 @@ class Fiber:
         self._to_function: SimpleQueue[_Answer | None] = SimpleQueue()
         self._is_closed = False
         self._threads = _CountingExecutor()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: _Loop | None = None
         # The function logs, and finds its runner, by the context of who runs it.
         context = contextvars.copy_context()
         self._thread = threading.Thread(
@@ -116,8 +116,11 @@ class Fiber:
         """Let the generator yield something, and give or raise what it is sent."""
         if self._is_closed:
             raise YieldException(task)
+        assert self._loop is not None  # the caller runs
+        began = self._loop.time()
         self._to_generator.put(("yielded", task))
         answer = self._to_function.get()
+        self._loop.skip(self._loop.time() - began)
         if answer is None:
             raise YieldException(task)
         return answer()
@@ -127,7 +130,7 @@ class Fiber:
         return asyncio._get_running_loop() is self._loop
 
     def _run(self) -> None:
-        self._loop = asyncio.SelectorEventLoop(_IdleSelector(self._settle_pending))
+        self._loop = _Loop(_IdleSelector(self._settle_pending))
         self._loop.set_default_executor(self._threads)
         asyncio.set_event_loop(self._loop)
         outcome: tuple[str, Any]
@@ -165,6 +168,24 @@ class Fiber:
             else:
                 future.set_result(outcome)
         return True
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Its time stands still while a task is waited for.
+
+    Else a time-out for a model or a tool would count the time that an orchestration waits, which
+    is another one at each replay.
+    """
+
+    _skipped = 0.0
+
+    def time(self) -> float:
+        """Seconds since some moment, without those that were skipped."""
+        return super().time() - self._skipped
+
+    def skip(self, seconds: float) -> None:
+        """Let a while not have been."""
+        self._skipped += seconds
 
 
 class _IdleSelector(selectors.DefaultSelector):

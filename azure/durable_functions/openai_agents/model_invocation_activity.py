@@ -108,6 +108,8 @@ class DurableModelActivityInput(BaseModel):
     handoffs: list[DurableHandoff] = Field(default_factory=list[DurableHandoff])
     previous_response_id: str | None = None
     prompt: Any | None = None
+    conversation_id: str | None = None
+    """Only written where one is given, so that the text is the official one otherwise."""
 
     def to_json(self) -> str:
         """The text that travels.
@@ -115,11 +117,13 @@ class DurableModelActivityInput(BaseModel):
         Raises:
             ValueError: Something in it cannot be written as JSON.
         """
+        unset = {"conversation_id"} if self.conversation_id is None else None
         try:
-            return self.model_dump_json(warnings=False)
+            return self.model_dump_json(by_alias=True, exclude=unset, warnings=False)
         except Exception:  # whatever a user's value raises; texts may do in its place
             try:
-                return json.dumps(self.model_dump(warnings=False), default=str)
+                fields = self.model_dump(by_alias=True, exclude=unset, warnings=False)
+                return json.dumps(fields, default=str)
             except Exception as error:
                 raise ValueError(f"Unable to serialize the model's input: {error}") from error
 
@@ -146,7 +150,9 @@ class ModelInvoker:
             items: Any = input.input
         else:
             items = json.loads(to_json(input.input))
-        conversation: dict[str, Any] = {"conversation_id": None} if _KNOWS_CONVERSATIONS else {}
+        conversation: dict[str, Any] = {}
+        if _KNOWS_CONVERSATIONS:
+            conversation["conversation_id"] = input.conversation_id
         return await model.get_response(
             system_instructions=input.system_instructions,
             input=items,
@@ -190,7 +196,7 @@ class DurableActivityModel(Model):
         prompt: ResponsePromptParam | None,
         conversation_id: str | None = None,
     ) -> ModelResponse:
-        """Have the activity ask; `tracing` and `conversation_id` stay here.
+        """Have the activity ask, without tracing.
 
         Raises:
             TypeError: An output schema that cannot be sent.
@@ -208,6 +214,7 @@ class DurableActivityModel(Model):
             tracing=ModelTracingLevel.DISABLED,
             previous_response_id=previous_response_id,
             prompt=prompt,
+            conversation_id=conversation_id,
         ).to_json()
         if self.retry_options:
             result = self.task_tracker.get_activity_call_result_with_retry(

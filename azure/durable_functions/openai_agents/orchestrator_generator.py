@@ -64,7 +64,10 @@ async def durable_openai_agent_activity(input: str, model_provider: ModelProvide
     if hasattr(answer, "model_dump_json"):
         answer = answer.model_dump_json()
     if not isinstance(answer, (str, bytes)):
-        answer = TypeAdapter(ModelResponse).dump_json(answer, warnings=False)
+        # What the service did not send must not be sent back to it as null, nor under another name.
+        answer = TypeAdapter(ModelResponse).dump_json(
+            answer, by_alias=True, exclude_unset=True, warnings=False
+        )
     return answer.decode() if isinstance(answer, bytes) else answer
 
 

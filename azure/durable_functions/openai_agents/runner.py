@@ -19,6 +19,8 @@ from agents.run import (
 from agents.run_context import TContext
 from pydantic_core import to_json
 
+from azure.durable_functions._wire import shapes
+
 from ._live import LiveTaskTracker, current_runner
 from .context import DurableAIAgentContext
 from .model_invocation_activity import DurableActivityModel
@@ -43,9 +45,11 @@ class DurableOpenAIRunner:
             ValueError: A model is an object, and not a name: it would be asked right here.
         """
         plain = json.loads(to_json(input))
-        given: RunConfig | None = kwargs.get("run_config")
-        # Traces would be told again at every replay, so there are none unless they are asked for.
-        config = RunConfig(tracing_disabled=True) if given is None else given
+        given: Any = kwargs.get("run_config")
+        if given is None:
+            # Traces would be told again at every replay: there are none unless they are asked for.
+            given = RunConfig(tracing_disabled=True)
+        config: RunConfig = RunConfig(**given) if shapes.is_object(given) else given
         _refuse_objects("run config", config.model)
         _refuse_objects_of(starting_agent, set())
         provider = _DurableModelProvider(self.context, self.activity_name)
