@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from azure.durable_functions._entities.batch import EntityState, OperationResult
 from azure.durable_functions._entities.context import DurableEntityContext
 from azure.durable_functions._wire import handles
+from azure.durable_functions._wire.payloads import converted
 
 UserFunction = Callable[[DurableEntityContext], Any]
 
@@ -48,7 +49,9 @@ class Entity:
             results=results,
             signals=[],
             entity_exists=context._exists,
-            state=context._state if context._state_is_raw else context._outgoing(context._state),
+            state=context._state
+            if context._state_is_raw
+            else converted(context._converter, context._state),
             state_is_raw=context._state_is_raw,
         )
         return state.to_json_string()
@@ -68,7 +71,7 @@ class Entity:
             returned = self.fn(context)
             if returned is not None:
                 _refuse_unfinished(returned)
-            result = _result(False, started_at, context._outgoing(context._result))
+            result = _result(False, started_at, converted(context._converter, context._result))
             result.encode()
         except Exception as error:
             result = _result(True, started_at, str(error))

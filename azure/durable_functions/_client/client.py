@@ -18,7 +18,7 @@ import azure.functions as func
 
 from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.entity_id import EntityId
-from azure.durable_functions._wire.payloads import encode
+from azure.durable_functions._wire.payloads import converted, encode
 from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 
 from . import http
@@ -108,7 +108,7 @@ class DurableOrchestrationClient:
         trace_parent, trace_state = self._get_current_activity_context()
         status, body = await self._post_async_request(
             url,
-            self._get_json_input(self._outgoing(client_input)),
+            self._get_json_input(converted(self._converter, client_input)),
             trace_parent,
             trace_state,
             self._function_invocation_id,
@@ -216,7 +216,7 @@ class DurableOrchestrationClient:
             raise ValueError("event_name must be a non-empty string.")
         status, _ = await self._post_async_request(
             self._get_raise_event_url(instance_id, event_name, task_hub_name, connection_name),
-            encode(self._outgoing(event_data)),
+            encode(converted(self._converter, event_data)),
             function_invocation_id=self._function_invocation_id,
         )
         if status == 202:
@@ -337,7 +337,9 @@ class DurableOrchestrationClient:
         trace_parent, trace_state = self._get_current_activity_context()
         status, body = await self._post_async_request(
             options.to_url(self._rpc_base_url),
-            None if operation_input is None else encode(self._outgoing(operation_input)),
+            None
+            if operation_input is None
+            else encode(converted(self._converter, operation_input)),
             trace_parent,
             trace_state,
             self._function_invocation_id,
@@ -474,14 +476,6 @@ class DurableOrchestrationClient:
             if status.runtime_status is OrchestrationRuntimeStatus.Completed:
                 status._output = self._incoming(status._output)  # else the text of a failure
         return status
-
-    def _outgoing(self, value: Any) -> Any:
-        """What to encode in place of a value."""
-        if self._converter is None:
-            return value
-        from azure.durable_functions._wire import converters  # most apps have none
-
-        return converters.converted(self._converter, value)
 
     def _incoming(self, value: Any) -> Any:
         """What a value shown by the host stands for."""

@@ -144,14 +144,6 @@ class DurableEntityContext:
             return from_json_util(text, expected_type)
         return self._converter.deserialize(text, expected_type)
 
-    def _outgoing(self, value: Any) -> Any:
-        """What to encode in place of a value."""
-        if self._converter is None:
-            return value
-        from azure.durable_functions._wire import converters  # most apps have none
-
-        return converters.converted(self._converter, value)
-
     def destruct_on_exit(self) -> None:
         """Delete the entity, at once; setting state or result again brings it back."""
         self._exists = False

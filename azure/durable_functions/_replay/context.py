@@ -15,7 +15,7 @@ from azure.durable_functions._wire.durable_http import DurableHttpRequest, Token
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.function_context import FunctionContext
 from azure.durable_functions._wire.json_utils import parse_timespan_attrib
-from azure.durable_functions._wire.payloads import decode
+from azure.durable_functions._wire.payloads import converted, decode, expected
 from azure.durable_functions._wire.retry_options import RetryOptions
 from azure.durable_functions._wire.vocabulary import HistoryEventType, ReplaySchema
 
@@ -224,7 +224,7 @@ class DurableOrchestrationContext:
             TypeError: The input cannot be encoded.
         """
         if self._converter is not None:
-            input_ = self._outgoing(input_)
+            input_ = converted(self._converter, input_)
         callee = name
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.activity_output_type(name)
@@ -294,7 +294,7 @@ class DurableOrchestrationContext:
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.activity_output_type(name)
             name = references.function_name_of(name, references.ACTIVITY)
-        input_ = self._outgoing(input_)
+        input_ = converted(self._converter, input_)
         if _runs_in_sdk(retry_options):
             plain = CallActivityAction(name, input_)
             task = self._expanded(plain, retry_options, expected_type)
@@ -370,7 +370,9 @@ class DurableOrchestrationContext:
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.sub_orchestrator_output_type(name)
             name = references.function_name_of(name, references.ORCHESTRATION)
-        action = CallSubOrchestratorAction(name, self._outgoing(input_), instance_id, version)
+        action = CallSubOrchestratorAction(
+            name, converted(self._converter, input_), instance_id, version
+        )
         task = self._generate_task(action, expected_type=expected_type)
         return self._with_options(task, callee, raises, timeout)
 
@@ -432,7 +434,7 @@ class DurableOrchestrationContext:
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.sub_orchestrator_output_type(name)
             name = references.function_name_of(name, references.ORCHESTRATION)
-        input_ = self._outgoing(input_)
+        input_ = converted(self._converter, input_)
         if _runs_in_sdk(retry_options):
             plain = CallSubOrchestratorAction(name, input_, instance_id, version)
             task = self._expanded(plain, retry_options, expected_type)
@@ -494,7 +496,9 @@ class DurableOrchestrationContext:
             ValueError: No entity id.
             TypeError: The input cannot be encoded.
         """
-        action = CallEntityAction(entityId, operationName, self._outgoing(operationInput))
+        action = CallEntityAction(
+            entityId, operationName, converted(self._converter, operationInput)
+        )
         task = self._generate_task(action, expected_type=expected_type)
         return task if timeout is None else self.with_timeout(task, timeout)
 
@@ -510,7 +514,7 @@ class DurableOrchestrationContext:
             TypeError: The input cannot be encoded.
         """
         return self._record_fire_and_forget_action(
-            SignalEntityAction(entityId, operationName, self._outgoing(operationInput))
+            SignalEntityAction(entityId, operationName, converted(self._converter, operationInput))
         )
 
     def create_timer(self, fire_at: date | timedelta) -> Timer:
@@ -716,7 +720,7 @@ class DurableOrchestrationContext:
         Raises:
             TypeError: The input cannot be encoded.
         """
-        self._record_fire_and_forget_action(ContinueAsNewAction(self._outgoing(input_)))
+        self._record_fire_and_forget_action(ContinueAsNewAction(converted(self._converter, input_)))
         self._continue_as_new_flag = True
 
     def get_input(self, expected_type: Kind[T] = None) -> T:
@@ -726,7 +730,7 @@ class DurableOrchestrationContext:
         """
         wanted: Any = expected_type or self._input_expected_type
         if self._converter is not None:
-            wanted = self._expected(wanted)
+            wanted = expected(self._converter, wanted)
         raw = self._input
         found: Any = raw
         if raw is not None and (wanted is not None or isinstance(raw, str)):
@@ -916,7 +920,7 @@ class DurableOrchestrationContext:
         task = task_constructor(id_, actions)
         self._unyielded += 1
         if self._converter is not None:
-            expected_type = self._expected(expected_type)
+            expected_type = expected(self._converter, expected_type)
         if expected_type is not None:
             task._expected_output_type = expected_type
         if parent is not None:
@@ -926,22 +930,6 @@ class DurableOrchestrationContext:
         retried = RetryAbleTask(task, retry_options, self)
         retried._expected_output_type = expected_type
         return retried
-
-    def _outgoing(self, value: Any) -> Any:
-        """What to encode in place of a value."""
-        if self._converter is None:
-            return value
-        from azure.durable_functions._wire import converters  # most apps have none
-
-        return converters.converted(self._converter, value)
-
-    def _expected(self, kind: Any) -> Any:
-        """What to decode to in place of a type."""
-        if self._converter is None:
-            return kind
-        from azure.durable_functions._wire import converters
-
-        return converters.Expected(self._converter, kind)
 
     def _expanded(self, action: Action, options: RetryOptions, expected_type: Any) -> TaskBase:
         """Attempts made here and not by the host."""

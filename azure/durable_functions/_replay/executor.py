@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from azure.durable_functions._errors import InternalError, NonDurableAwaitError
 from azure.durable_functions._wire import shapes
+from azure.durable_functions._wire.payloads import converted
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
 
 from . import completions, logs
@@ -364,7 +365,7 @@ class TaskOrchestrationExecutor:
         output, status = self.output, context.custom_status
         if self.exception is None and output is not None:
             try:
-                output = context._outgoing(output)
+                output = converted(context._converter, output)
             except Exception as raised:  # anything, by a converter of the user's
                 self.exception = raised
             else:

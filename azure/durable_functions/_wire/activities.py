@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import converters, handles, payloads, typed
+from . import handles, payloads, typed
 
 if TYPE_CHECKING:
     from .converters import DataConverter
@@ -56,7 +56,7 @@ def converted(function: Any, name: str, converter: DataConverter) -> Callable[..
         return converter.deserialize(payloads.encode(value), hints.get(name))
 
     def encode(returned: Any) -> Any:
-        return converters.converted(converter, returned)
+        return payloads.converted(converter, returned)
 
     return _around(function, name, hints, decode, encode)
 

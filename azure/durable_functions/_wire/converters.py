@@ -36,38 +36,3 @@ class DataConverter:
             TypeError: It does not fit the expected type.
         """
         return payloads.decode(text, expected_type)
-
-
-class Expected:
-    """Stands for an expected type where a converter is to read the value."""
-
-    def __init__(self, converter: DataConverter, kind: Any) -> None:
-        self._converter = converter
-        self.kind = kind
-
-    def read(self, text: str) -> Any:
-        """The value of a text."""
-        return self._converter.deserialize(text, self.kind)
-
-
-def expected(converter: DataConverter | None, kind: Any) -> Any:
-    """What `payloads.decode` is to be told."""
-    return kind if converter is None else Expected(converter, kind)
-
-
-def converted(converter: DataConverter | None, value: Any) -> Any:
-    """What to encode in place of a value: plain JSON, if there is a converter.
-
-    Raises:
-        TypeError: The converter cannot encode the value, or did not give the text of JSON.
-    """
-    if converter is None or value is None:
-        return value
-    text = converter.serialize(value)
-    try:
-        return payloads.parse(text)
-    except (ValueError, TypeError) as error:
-        raise TypeError(
-            f"{type(converter).__name__}.serialize must return a JSON text, and did not for a "
-            f"value of type {type(value).__name__}"
-        ) from error

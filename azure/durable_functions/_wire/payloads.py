@@ -11,9 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import df_serialization
+
+if TYPE_CHECKING:
+    from .converters import DataConverter
 
 _LONG = 2048
 _CONTROLS = (*map(chr, range(32)), chr(127))
@@ -116,10 +119,9 @@ def decode(text: Any, expected_type: Any = None) -> Any:
             if end == len(text):
                 return value
     if expected_type is not None and expected_type not in _CODECS_OWN and type(text) is str:
-        from . import converters, typed
-
-        if isinstance(expected_type, converters.Expected):
+        if isinstance(expected_type, Expected):
             return expected_type.read(text)
+        from . import typed
 
         if typed.is_typed(expected_type):
             value = parse(text)
@@ -127,3 +129,38 @@ def decode(text: Any, expected_type: Any = None) -> Any:
             if not is_envelope:
                 return typed.from_plain(value, expected_type)
     return df_serialization.df_loads(text, expected_type)
+
+
+class Expected:
+    """Stands for an expected type where a converter is to read the value."""
+
+    def __init__(self, converter: DataConverter, kind: Any) -> None:
+        self._converter = converter
+        self.kind = kind
+
+    def read(self, text: str) -> Any:
+        """The value of a text."""
+        return self._converter.deserialize(text, self.kind)
+
+
+def expected(converter: DataConverter | None, kind: Any) -> Any:
+    """What `decode` is to be told."""
+    return kind if converter is None else Expected(converter, kind)
+
+
+def converted(converter: DataConverter | None, value: Any) -> Any:
+    """What to encode in place of a value: plain JSON, if there is a converter.
+
+    Raises:
+        TypeError: The converter cannot encode the value, or did not give the text of JSON.
+    """
+    if converter is None or value is None:
+        return value
+    text = converter.serialize(value)
+    try:
+        return parse(text)
+    except (ValueError, TypeError) as error:
+        raise TypeError(
+            f"{type(converter).__name__}.serialize must return a JSON text, and did not for a "
+            f"value of type {type(value).__name__}"
+        ) from error

@@ -10,9 +10,8 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from azure.durable_functions._wire import converters
 from azure.durable_functions._wire.converters import DataConverter
-from azure.durable_functions._wire.payloads import decode, encode
+from azure.durable_functions._wire.payloads import converted, decode, encode, expected
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
 from azure.durable_functions.local.engine.functions import Failure, HttpFailed, Outcome
 from azure.durable_functions.local.worker.functions import describe
@@ -267,12 +266,12 @@ class DoublingPool(WorkerPool):
         if not isinstance(text, str):
             return text
         try:
-            return decode(text, converters.expected(self.converter, None))
+            return decode(text, expected(self.converter, None))
         except ValueError:
             return text
 
     def _write(self, value: Any) -> Any:
-        return converters.converted(self.converter, value)
+        return converted(self.converter, value)
 
     def _attempt(self, name: str, given: Any, instance_id: str) -> int:
         attempt = 1
