@@ -337,9 +337,7 @@ class DurableOrchestrationClient:
         trace_parent, trace_state = self._get_current_activity_context()
         status, body = await self._post_async_request(
             options.to_url(self._rpc_base_url),
-            None
-            if operation_input is None
-            else encode(converted(self._converter, operation_input)),
+            self._get_json_input(converted(self._converter, operation_input)),
             trace_parent,
             trace_state,
             self._function_invocation_id,
