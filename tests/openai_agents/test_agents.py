@@ -185,9 +185,27 @@ def mixed(context: DurableAIAgentContext) -> Any:
 
 @app.orchestration_trigger
 @app.durable_openai_agent_orchestrator
+def approving(context: DurableAIAgentContext) -> Any:
+    """Newer releases interrupt a run for tools that need an approval."""
+    options: dict[str, Any] = {"needs_approval": True}
+    pay = function_tool(lambda city: f"paid {city}", name_override="broken", **options)
+    agent: Any = Agent(name="Careful", model="careful", tools=[pay])
+    run: Any = Runner.run_sync(agent, "Pay!")
+    state = run.to_state()
+    for asked in run.interruptions:
+        approved = yield context.wait_for_external_event("Approval", bool)
+        (state.approve if approved else state.reject)(asked)
+    return Runner.run_sync(agent, state).final_output
+
+
+@app.orchestration_trigger
+@app.durable_openai_agent_orchestrator
 def configured(context: DurableAIAgentContext) -> Any:
     """Newer releases take a dictionary too, and a conversation that the service keeps."""
-    options: dict[str, Any] = {"run_config": {"model": "billing"}, "conversation_id": "conv_1"}
+    options: dict[str, Any] = {
+        "run_config": {"model": "billing", "tracing_disabled": True},
+        "conversation_id": "conv_1",
+    }
     return Runner.run_sync(Agent(name="A"), "?", **options).final_output
 
 
@@ -280,6 +298,18 @@ async def test_a_person_approves_between_two_steps(durable_host: DurableTestHost
 @STRICT
 async def test_async_orchestrators_may_have_agents(durable_host: DurableTestHost) -> None:
     assert json.loads(await output_of(durable_host, "awaiting")) == ["paid back", "sun in Oslo"]
+
+
+@STRICT
+@pytest.mark.skipif(importlib.metadata.version("openai-agents") == "0.2.4", reason="since 0.8")
+async def test_a_run_goes_on_when_a_person_has_approved_a_tool(
+    durable_host: DurableTestHost,
+) -> None:
+    run = await durable_host.start("approving")
+    await durable_host.settle()
+    assert run.status == "Running"
+    await durable_host.raise_event(run, "Approval", True)
+    assert await run.result() == "paid Rome"
 
 
 @STRICT

@@ -44,7 +44,8 @@ class DurableOpenAIRunner:
         Raises:
             ValueError: A model is an object, and not a name: it would be asked right here.
         """
-        plain = json.loads(to_json(input))
+        # A run that was interrupted for an approval goes on with its state, which is an object.
+        plain = json.loads(to_json(input)) if isinstance(input, (str, list)) else input
         given: Any = kwargs.get("run_config")
         if given is None:
             # Traces would be told again at every replay: there are none unless they are asked for.
