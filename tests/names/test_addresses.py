@@ -271,7 +271,9 @@ def test_the_root_brings_few_modules() -> None:
         "import sys, azure.functions\n"
         "before = set(map(id, sys.modules.values()))\n"
         "import azure.durable_functions\n"
-        "print(len(set(map(id, sys.modules.values())) - before))\n"
+        # What old releases of azure-functions leave of the standard library is not ours to count.
+        "new = {id(m) for n, m in sys.modules.items() if n not in sys.stdlib_module_names}\n"
+        "print(len(new - before))\n"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd="/"

@@ -37,6 +37,11 @@ class Order:
     amount: int = 1
 
 
+@dataclass
+class Question:
+    instance_id: str
+
+
 def new_app(converter: df.DataConverter | None = None) -> df.DFApp:
     blueprint = df.Blueprint()
 
@@ -51,8 +56,8 @@ def new_app(converter: df.DataConverter | None = None) -> df.DFApp:
 
     @blueprint.activity_trigger
     @blueprint.durable_client_input
-    async def ask(instance_id: str, client: df.DurableOrchestrationClient) -> Any:
-        status = await client.get_status(instance_id)
+    async def ask(about: Question, client: df.DurableOrchestrationClient) -> Any:
+        status = await client.get_status(about.instance_id)
         return status.input_
 
     @blueprint.entity_trigger
@@ -75,7 +80,7 @@ def new_app(converter: df.DataConverter | None = None) -> df.DFApp:
         held = await context.call_entity(shelf, "put", {"article": "secret pot"})
         nod = await context.wait_for_external_event("nod", Order)
         below = await context.call_sub_orchestrator(echo, {"secret": nod.amount})
-        own = await context.call_activity(ask, context.instance_id)
+        own = await context.call_activity("ask", Question(context.instance_id))
         return {"loud": loud, "held": held, "below": below, "nod": nod.article, "own": own}
 
     @blueprint.orchestration_trigger

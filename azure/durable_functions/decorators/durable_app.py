@@ -402,8 +402,10 @@ def _with_one_model_activity(builders: list[FunctionBuilder]) -> list[FunctionBu
 def _convert(fb: FunctionBuilder, converter: DataConverter) -> None:
     """Let a function of the app write and read its payloads with the app's converter."""
     function: Any = fb._function._func
-    if hasattr(function, "_df_data_converter"):  # an orchestrator, an entity, or with a client
-        function._df_data_converter = converter
+    inside: Any = getattr(function, "activity_function", None)
+    for found in (function, inside):
+        if hasattr(found, "_df_data_converter"):  # an orchestrator, an entity, or with a client
+            found._df_data_converter = converter
     trigger = fb._function.get_trigger()
     if isinstance(trigger, ActivityTrigger) and not hasattr(function, "_df_is_converted"):
         from azure.durable_functions._wire import activities
