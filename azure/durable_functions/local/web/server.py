@@ -28,6 +28,9 @@ from .throttle import Throttle, TooManyRequests
 
 logger = logging.getLogger("azure.durable_functions.local")
 
+_BACKLOG = 4096
+"""Connections that may wait to be taken; whom there is no place for tries again after a second."""
+
 MAX_BODY_BYTES = 100 * 1024 * 1024
 RPC_PORT = 17071
 PATIENCE_SECONDS = 10.0
@@ -74,7 +77,7 @@ def bind_rpc() -> socket.socket:
     for port in tried:
         try:
             reserved = bind("127.0.0.1", port)
-            reserved.listen(128)  # at once: another host may be starting too
+            reserved.listen(_BACKLOG)  # at once: another host may be starting too
         except (SettingsError, OSError):
             continue
         return reserved
@@ -151,7 +154,8 @@ class Server:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=PATIENCE_SECONDS)
         await runner.setup()
         try:
-            await web.SockSite(runner, reserved, ssl_context=tls).start()
+            site = web.SockSite(runner, reserved, ssl_context=tls, backlog=_BACKLOG)
+            await site.start()
         except OSError as error:
             await runner.cleanup()
             raise _port_taken(reserved.getsockname()[1], error) from None
