@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -40,7 +41,11 @@ from pydantic import BaseModel
 import azure.durable_functions as df
 from azure.durable_functions.models.DurableOrchestrationContext import DurableOrchestrationContext
 from azure.durable_functions.models.history.HistoryEventType import HistoryEventType
-from azure.durable_functions.openai_agents import DurableAIAgentContext, usage_telemetry
+from azure.durable_functions.openai_agents import (
+    DurableAIAgentContext,
+    _requirements,
+    usage_telemetry,
+)
 from azure.durable_functions.openai_agents import context as context_module
 from azure.durable_functions.openai_agents import orchestrator_generator as generator_module
 from azure.durable_functions.openai_agents.event_loop import ensure_event_loop
@@ -698,3 +703,9 @@ def test_the_episodes_of_a_run_with_a_tool_are_those_of_the_official_package() -
 
 def _text(text: str) -> Any:
     return fake_models._message(text)
+
+
+def test_the_ranges_that_are_told_are_those_of_the_extra() -> None:
+    declared = (Path(__file__).parent.parent.parent / "pyproject.toml").read_text()
+    for name, versions in _requirements.RANGES.items():
+        assert f'"{name}{versions}"' in declared
