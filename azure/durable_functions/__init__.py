@@ -6,7 +6,6 @@ folder once (sdk.md 1.6) and registers the official addresses of its classes (`_
 
 from __future__ import annotations
 
-import importlib.util
 import json as json  # official attributes of the root, as are the next three
 import logging
 import os as os
@@ -182,7 +181,7 @@ except ModuleNotFoundError:  # azure-functions without decorators: the function.
 else:
     __all__ += ["DFApp", "Blueprint"]
 
-if all(importlib.util.find_spec(name) for name in ("agents", "openai", "pydantic")):
+if _startup.has_agents():
     __all__ += ["openai_agents"]  # pyright: ignore[reportUnsupportedDunderAll]  # found, and imported only when it is asked for (sdk.md Q3)
 
 _aliases.register()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -104,3 +105,11 @@ def has_function_json(folder: str) -> bool:
     return any(
         os.path.isfile(os.path.join(folder, child, "function.json")) for child in os.listdir(folder)
     )
+
+
+def has_agents() -> bool:
+    """Whether what `openai_agents` needs seems to be installed; nothing of it is imported."""
+    try:
+        return all(importlib.util.find_spec(name) for name in ("agents", "openai", "pydantic"))
+    except ValueError:  # a test has put something in the place of one of them
+        return False

@@ -150,3 +150,14 @@ def test_the_public_names_are_the_official_ones() -> None:
         "Blueprint",
         *(["openai_agents"] if importlib.util.find_spec("agents") else []),
     ]
+
+
+@pytest.mark.parametrize("name", ["agents", "openai", "pydantic"])
+def test_a_stand_in_for_an_optional_library_does_not_stop_the_import(name: str) -> None:
+    code = (
+        "import sys, unittest.mock\n"
+        f"sys.modules[{name!r}] = unittest.mock.MagicMock()\n"
+        "import azure.durable_functions"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
