@@ -110,6 +110,8 @@ def _as_decorated(context: DurableOrchestrationContext, handle: Any) -> DurableO
 
 
 def _context_of(context: object) -> DurableOrchestrationContext:
-    body = getattr(context, "body", None)
-    text: Any = context if body is None else body
-    return DurableOrchestrationContext(**triggers.read(text))
+    text: Any = context
+    if type(context) is not str:
+        body = getattr(context, "body", None)
+        text = context if body is None else body
+    return DurableOrchestrationContext.from_json(text)

@@ -14,7 +14,7 @@ from typing import Any
 from azure.durable_functions._wire import durable_http, retry_options, timestamps
 from azure.durable_functions._wire import entity_id as entity_ids
 from azure.durable_functions._wire.df_serialization import df_dumps
-from azure.durable_functions._wire.payloads import encode, quote
+from azure.durable_functions._wire.payloads import LONG, encode, quote, quote_short
 from azure.durable_functions._wire.vocabulary import ActionType
 
 Json = dict[str, Any]
@@ -80,7 +80,8 @@ class CallActivityAction(Action):
         """The wire's text, put together: half the time of an object and its encoding."""
         if type(self) is CallActivityAction:  # else its `to_json` may tell something else
             try:
-                name, input_ = quote(self.function_name), quote(self.input_)
+                name, input_ = quote_short(self.function_name), self.input_
+                input_ = quote_short(input_) if len(input_) < LONG else quote(input_)
                 return f'{{"actionType": 0, "functionName": {name}, "input": {input_}}}'
             except TypeError:
                 pass  # the name is no text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azure.durable_functions._errors import FailureDetails
 from azure.durable_functions._wire import payloads, shapes
-from azure.durable_functions._wire.df_serialization import df_loads
+from azure.durable_functions._wire.df_serialization import df_loads, has_advised
 from azure.durable_functions._wire.entity_messages import ResponseMessage
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 
@@ -26,7 +26,9 @@ _CODEC = df_loads
 
 def decoder() -> Callable[..., Any]:
     """What reads payloads: the short way, unless a test has put something in the codec's place."""
-    return payloads.decode if df_loads is _CODEC else df_loads
+    if df_loads is not _CODEC:
+        return df_loads
+    return payloads.decode_advised if has_advised() else payloads.decode
 
 
 class Completion(NamedTuple):

@@ -87,8 +87,17 @@ class DurableOrchestrationContext:
     the next replay does the same.
     """
 
+    # Most replays leave these as they are; writing them for each took 0.2 of 8 us.
     _function: Callable[..., Any] | None = None
     """The orchestrator that runs."""
+    _history_objects: list[HistoryEvent] | None = None
+    _parsed_history: list[Any] | None = None
+    """The history, if it is certain that it holds dictionaries only."""
+    _custom_status: Any = None
+    _new_uuid_counter: int = 0
+    _input_expected_type: type | None = None
+    _now: datetime | None = None
+    """The time that was asked for last; time stamps stay text until then (sdk.md Q22)."""
 
     def __init__(
         self,
@@ -110,14 +119,11 @@ class DurableOrchestrationContext:
             IndexError: The history has no OrchestratorStarted.
         """
         self._events: list[Any] = history
-        self._history_objects: list[HistoryEvent] | None = None
         self._instance_id: str = instanceId
         self._is_replaying: bool = isReplaying
         self._parent_instance_id: str | None = parentInstanceId
         self._maximum_short_timer_duration = _span(maximumShortTimerDuration)
         self._long_timer_interval_duration = _span(longRunningTimerIntervalDuration)
-        self._custom_status: Any = None
-        self._new_uuid_counter: int = 0
         self._sequence_number: int = 0
         self._continue_as_new_flag: bool = False
         self._replay_schema = _negotiate(upperSchemaVersion, upperSchemaVersionNew)
@@ -132,7 +138,6 @@ class DurableOrchestrationContext:
         # The user sees `input` through get_input(), which decodes JSON text; the host sends what
         # the text parses to, so an object is turned back into text (sdk.md 2.1).
         self._input: Any = json.dumps(input) if isinstance(input, dict) else input
-        self._input_expected_type: type | None = None
 
         self._unyielded = 0
         """Tasks made and not yielded yet."""
@@ -148,8 +153,6 @@ class DurableOrchestrationContext:
         else:
             raise IndexError("The history has no OrchestratorStarted event, so it has no beginning")
         self._first_started: Any = first
-        # Time stamps stay text until somebody asks for the time (sdk.md Q22).
-        self._now: datetime | None = None
         self._unread_moments: list[Any] = [_timestamp(first)]
         self._version = self._extract_version_from_history(history)
 
@@ -160,7 +163,10 @@ class DurableOrchestrationContext:
         Raises:
             ValueError: It is not a JSON object with the fields of protocol.md 1.
         """
-        return cls(**triggers.read(json_string))
+        fields = triggers.read(json_string)
+        context = cls(**fields)
+        context._parsed_history = fields["history"]
+        return context
 
     # -- what the user may ask for -----------------------------------------------------------
 
@@ -972,7 +978,8 @@ class DurableOrchestrationContext:
             )
         elif isinstance(action_repr, list):
             self._action_payload_v2.extend(action_repr)
-        elif not isinstance(action_repr, NoOpAction):
+        # Of an abstract class `isinstance` takes 0.15 us, so what most are is asked before.
+        elif type(action_repr) is CallActivityAction or not isinstance(action_repr, NoOpAction):
             self._action_payload_v2.append(action_repr)
 
     def _add_to_open_tasks(self, task: TaskBase) -> None:
@@ -1090,6 +1097,7 @@ def _positive_span(timeout: timedelta | float) -> timedelta:
     return span
 
 
+@functools.lru_cache(maxsize=16)  # a host sends the same two at each episode: 2 of 11 us
 def _span(text: str | None) -> timedelta | None:
     return None if text is None else parse_timespan_attrib(text)
 

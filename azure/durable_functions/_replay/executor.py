@@ -114,7 +114,8 @@ class TaskOrchestrationExecutor:
         token = logs.current.set(context)
         try:
             self.begin(context, fn)
-            self.advance(wire_events(history))
+            is_parsed = history is context._parsed_history
+            self.advance(context._events if is_parsed else wire_events(history))
         finally:
             logs.current.reset(token)
         self.warn_of_forgotten()

@@ -73,25 +73,25 @@ def read(text: str | bytes) -> dict[str, Any]:
     """
     try:
         is_plain = isinstance(text, str) and _accelerator() is None
-        trigger = payloads.parse(text) if is_plain else _parse(text)
+        trigger: dict[str, Any] = payloads.parse(text) if is_plain else _parse(text)
     except json.JSONDecodeError as error:
         raise json.JSONDecodeError(
             f"The orchestration trigger is not JSON: {error.msg}", error.doc, error.pos
         ) from None
-    if not shapes.is_object(trigger):
-        raise ValueError(
-            f"The orchestration trigger must be a JSON object, got {type(trigger).__name__}"
-        )
+    kind: type[object] = type(trigger)
+    if kind is not dict:  # `isinstance` by functions took 0.1 us for the two
+        raise ValueError(f"The orchestration trigger must be a JSON object, got {kind.__name__}")
     try:
-        history: Any = _REQUIRED_FIELDS(trigger)[0]
+        history: list[Any] = _REQUIRED_FIELDS(trigger)[0]
     except KeyError:
         missing = [name for name in _REQUIRED if name not in trigger]
         raise ValueError(
             f"The orchestration trigger lacks {', '.join(missing)} (protocol.md 1)"
         ) from None
-    if not shapes.is_array(history):
+    kind = type(history)
+    if kind is not list:
         raise ValueError(
-            f"history in the orchestration trigger must be an array, got {type(history).__name__}"
+            f"history in the orchestration trigger must be an array, got {kind.__name__}"
         )
     try:
         # 0.02 us an event; a loop takes five times that. Few fit into a list, which is made faster.

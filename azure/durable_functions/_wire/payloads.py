@@ -18,13 +18,16 @@ from . import df_serialization
 if TYPE_CHECKING:
     from .converters import DataConverter
 
-_LONG = 2048
+LONG = 2048
 _CONTROLS = (*map(chr, range(32)), chr(127))
 
 _encode_plain = json.JSONEncoder().encode
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # not in the stubs
 _CODECS_OWN: tuple[Any, ...] = (str, int, float, bool, list, dict, Any)
 _CONTAINERS = frozenset((dict, list, tuple, float))
+
+quote_short = encode_basestring_ascii
+"""As `quote`, for a text of less than `LONG`: without a call of Python's, 0.05 us less."""
 
 
 def quote(text: str) -> str:
@@ -33,13 +36,13 @@ def quote(text: str) -> str:
     Raises:
         TypeError: It is no text.
     """
-    if len(text) < _LONG or not text.isascii():
-        return encode_basestring_ascii(text)
+    if len(text) < LONG or not text.isascii():
+        return quote_short(text)
     # The standard library looks at each character (12 us for 10 KiB); searching for those that need
     # care runs at the memory's speed (2 us), and the payload of a payload has but two kinds.
     for character in _CONTROLS:
         if character in text:
-            return encode_basestring_ascii(text)
+            return quote_short(text)
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -52,7 +55,7 @@ def encode(value: Any) -> str:
     """
     kind = type(value)  # pyright: ignore[reportUnknownVariableType]  # any class
     if kind is str:
-        return quote(value)
+        return quote_short(value) if len(value) < LONG else quote(value)
     if value is None:
         return "null"
     if kind is bool:
@@ -103,21 +106,9 @@ def decode(text: Any, expected_type: Any = None) -> Any:
         ValueError: The text is not JSON, or names a module that is not loaded.
         TypeError: It is no text, or does not fit the expected type.
     """
-    if (
-        expected_type is None
-        and type(text) is str
-        # Without an object there is nothing to make a class of; with one, its key would have to
-        # stand there, plainly or by an escape. The codec says once that types are advisable.
-        and ("{" not in text or ("__class__" not in text and "\\u" not in text))
-        and df_serialization.has_advised()
-    ):
-        try:
-            value, end = _scan(text, 0)
-        except (StopIteration, ValueError):
-            pass  # leading blanks, or an error that the codec words
-        else:
-            if end == len(text):
-                return value
+    # The codec says once that types are advisable; until then it is asked.
+    if expected_type is None and df_serialization.has_advised():
+        return decode_advised(text)
     if expected_type is not None and expected_type not in _CODECS_OWN and type(text) is str:
         if isinstance(expected_type, Expected):
             return expected_type.read(text)
@@ -129,6 +120,23 @@ def decode(text: Any, expected_type: Any = None) -> Any:
             if not is_envelope:
                 return typed.from_plain(value, expected_type)
     return df_serialization.df_loads(text, expected_type)
+
+
+def decode_advised(text: Any, expected_type: Any = None) -> Any:
+    """As `decode`, once `df_serialization.has_advised`: 0.1 us less."""
+    if expected_type is not None:
+        return decode(text, expected_type)
+    # Without an object there is nothing to make a class of; with one, its key would have to stand
+    # there, plainly or by an escape.
+    if type(text) is str and ("{" not in text or ("__class__" not in text and "\\u" not in text)):
+        try:
+            value, end = _scan(text, 0)
+        except (StopIteration, ValueError):
+            pass  # leading blanks, or an error that the codec words
+        else:
+            if end == len(text):
+                return value
+    return df_serialization.df_loads(text)
 
 
 class Expected:
