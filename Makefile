@@ -8,6 +8,7 @@ DURABLETASK_VERSION := 1.12.0
 OLDEST_AGENTS := 0.2.4
 OLDEST_OPENAI := 1.98.0
 DBOS_VERSION := 3.4.0
+NPM_VERSION := 3.5.0
 N ?= 2000
 KILLS ?= 1000
 ROUNDS ?= 7
@@ -109,7 +110,7 @@ $(OFFICIAL)/ready:
 		&& find azure/durable_functions -name '*.py' -delete
 	@touch $@
 
-peers: .venv-durabletask/ready .venv-dbos/ready ## The engines that `make bench` measures beside ours
+peers: .venv-durabletask/ready .venv-dbos/ready .npm/ready ## What `make bench` measures beside ours
 
 .venv-durabletask/ready:
 	@echo "Setting up .venv-durabletask with durabletask $(DURABLETASK_VERSION), as bytecode."
@@ -126,5 +127,14 @@ peers: .venv-durabletask/ready .venv-dbos/ready ## The engines that `make bench`
 	@.venv-dbos/bin/python -m pip install -qq --disable-pip-version-check dbos==$(DBOS_VERSION)
 	@touch $@
 
+# A black box too. Where there is no node, the benchmark does without.
+.npm/ready:
+	@mkdir -p .npm
+	@if command -v npm >/dev/null; then \
+		echo "Setting up .npm with durable-functions $(NPM_VERSION)."; \
+		npm install --silent --no-audit --no-fund --no-save --prefix .npm durable-functions@$(NPM_VERSION); \
+	else echo "There is no npm here: durable-functions for JavaScript is left out."; fi
+	@touch $@
+
 clean: ## Remove what the other entries have made
-	rm -rf .venv .venv-openai $(OFFICIAL) .venv-durabletask .venv-dbos site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-openai $(OFFICIAL) .venv-durabletask .venv-dbos .npm site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,7 +2,8 @@
 
 Both packages run in interpreters of their own, in one run, rounds interleaved; answers are compared
 before anything is timed, and every text is sent once. Shown are medians, and medians of the ratios
-within each round. The floor is what an answer costs at least (see `replay_worker.py`).
+within each round. The floor is what an answer costs at least (see `replay_worker.py`). Where node
+is present, the package durable-functions for JavaScript replays the same texts.
 """
 
 from __future__ import annotations
@@ -15,10 +16,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import triggers
-from peers import HERE, OFFICIAL, OURS, Peer, environment
+from peers import HERE, NODE, NODE_MODULES, OFFICIAL, OURS, Peer, environment
 
 Row = list[str]
-HEADS = ["work", "official 1.7.0", "ours", "faster", "floor", "ours / floor", "with msgspec"]
+HEADS = [
+    "work",
+    "official 1.7.0",
+    "ours",
+    "faster",
+    "floor",
+    "ours / floor",
+    "with msgspec",
+    "npm durable-functions",
+]
 
 REPLAYS: list[tuple[str, str, int, int]] = [
     ("chain", "chain, n = 10", 10, 100),
@@ -54,12 +64,14 @@ class Bench:
         self.official = Peer(OFFICIAL, "replay_worker.py")
         self.ours = Peer(OURS, "replay_worker.py", "--plain")
         self.fast = Peer(OURS, "replay_worker.py")
+        self.npm = Peer(NODE, "peer_durable_functions.js") if NODE_MODULES.exists() else None
         self._salts = itertools.count(1)
 
     def close(self) -> None:
         """End the peers."""
-        for peer in (self.official, self.ours, self.fast):
-            peer.close()
+        for peer in (self.official, self.ours, self.fast, self.npm):
+            if peer is not None:
+                peer.close()
 
     def measure(
         self,
@@ -80,9 +92,16 @@ class Bench:
         if has_floor:
             least = self.ours.ask(case=case, triggers=check, floor=True)[1]
             assert answers == {least}, f"{title}: the floor's answer differs"
+        if self.npm is not None:
+            both = [
+                peer.ask(case=case, triggers=check, answers=True)[1]
+                for peer in (self.ours, self.npm)
+            ]
+            own, theirs = ([essence(case, answer) for answer in found] for found in both)
+            assert own == theirs, f"{title}: the answer of durable-functions differs"
         times: list[list[float]] = []
         for _ in range(rounds or self.rounds):
-            texts = [make(next(self._salts)) for _ in range(4)]
+            texts = [make(next(self._salts)) for _ in range(5)]
             times.append(
                 [
                     self.official.ask(case=case, triggers=texts[0])[0],
@@ -91,19 +110,23 @@ class Bench:
                     if has_floor
                     else float("nan"),
                     self.fast.ask(case=case, triggers=texts[3])[0],
+                    self.npm.ask(case=case, triggers=texts[4])[0] if self.npm else float("nan"),
                 ]
             )
-        theirs, own, least, fast = (
+        theirs, own, least, fast, npm = (
             statistics.median(column) / divisor for column in zip(*times, strict=True)
         )
         return [
             title,
             duration(theirs),
             duration(own),
-            _ratio(official / ours for official, ours, _, _ in times),
+            _ratio(official / ours for official, ours, *_ in times),
             duration(least) if has_floor else "",
-            _ratio((ours / least for _, ours, least, _ in times), 2) if has_floor else "",
-            f"{duration(fast)}, {_ratio(official / fast for official, _, _, fast in times)}",
+            _ratio((ours / least for _, ours, least, *_ in times), 2) if has_floor else "",
+            f"{duration(fast)}, {_ratio(official / fast for official, _, _, fast, _ in times)}",
+            f"{duration(npm)}, {_ratio(npm / ours for _, ours, _, _, npm in times)}"
+            if self.npm
+            else "",
         ]
 
     def replays(self) -> Iterator[Row]:
@@ -168,6 +191,7 @@ class Bench:
             "",
             "",
             f"{fast:.1f} MiB",
+            "",
         ]
 
 
@@ -198,6 +222,7 @@ def imports(rounds: int) -> Row:
         told(found[OFFICIAL]),
         told(found[OURS]),
         faster,
+        "",
         "",
         "",
         "",
@@ -234,10 +259,33 @@ def clients(rounds: int) -> Iterator[Row]:
             f"{duration(least)} (aiohttp)",
             _ratio((own / least for _, own, least in times), 2),
             "",
+            "",
         ]
     for peer in peers:
         peer.close()
     server.kill()
+
+
+def essence(case: str, answer: str) -> Any:
+    """What durable-functions for JavaScript must agree with.
+
+    It writes inputs that are no texts as they are, a missing version not at all, times with
+    milliseconds, and lists a `task_any` over what is left anew.
+    """
+    fields = json.loads(answer)
+    if case == "any_loop":
+        fields["actions"] = fields["actions"][0][:1]
+    if case == "entity":
+        for result in fields["results"]:
+            result.pop("duration", None)
+            result.pop("startTime", None)
+    return json.loads(json.dumps(fields), object_hook=_action_in_common)
+
+
+def _action_in_common(fields: dict[str, Any]) -> dict[str, Any]:
+    if "input" in fields and not isinstance(fields["input"], str):
+        fields["input"] = json.dumps(fields["input"])
+    return {key: value for key, value in fields.items() if key not in ("fireAt", "version")}
 
 
 def duration(seconds: float) -> str:

@@ -121,5 +121,7 @@ def _trigger(history: list[dict[str, Any]], count: int, salt: int) -> str:
             "parentInstanceId": None,
             "upperSchemaVersion": 1,
             "upperSchemaVersionNew": 2,
+            "maximumShortTimerDuration": "6.00:00:00",
+            "longRunningTimerIntervalDuration": "3.00:00:00",
         }
     )
