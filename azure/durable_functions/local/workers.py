@@ -14,8 +14,7 @@ from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local import operating_system
 from azure.durable_functions.local.app_info import AppInfo
 from azure.durable_functions.local.engine.functions import WorkerLost, WorkerRetired
-from azure.durable_functions.local.worker import link
-from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.worker.link import Frame, Link
 
 _END_SECONDS = 3.0
 """How long a worker may take to end by itself."""
@@ -60,10 +59,10 @@ class WorkerProcess:
         self._on_log = on_log
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Frame]] = {}
-        self._writer: asyncio.StreamWriter
-        self._reading: asyncio.Task[None]
+        self._link: Link | None = None
         self._ended = asyncio.Event()
         loop = asyncio.get_running_loop()
+        self._loaded: asyncio.Future[Frame | None] = loop.create_future()
         threading.Thread(target=self._watch, args=(loop,), daemon=True).start()
 
     @classmethod
@@ -109,23 +108,16 @@ class WorkerProcess:
         return worker
 
     async def _load(self, python: str) -> None:
-        reader, self._writer = await asyncio.open_connection(
-            sock=self._started.connection, limit=2**30
-        )
-        while True:
-            frame = await link.read(reader)
-            if frame is None:
-                await self._ended.wait()
-                raise WorkerFailed(
-                    f"the worker process ({python}) ended with status "
-                    f"{self._started.process.returncode} while it loaded the app; what it printed "
-                    "stands above"
-                )
-            if frame.header["type"] == "loaded":
-                break
-            self._on_log(frame)
+        self._link = await Link.connect(self._started.connection, self._receive, self._tell_lost)
+        frame = await self._loaded
+        if frame is None:
+            await self._ended.wait()
+            raise WorkerFailed(
+                f"the worker process ({python}) ended with status "
+                f"{self._started.process.returncode} while it loaded the app; what it printed "
+                "stands above"
+            )
         self.app = AppInfo.from_frame(frame)
-        self._reading = asyncio.get_running_loop().create_task(self._read(reader))
 
     @property
     def process_id(self) -> int:
@@ -138,12 +130,12 @@ class WorkerProcess:
         Raises:
             WorkerLost: The process has ended before it answered.
         """
-        if self.lost.is_set():
+        if self.lost.is_set() or self._link is None:
             raise self._loss()
         number = next(self._numbers)
         answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
-        self._writer.write(link.encode(Frame({**header, "type": "invoke", "id": number}, payload)))
+        self._link.send(Frame({**header, "type": "invoke", "id": number}, payload))
         try:
             return await answer
         finally:
@@ -161,19 +153,17 @@ class WorkerProcess:
         except asyncio.TimeoutError:
             self._started.process.kill()
             await self._ended.wait()
-        await asyncio.gather(self._reading, return_exceptions=True)
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        try:
-            while (frame := await link.read(reader)) is not None:
-                if frame.header["type"] == "log":
-                    self._on_log(frame)
-                    continue
-                waiting = self._waiting.get(frame.header["id"])
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(frame)
-        finally:
-            self._tell_lost()
+    def _receive(self, frame: Frame) -> None:
+        kind = frame.header["type"]
+        if kind == "log":
+            self._on_log(frame)
+        elif kind == "loaded":
+            self._loaded.set_result(frame)
+        else:
+            waiting = self._waiting.get(frame.header["id"])
+            if waiting is not None and not waiting.done():
+                waiting.set_result(frame)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """A child that user code has forked keeps the socket open, so the process counts too."""
@@ -190,6 +180,8 @@ class WorkerProcess:
 
     def _tell_lost(self) -> None:
         self.lost.set()
+        if not self._loaded.done():
+            self._loaded.set_result(None)
         for waiting in list(self._waiting.values()):
             if not waiting.done():
                 waiting.set_exception(self._loss())
@@ -201,8 +193,8 @@ class WorkerProcess:
 
     def _close(self) -> None:
         self._started.lifeline.close()
-        if hasattr(self, "_writer"):
-            self._writer.close()
+        if self._link is not None:
+            self._link.close()
         else:
             self._started.connection.close()
 

@@ -186,8 +186,12 @@ class Database:
         self._batch, self._waiting = self._waiting, []
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for job in self._batch:
-                self._run(job, connection)
+            if len(self._batch) == 1:  # undone alone it is anyway
+                [job] = self._batch
+                job.outcome = job.change(connection)
+            else:
+                for job in self._batch:
+                    self._run(job, connection)
         except BaseException as error:
             self._fail(error)
             self._tell(loop)

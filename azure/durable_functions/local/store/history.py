@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from .statements import for_each
+
 
 def events(connection: sqlite3.Connection, instance_id: str) -> list[str]:
     """All events of the current execution, oldest first."""
@@ -28,7 +30,8 @@ def append(
     connection: sqlite3.Connection, instance_id: str, first: int, new: Sequence[str]
 ) -> None:
     """Add events behind the first `first` ones."""
-    connection.executemany(
+    for_each(
+        connection,
         "INSERT INTO history (instance_id, position, event)"
         " VALUES (:instance_id, :position, :event)",
         [

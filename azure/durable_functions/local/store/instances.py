@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .statements import for_each
+
 TERMINAL = ("Completed", "Failed", "Terminated", "Canceled")
 """Statuses that an instance does not leave by itself."""
 
@@ -179,7 +181,8 @@ def append_leaves(
     connection: sqlite3.Connection, instance_id: str, first: int, new: Sequence[Leaf]
 ) -> None:
     """Add actions behind the first `first` ones."""
-    connection.executemany(
+    for_each(
+        connection,
         "INSERT INTO actions (instance_id, position, action_type, name, task_id)"
         " VALUES (:instance_id, :position, :action_type, :name, :task_id)",
         [
@@ -202,7 +205,8 @@ def add_open_tasks(
     connection: sqlite3.Connection, instance_id: str, tasks: Iterable[OpenTask]
 ) -> None:
     """Note that things were scheduled."""
-    connection.executemany(
+    for_each(
+        connection,
         "INSERT OR REPLACE INTO open_tasks (instance_id, task_id, kind, retry)"
         " VALUES (:instance_id, :task_id, :kind, :retry)",
         [{"instance_id": instance_id, **vars(task)} for task in tasks],
@@ -211,7 +215,8 @@ def add_open_tasks(
 
 def close_tasks(connection: sqlite3.Connection, instance_id: str, task_ids: Iterable[int]) -> None:
     """Note that things have finished or were cancelled."""
-    connection.executemany(
+    for_each(
+        connection,
         "DELETE FROM open_tasks WHERE instance_id = :instance_id AND task_id = :task_id",
         [{"instance_id": instance_id, "task_id": task_id} for task_id in task_ids],
     )

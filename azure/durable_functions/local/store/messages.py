@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .statements import for_each
+
 
 @dataclass(frozen=True)
 class Message:
@@ -55,7 +57,8 @@ _COLUMNS = "message_id, instance_id, execution_id, event_type, task_id, created_
 
 def send(connection: sqlite3.Connection, new: Iterable[NewMessage]) -> None:
     """Store messages, in order."""
-    connection.executemany(
+    for_each(
+        connection,
         "INSERT INTO messages"
         " (instance_id, execution_id, event_type, task_id, created_at, due_at, event) VALUES"
         " (:instance_id, :execution_id, :event_type, :task_id, :created_at, :due_at, :event)",
@@ -114,7 +117,8 @@ def next_due(connection: sqlite3.Connection, instance_id: str) -> str | None:
 
 def delete(connection: sqlite3.Connection, message_ids: Iterable[int]) -> None:
     """Remove messages that have been consumed or dropped."""
-    connection.executemany(
+    for_each(
+        connection,
         "DELETE FROM messages WHERE message_id = :message_id",
         [{"message_id": message_id} for message_id in message_ids],
     )
@@ -124,7 +128,8 @@ def delete_timers(
     connection: sqlite3.Connection, instance_id: str, task_ids: Iterable[int]
 ) -> None:
     """Remove timers that were cancelled."""
-    connection.executemany(
+    for_each(
+        connection,
         "DELETE FROM messages WHERE instance_id = :instance_id AND task_id = :task_id"
         " AND due_at IS NOT NULL",
         [{"instance_id": instance_id, "task_id": task_id} for task_id in task_ids],
@@ -140,7 +145,8 @@ def delete_of_instance(connection: sqlite3.Connection, instance_id: str) -> None
 
 def schedule(connection: sqlite3.Connection, new: Sequence[Activity]) -> None:
     """Store activities to be run."""
-    connection.executemany(
+    for_each(
+        connection,
         "INSERT INTO activities (instance_id, task_id, execution_id, name, input)"
         " VALUES (:instance_id, :task_id, :execution_id, :name, :input)",
         [vars(activity) for activity in new],

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import app_loader, link
+from . import app_loader
 from .functions import Functions, invocation
 from .functions import describe as describe_error
-from .link import Frame
+from .link import Frame, Link
 
 
 def run(socket_fd: int, root: str, only: Sequence[str]) -> None:
@@ -28,29 +28,29 @@ def run(socket_fd: int, root: str, only: Sequence[str]) -> None:
 
 async def _serve(socket_fd: int, root: Path, only: Sequence[str]) -> None:
     connection = socket.socket(fileno=socket_fd)
-    reader, writer = await asyncio.open_connection(sock=connection, limit=2**30)
     loop = asyncio.get_running_loop()
-
-    def send(frame: Frame) -> None:
-        writer.write(link.encode(frame))
-
-    forward_logs(lambda frame: loop.call_soon_threadsafe(send, frame))
-    app = app_loader.load(root, only)
-    functions = Functions(app.functions)
-    send(describe(app))
+    host_is_gone = asyncio.Event()
     running: set[asyncio.Task[None]] = set()
 
-    async def answer(header: dict[str, Any], payload: bytes) -> None:
-        try:
-            send(await functions.invoke(header, payload))
-        except Exception as error:  # an answer that cannot be sent must not leave the host waiting
-            send(Frame({"type": "result", "id": header["id"], "error": describe_error(error)}))
-
-    while (frame := await link.read(reader)) is not None:
+    def begin(frame: Frame) -> None:
         if frame.header["type"] == "invoke":
             task = loop.create_task(answer(frame.header, frame.payload))
             running.add(task)
             task.add_done_callback(running.discard)
+
+    host = await Link.connect(connection, begin, host_is_gone.set)
+    forward_logs(lambda frame: loop.call_soon_threadsafe(host.send, frame))
+    app = app_loader.load(root, only)
+    functions = Functions(app.functions)
+
+    async def answer(header: dict[str, Any], payload: bytes) -> None:
+        try:
+            host.send(await functions.invoke(header, payload))
+        except Exception as error:  # an answer that cannot be sent must not leave the host waiting
+            host.send(Frame({"type": "result", "id": header["id"], "error": describe_error(error)}))
+
+    host.send(describe(app))
+    await host_is_gone.wait()
 
 
 def describe(app: app_loader.LoadedApp) -> Frame:
