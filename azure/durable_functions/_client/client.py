@@ -6,6 +6,7 @@ more, so request bodies are JSON strings that hold JSON (sdk.md 5.4).
 
 from __future__ import annotations
 
+import functools
 import json
 from asyncio import sleep
 from collections.abc import Callable, Coroutine, Sequence
@@ -32,14 +33,21 @@ if TYPE_CHECKING:
 
 _Post = Callable[..., Coroutine[Any, Any, list[Any]]]
 
+
+@functools.cache  # an import statement takes 0.5 us also when there is nothing to import
+def _tracing() -> Any:
+    """Needed with the first request, as all that requests need."""
+    from . import tracing
+
+    return tracing
+
+
 _FINAL_WITH_STATUS = (OrchestrationRuntimeStatus.Canceled, OrchestrationRuntimeStatus.Terminated)
 
 
 def __getattr__(name: str) -> Any:
     if name == "TraceContextTextMapPropagator":
-        from . import tracing
-
-        found = tracing.propagator_class()
+        found = _tracing().propagator_class()
         if found is not None:
             return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -567,10 +575,9 @@ class DurableOrchestrationClient:
 
     @staticmethod
     def _get_current_activity_context() -> tuple[str | None, str | None]:
-        from . import tracing  # with the first request, as all that requests need
-
         replaced = globals().get("TraceContextTextMapPropagator")  # users' tests patch it here
-        return tracing.trace_headers(replaced or tracing.propagator_class())
+        headers: tuple[str | None, str | None] = _tracing().trace_headers(replaced)
+        return headers
 
 
 def _unexpected(status: int, body: Any = None) -> Exception:

@@ -10,11 +10,10 @@ import asyncio
 import atexit
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from typing import Any, NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    pass
+from azure.durable_functions._wire import payloads
 
 
 class Answer(NamedTuple):
@@ -34,6 +33,9 @@ class Transport(Protocol):
         """Answer one request; the body, if any, is JSON text."""
         ...
 
+
+_Received = tuple[int, Mapping[str, str], Any]
+"""Status, headers, value of the body."""
 
 _transports: dict[str, Transport] = {}
 
@@ -124,22 +126,30 @@ def _invocation(function_invocation_id: str | None) -> dict[str, str]:
     return {"X-Azure-Functions-InvocationId": function_invocation_id}
 
 
-async def _request(
+def _request(
     method: str, url: str, data: Any, headers: dict[str, str]
-) -> tuple[int, Mapping[str, str], Any]:
+) -> Coroutine[Any, Any, _Received]:
     for base_url, transport in _transports.items():
         if url.startswith(base_url):
-            body = None if data is None else json.dumps(data)
-            answer = await transport.request(method.upper(), url, body=body, headers=headers)
-            return answer.status, answer.headers, _parse(answer.text, answer.status, url)
-    return await _request_over_http(method, url, data, headers)
+            return _request_within(transport, method, url, data, headers)
+    return _request_over_http(method, url, data, headers)
+
+
+async def _request_within(
+    transport: Transport, method: str, url: str, data: Any, headers: dict[str, str]
+) -> _Received:
+    body = None if data is None else json.dumps(data)
+    answer = await transport.request(method.upper(), url, body=body, headers=headers)
+    return answer.status, answer.headers, _parse(answer.text, answer.status, url)
 
 
 async def _request_over_http(
     method: str, url: str, data: Any, headers: dict[str, str]
-) -> tuple[int, Mapping[str, str], Any]:
+) -> _Received:
     aiohttp = _aiohttp()
-    session = await _get_session()
+    session = _client_session
+    if not _is_usable(session, asyncio.get_running_loop()):
+        session = await _get_session()
     keywords: dict[str, Any] = {"headers": headers}
     if method == "post":
         keywords["json"] = data
@@ -176,7 +186,10 @@ async def _json_of(response: Any, aiohttp: Any) -> Any:
     if "charset" in kind and "utf-8" not in kind:
         return await response.json(content_type=None)
     body = await response.read()
-    return json.loads(body) if body.strip() else None
+    try:
+        return payloads.parse(body.decode())
+    except ValueError:
+        return json.loads(body) if body.strip() else None
 
 
 def _parse(text: str, status: int, url: str) -> Any:
@@ -198,7 +211,7 @@ async def _get_session() -> Any:
     global _client_session, _session_lock
     loop = asyncio.get_running_loop()
     current = _client_session
-    if current is not None and not current.closed and _belongs_to(current, loop):
+    if _is_usable(current, loop):
         return current
     session = _sessions.get(loop)
     replaced = session if current is None else None  # None: somebody has asked for a new pool
@@ -246,6 +259,10 @@ async def _retire(session: Any, *, ending: int = 0) -> None:
         _abandoned[id(session)] = session
     elif not session.closed:
         await session.close()
+
+
+def _is_usable(session: Any, loop: asyncio.AbstractEventLoop) -> bool:
+    return session is not None and not session.closed and _belongs_to(session, loop)
 
 
 def _belongs_to(session: Any, loop: asyncio.AbstractEventLoop) -> bool:

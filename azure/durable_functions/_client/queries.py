@@ -13,11 +13,19 @@ from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 
 def segment(text: object) -> str:
     """One path segment, percent-encoded; ``:`` and ``,`` stay (sdk.md Q65)."""
-    return quote(str(text), safe=":,@!$&'()*+;=~")
+    given = str(text)
+    if given.isalnum() and given.isascii():  # as ids of the host's
+        return given
+    return quote(given, safe=":,@!$&'()*+;=~")
 
 
 def query_value(text: object) -> str:
-    """One query value, percent-encoded; ``:`` and ``,`` stay, ``/`` too as officially."""
+    """One query value, percent-encoded; ``:`` and ``,`` stay, ``/`` too as officially.
+
+    A moment is written in UTC, without a zone it is UTC.
+    """
+    if isinstance(text, datetime):
+        return timestamps.format_moment(text if text.tzinfo is None else timestamps.to_utc(text))
     return quote(str(text), safe=":,/")
 
 
@@ -52,17 +60,6 @@ class RpcManagementOptions:
         self.entity_Id = entity_Id
         self._instance_id_prefix = instance_id_prefix
 
-    @staticmethod
-    def _add_arg(query: list[str], name: str, value: object) -> None:
-        if value:
-            query.append(f"{name}={query_value(value)}")
-
-    @staticmethod
-    def _add_date_arg(query: list[str], name: str, value: datetime | None) -> None:
-        if value:
-            moment = timestamps.to_utc(value) if value.tzinfo is not None else value
-            query.append(f"{name}={timestamps.format_moment(moment)}")
-
     def to_url(self, base_url: str | None) -> str:
         """The URL below a base that ends in a slash; each parameter only if it is truthy.
 
@@ -76,18 +73,19 @@ class RpcManagementOptions:
             url = f"{base_url}entities/{name}/{key}"
         else:
             url = f"{base_url}instances/{segment(self._instance_id or '')}"
-        query: list[str] = []
-        self._add_arg(query, "taskHub", self._task_hub_name)
-        self._add_arg(query, "connectionName", self._connection_name)
-        self._add_arg(query, "showInput", self._show_input)
-        self._add_arg(query, "showHistory", self._show_history)
-        self._add_arg(query, "showHistoryOutput", self._show_history_output)
-        self._add_date_arg(query, "createdTimeFrom", self._created_time_from)
-        self._add_date_arg(query, "createdTimeTo", self._created_time_to)
-        self._add_arg(query, "op", self.operation_name)
-        if self.entity_Id is None and not self._instance_id:
-            self._add_arg(query, "instanceIdPrefix", self._instance_id_prefix)
-        if self._runtime_status:
-            names = ",".join(status.value for status in self._runtime_status)
-            self._add_arg(query, "runtimeStatus", names)
+        is_list = self.entity_Id is None and not self._instance_id
+        statuses = self._runtime_status
+        parameters: tuple[tuple[str, object], ...] = (
+            ("taskHub", self._task_hub_name),
+            ("connectionName", self._connection_name),
+            ("showInput", self._show_input),
+            ("showHistory", self._show_history),
+            ("showHistoryOutput", self._show_history_output),
+            ("createdTimeFrom", self._created_time_from),
+            ("createdTimeTo", self._created_time_to),
+            ("op", self.operation_name),
+            ("instanceIdPrefix", self._instance_id_prefix if is_list else None),
+            ("runtimeStatus", ",".join(s.value for s in statuses) if statuses else None),
+        )
+        query = [f"{name}={query_value(value)}" for name, value in parameters if value]
         return f"{url}?{'&'.join(query)}" if query else url

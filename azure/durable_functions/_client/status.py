@@ -39,7 +39,8 @@ class DurableOrchestrationStatus:
         self._history: list[Any] | None = (
             kwargs.get("historyEvents") if history is None else history
         )
-        _keep_unknown(self, kwargs)
+        if kwargs:
+            _keep_unknown(self, kwargs)
 
     def __bool__(self) -> bool:
         return self._created_time is not None
@@ -123,13 +124,13 @@ def _moment(text: str | None) -> datetime | None:
     return None if text is None else timestamps.parse_moment(text)
 
 
+_STATUSES: dict[str, OrchestrationRuntimeStatus] = {
+    status.value: status for status in OrchestrationRuntimeStatus
+}
+
+
 def _status(text: str | None) -> OrchestrationRuntimeStatus | str | None:
-    if text is None:
-        return None
-    try:
-        return OrchestrationRuntimeStatus(text)
-    except ValueError:
-        return text
+    return _STATUSES.get(text, text) if isinstance(text, str) else text
 
 
 def _keep_unknown(answer: object, fields: dict[str, Any]) -> None:

@@ -20,8 +20,13 @@ def propagator_class() -> Any:
     return tracecontext.TraceContextTextMapPropagator
 
 
-def trace_headers(propagator: Any) -> tuple[str | None, str | None]:
-    """``traceparent`` and ``tracestate`` of the active span; None where there is none."""
+def trace_headers(replaced: Any = None) -> tuple[str | None, str | None]:
+    """``traceparent`` and ``tracestate`` of the active span; None where there is none.
+
+    Args:
+        replaced: A propagator in the place of opentelemetry's.
+    """
+    propagator = replaced or propagator_class()
     if propagator is None:
         return None, None
     carrier: dict[str, Any] = {}
