@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,26 +21,69 @@ def test_frames_arrive_whole_however_the_socket_cuts_them(
 ) -> None:
     sent = b"".join(encode(frame) for frame in frames)
     places = data.draw(st.lists(st.integers(0, len(sent)), max_size=10).map(sorted))
-    arrived: list[Frame] = []
-    link = Link(arrived.append, lambda: None)
-    for first, last in zip([0, *places], [*places, len(sent)], strict=True):
-        link.data_received(sent[first:last])
-    assert arrived == frames
+
+    async def run() -> list[Frame]:
+        here, there = socket.socketpair()
+        arrived: list[Frame] = []
+        has_ended = asyncio.Event()
+        Link(there, arrived.append, has_ended.set)
+        for first, last in zip([0, *places], [*places, len(sent)], strict=True):
+            here.sendall(sent[first:last])
+            await asyncio.sleep(0)
+        here.close()
+        await asyncio.wait_for(has_ended.wait(), 10)
+        return arrived
+
+    assert asyncio.run(run()) == frames
 
 
 def test_what_the_socket_cannot_take_at_once_arrives_all_the_same() -> None:
     async def run() -> None:
         here, there = socket.socketpair()
-        large = Frame({"type": "result"}, b"x" * 5_000_000)
         arrived: asyncio.Queue[Frame] = asyncio.Queue()
-        sender = await Link.connect(here, arrived.put_nowait, lambda: None)
+        sender = Link(here, arrived.put_nowait, lambda: None)
+        receiver = Link(there, arrived.put_nowait, lambda: None)
+        sent = [Frame({"number": number}, b"x" * 1_000_000) for number in range(5)]
+        for frame in sent:
+            sender.send(frame)
+        assert [await asyncio.wait_for(arrived.get(), 10) for _ in sent] == sent
+        sender.close()
+        receiver.close()
+
+    asyncio.run(run())
+
+
+def test_threads_send_whole_frames_side_by_side() -> None:
+    async def run() -> None:
+        here, there = socket.socketpair()
+        arrived: list[Frame] = []
         has_ended = asyncio.Event()
-        receiver = await Link.connect(there, arrived.put_nowait, has_ended.set)
-        sender.send(large)
-        sender.send(Frame({"type": "log"}))
+        sender = Link(here, arrived.append, lambda: None)
+        Link(there, arrived.append, has_ended.set)
+        frames = [Frame({"number": number}, bytes([number]) * 90_000) for number in range(40)]
+        with ThreadPoolExecutor(8) as threads:
+            for frame in frames:
+                threads.submit(sender.send, frame)
+            while len(arrived) < len(frames):
+                await asyncio.sleep(0)
         sender.close()
         await asyncio.wait_for(has_ended.wait(), 10)
-        assert [await arrived.get(), await arrived.get()] == [large, Frame({"type": "log"})]
-        receiver.close()
+        assert sorted(arrived, key=lambda frame: frame.header["number"]) == frames
+
+    asyncio.run(run())
+
+
+def test_what_is_sent_to_nobody_is_dropped_and_the_end_is_told_once() -> None:
+    async def run() -> None:
+        here, there = socket.socketpair()
+        ends: list[None] = []
+        link = Link(here, lambda frame: None, lambda: ends.append(None))
+        there.close()
+        link.send(Frame({"type": "log"}))
+        while not ends:
+            await asyncio.sleep(0)
+        link.send(Frame({"type": "log"}))
+        link.close()
+        assert len(ends) == 1
 
     asyncio.run(run())

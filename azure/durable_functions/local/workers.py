@@ -108,7 +108,7 @@ class WorkerProcess:
         return worker
 
     async def _load(self, python: str) -> None:
-        self._link = await Link.connect(self._started.connection, self._receive, self._tell_lost)
+        self._link = Link(self._started.connection, self._receive, self._tell_lost)
         frame = await self._loaded
         if frame is None:
             await self._ended.wait()
@@ -213,7 +213,6 @@ class InProcessWorker:
         )
         self._functions: Any = None
         self._waiting: set[asyncio.Future[Frame]] = set()
-        self._running: set[asyncio.Task[None]] = set()
         self._end_logging: Callable[[], None]
 
     @classmethod
@@ -243,18 +242,12 @@ class InProcessWorker:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Frame] = loop.create_future()
 
-        async def invoke() -> None:
-            frame = await self._functions.invoke({**header, "id": 0}, payload)
+        def tell(frame: Frame) -> None:
             loop.call_soon_threadsafe(_answer, answer, frame)
 
-        def begin() -> None:
-            task = self._loop.create_task(invoke())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-
         self._waiting.add(answer)
-        self._loop.call_soon_threadsafe(begin)
         try:
+            self._functions.begin({**header, "id": 0}, payload, tell)
             return await answer
         finally:
             self._waiting.discard(answer)

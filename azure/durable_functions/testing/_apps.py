@@ -8,8 +8,6 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -103,14 +101,14 @@ def _of_register(register: Any) -> app_loader.LoadedApp:
 class _InlineFunctions(Functions):
     """Runs sync functions where they are called: a test has no use for threads."""
 
-    @staticmethod
-    async def _run_on_thread(
-        pool: ThreadPoolExecutor,
-        call: Callable[..., Any],
-        arguments: dict[str, Any],
-        invocation_id: str,
-    ) -> Any:
-        return contextvars.copy_context().run(call, **arguments)
+    async def invoke(self, header: dict[str, Any], payload: bytes) -> Frame:
+        """Run a function and give the frame that answers."""
+        function = self._functions[header["function"]]
+        context = contextvars.copy_context()
+        if self._is_awaited(function, header):
+            run = self._run_async(function, header, payload)
+            return await context.run(asyncio.get_running_loop().create_task, run)
+        return context.run(self._run, function, header, payload)
 
 
 class InlineWorker:

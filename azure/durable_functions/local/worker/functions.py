@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextvars
-import functools
 import json
 import logging
 import os
@@ -132,71 +131,101 @@ class Functions:
         # them from going on (host.md 9.3).
         self._episode_threads = ThreadPoolExecutor(size, thread_name_prefix="episodes")
         self._sessions = Sessions()
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._context = contextvars.copy_context()
+        """With what the app has set while it was loaded; every invocation has a copy."""
 
-    async def invoke(self, header: dict[str, Any], payload: bytes) -> Frame:
-        """Run a function and give the answer frame; what it raises is part of the answer."""
-        try:
-            function = self._functions.get(header["function"])
-            if function is None:
-                raise LookupError(f"this worker has no function {header['function']!r}")
-            result = await self._run(function, header, payload)
-        except (
-            BaseException
-        ) as error:  # CancelledError and SystemExit of user code are failures too
-            return Frame({"type": "result", "id": header["id"], "error": describe(error)})
-        return Frame({"type": "result", "id": header["id"], **result.header}, result.payload)
+    def begin(
+        self, header: dict[str, Any], payload: bytes, answer: Callable[[Frame], object]
+    ) -> None:
+        """Run a function: an async one on the event loop, any other on a thread.
+
+        Args:
+            header: Of the invocation's frame.
+            payload: Of the same.
+            answer: Is given the frame that answers, by the thread that has run the function. What
+                the function raises is part of it.
+        """
+        function = self._functions.get(header["function"])
+        if function is None:
+            missing = LookupError(f"this worker has no function {header['function']!r}")
+            answer(_failed(header, missing))
+        elif self._is_awaited(function, header):
+            is_here = asyncio.get_running_loop() is self._loop
+            schedule = self._loop.call_soon if is_here else self._loop.call_soon_threadsafe
+            schedule(self._begin_task, function, header, payload, answer)
+        else:
+            is_episode = function.trigger["type"] in EPISODE_TRIGGERS
+            pool = self._episode_threads if is_episode else self._threads
+            pool.submit(self._run_on_thread, function, header, payload, answer)
 
     def close(self) -> None:
         """End the threads that are idle."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._episode_threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
-        invocation_id = header["invocationId"]
-        token = current_invocation.set((function.name, invocation_id))
-        activity_token = _current_activity.set(header.get("activity"))
-        _running[invocation_id] = function.name
-        try:
-            if header.get("explain"):
-                return _explain(function, payload.decode("utf-8"))
-            if "session" in header:
-                call = functools.partial(self._sessions.answer, function.call, header)
-                arguments = {"payload": payload.decode("utf-8")}
-                frame: Frame = await self._run_on_thread(
-                    self._episode_threads, call, arguments, invocation_id
-                )
-                return frame
-            arguments, outputs = self._arguments(function, header, payload)
-            if function.is_async:
-                returned = await function.call(**arguments)
-            else:
-                episode = function.trigger["type"] in EPISODE_TRIGGERS
-                pool = self._episode_threads if episode else self._threads
-                returned = await self._run_on_thread(pool, function.call, arguments, invocation_id)
-            return self._answer(function, returned, outputs)
-        finally:
-            _running.pop(invocation_id, None)
-            current_invocation.reset(token)
-            _current_activity.reset(activity_token)
-
     @staticmethod
-    async def _run_on_thread(
-        pool: ThreadPoolExecutor,
-        call: Callable[..., Any],
-        arguments: dict[str, Any],
-        invocation_id: str,
-    ) -> Any:
-        context = contextvars.copy_context()
+    def _is_awaited(function: LoadedFunction, header: dict[str, Any]) -> bool:
+        return function.is_async and not header.get("explain") and "session" not in header
 
-        def run() -> tuple[Any, BaseException | None]:
-            _thread_storage.invocation_id = invocation_id
-            return context.run(_call, call, arguments)
+    def _begin_task(
+        self,
+        function: LoadedFunction,
+        header: dict[str, Any],
+        payload: bytes,
+        answer: Callable[[Frame], object],
+    ) -> None:
+        async def run() -> None:
+            answer(await self._run_async(function, header, payload))
 
-        loop = asyncio.get_running_loop()
-        returned, error = await loop.run_in_executor(pool, run)
-        if error is not None:
-            raise error
-        return returned
+        task = self._context.copy().run(self._loop.create_task, run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _run_on_thread(
+        self,
+        function: LoadedFunction,
+        header: dict[str, Any],
+        payload: bytes,
+        answer: Callable[[Frame], object],
+    ) -> None:
+        _thread_storage.invocation_id = header["invocationId"]
+        answer(self._context.copy().run(self._run, function, header, payload))
+
+    def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
+        """Run a function that need not be awaited; its context is to be this invocation's own."""
+        try:
+            _enter(function, header)
+            if header.get("explain"):
+                result = _explain(function, payload.decode("utf-8"))
+            elif "session" in header:
+                result = self._sessions.answer(function.call, header, payload.decode("utf-8"))
+            else:
+                arguments, outputs = self._arguments(function, header, payload)
+                result = self._answer(function, function.call(**arguments), outputs)
+        except StopIteration as error:  # which Azure's worker could not pass on
+            raised = RuntimeError(f"the function raised StopIteration: {error}")
+            return _failed(header, raised)
+        except BaseException as error:  # SystemExit of user code is a failure too
+            return _failed(header, error)
+        finally:
+            _running.pop(header["invocationId"], None)
+        return _succeeded(header, result)
+
+    async def _run_async(
+        self, function: LoadedFunction, header: dict[str, Any], payload: bytes
+    ) -> Frame:
+        """As `_run`, for a function that must be awaited."""
+        try:
+            _enter(function, header)
+            arguments, outputs = self._arguments(function, header, payload)
+            result = self._answer(function, await function.call(**arguments), outputs)
+        except BaseException as error:  # CancelledError and SystemExit of user code as well
+            return _failed(header, error)
+        finally:
+            _running.pop(header["invocationId"], None)
+        return _succeeded(header, result)
 
     def _arguments(
         self, function: LoadedFunction, header: dict[str, Any], payload: bytes
@@ -265,16 +294,19 @@ def _explain(function: LoadedFunction, trigger: str) -> Frame:
     return Frame({}, text.encode("utf-8"))
 
 
-def _call(
-    function: Callable[..., Any], arguments: dict[str, Any]
-) -> tuple[Any, BaseException | None]:
-    """What a function gives or raises; a StopIteration could not pass through a future."""
-    try:
-        return function(**arguments), None
-    except BaseException as error:
-        if isinstance(error, StopIteration):
-            return None, RuntimeError(f"the function raised StopIteration: {error}")
-        return None, error
+def _enter(function: LoadedFunction, header: dict[str, Any]) -> None:
+    """Let the code that runs in this context know what it runs for."""
+    current_invocation.set((function.name, header["invocationId"]))
+    _current_activity.set(header.get("activity"))
+    _running[header["invocationId"]] = function.name
+
+
+def _succeeded(header: dict[str, Any], result: Frame) -> Frame:
+    return Frame({"type": "result", "id": header["id"], **result.header}, result.payload)
+
+
+def _failed(header: dict[str, Any], error: BaseException) -> Frame:
+    return Frame({"type": "result", "id": header["id"], "error": describe(error)})
 
 
 def _pool_size() -> int | None:

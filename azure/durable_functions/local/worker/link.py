@@ -10,10 +10,12 @@ import asyncio
 import json
 import socket
 import struct
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 _LENGTHS = struct.Struct(">II")
+_MOST_AT_ONCE = 256 * 1024
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -30,68 +32,106 @@ def encode(frame: Frame) -> bytes:
     return _LENGTHS.pack(len(header), len(frame.payload)) + header + frame.payload
 
 
-class Link(asyncio.Protocol):
-    """One side of the socket.
+class Link:
+    """One side of the socket: frames come on the event loop, and go from any thread.
 
-    A frame is handed on in the turn of the event loop that has read its last byte: a stream and a
-    task that reads from it take two turns more, 0.1 ms of each call.
+    Without a stream and a task that reads from it a frame is handed on in the turn of the loop that
+    has read its last byte; a thread that sends by itself need not wake the loop. Together that is
+    0.2 ms less for each call.
     """
 
-    def __init__(self, on_frame: Callable[[Frame], object], on_end: Callable[[], object]) -> None:
-        """Prepare; `connect` does the work.
-
-        Args:
-            on_frame: Receives frames as they come.
-            on_end: Called once, when the other side is gone or this one has closed.
-        """
-        self._on_frame = on_frame
-        self._on_end = on_end
-        self._received = bytearray()
-        self._transport: asyncio.Transport
-
-    @classmethod
-    async def connect(
-        cls,
+    def __init__(
+        self,
         connection: socket.socket,
         on_frame: Callable[[Frame], object],
         on_end: Callable[[], object],
-    ) -> Link:
-        """Begin to read from a connected socket."""
-        loop = asyncio.get_running_loop()
-        _, link = await loop.create_connection(lambda: cls(on_frame, on_end), sock=connection)
-        return link
+    ) -> None:
+        """Begin to read, on the running loop.
+
+        Args:
+            connection: A connected socket; closed in the end.
+            on_frame: Receives frames as they come.
+            on_end: Called once, when the other side is gone or this one has closed.
+        """
+        connection.setblocking(False)
+        self._socket = connection
+        self._on_frame = on_frame
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._is_open = True
+        self._received = bytearray()
+        self._unsent = bytearray()
+        self._loop.add_reader(connection, self._read)
 
     def send(self, frame: Frame) -> None:
-        """Send a frame; what cannot be written at once is kept until it can."""
-        self._transport.write(encode(frame))
+        """Send a frame; what the socket does not take at once is kept until it does."""
+        data = encode(frame)
+        with self._lock:
+            if not self._is_open:
+                return
+            if not self._unsent:
+                data = data[self._write(data) :]
+                if not data:
+                    return
+                self._loop.call_soon_threadsafe(self._watch_writable)
+            self._unsent += data
 
     def close(self) -> None:
-        """Send what waits, then close the socket."""
-        self._transport.close()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Part of the protocol."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Part of the protocol."""
+        """Close the socket; what waits to be sent is dropped."""
+        with self._lock:
+            if not self._is_open:
+                return
+            self._is_open = False
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._socket.close()
         self._on_end()
 
-    def data_received(self, data: bytes) -> None:
-        """Hand on every frame that is complete."""
-        received = self._received
-        received += data
-        first = 0
-        while len(received) - first >= _LENGTHS.size:
-            header_length, payload_length = _LENGTHS.unpack_from(received, first)
-            begin = first + _LENGTHS.size
-            middle = begin + header_length
-            end = middle + payload_length
-            if len(received) < end:
-                break
-            header = json.loads(received[begin:middle])
-            self._on_frame(Frame(header, bytes(received[middle:end])))
-            first = end
-        if first:
+    def _write(self, data: bytes | bytearray) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:  # the other side is gone, which reading will tell
+            return len(data)
+
+    def _watch_writable(self) -> None:
+        with self._lock:
+            if self._is_open:
+                self._loop.add_writer(self._socket, self._write_more)
+
+    def _write_more(self) -> None:
+        with self._lock:
+            del self._unsent[: self._write(self._unsent)]
+            if not self._unsent:
+                self._loop.remove_writer(self._socket)
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_MOST_AT_ONCE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._received += data
+            self._hand_on()
+        else:
+            self.close()
+
+    def _hand_on(self) -> None:
+        received, first = self._received, 0
+        try:
+            while len(received) - first >= _LENGTHS.size:
+                header_length, payload_length = _LENGTHS.unpack_from(received, first)
+                begin = first + _LENGTHS.size
+                middle = begin + header_length
+                end = middle + payload_length
+                if len(received) < end:
+                    break
+                first = end
+                header = json.loads(received[begin:middle])
+                self._on_frame(Frame(header, bytes(received[middle:end])))
+        finally:
             del received[:first]

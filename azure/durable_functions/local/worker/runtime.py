@@ -9,7 +9,6 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from . import app_loader
 from .functions import Functions, invocation
@@ -28,27 +27,24 @@ def run(socket_fd: int, root: str, only: Sequence[str]) -> None:
 
 async def _serve(socket_fd: int, root: Path, only: Sequence[str]) -> None:
     connection = socket.socket(fileno=socket_fd)
-    loop = asyncio.get_running_loop()
     host_is_gone = asyncio.Event()
-    running: set[asyncio.Task[None]] = set()
+    functions: Functions
 
-    def begin(frame: Frame) -> None:
+    def begin(frame: Frame) -> None:  # the host is silent until it has been told what there is
         if frame.header["type"] == "invoke":
-            task = loop.create_task(answer(frame.header, frame.payload))
-            running.add(task)
-            task.add_done_callback(running.discard)
+            functions.begin(frame.header, frame.payload, answer)
 
-    host = await Link.connect(connection, begin, host_is_gone.set)
-    forward_logs(lambda frame: loop.call_soon_threadsafe(host.send, frame))
+    def answer(frame: Frame) -> None:
+        try:
+            host.send(frame)
+        except Exception as error:  # what cannot be sent must not leave the host waiting
+            number = frame.header["id"]
+            host.send(Frame({"type": "result", "id": number, "error": describe_error(error)}))
+
+    host = Link(connection, begin, host_is_gone.set)
+    forward_logs(host.send)
     app = app_loader.load(root, only)
     functions = Functions(app.functions)
-
-    async def answer(header: dict[str, Any], payload: bytes) -> None:
-        try:
-            host.send(await functions.invoke(header, payload))
-        except Exception as error:  # an answer that cannot be sent must not leave the host waiting
-            host.send(Frame({"type": "result", "id": header["id"], "error": describe_error(error)}))
-
     host.send(describe(app))
     await host_is_gone.wait()
 
