@@ -132,7 +132,7 @@ class Bench:
     def replays(self) -> Iterator[Row]:
         """A replay of a finished instance."""
         for case, title, count, size in REPLAYS:
-            repeats = max(1, 300 // count)
+            repeats = max(1, 3000 // count)
 
             def make(
                 salt: int,
@@ -153,7 +153,7 @@ class Bench:
         yield self.measure(
             "first episode",
             "chain",
-            lambda salt: [triggers.first_episode(salt * 1000 + k) for k in range(201)],
+            lambda salt: [triggers.first_episode(salt * 1000 + k) for k in range(1001)],
             has_floor=False,
         )
         yield self.measure(

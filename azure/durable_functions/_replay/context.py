@@ -971,15 +971,17 @@ class DurableOrchestrationContext:
     def _add_to_actions(self, action_repr: Action | list[Action]) -> None:
         if self._continue_as_new_flag:
             return
-        if self._lists_flat:
+        # What most are is asked first: `isinstance` of an abstract class takes 0.15 us.
+        if type(action_repr) is CallActivityAction and not self._lists_flat:
+            self._action_payload_v2.append(action_repr)
+        elif self._lists_flat:
             listed = action_repr if isinstance(action_repr, list) else [action_repr]
             self._action_payload_v1.append(
                 [action for action in listed if not isinstance(action, NoOpAction)]
             )
         elif isinstance(action_repr, list):
             self._action_payload_v2.extend(action_repr)
-        # Of an abstract class `isinstance` takes 0.15 us, so what most are is asked before.
-        elif type(action_repr) is CallActivityAction or not isinstance(action_repr, NoOpAction):
+        elif not isinstance(action_repr, NoOpAction):
             self._action_payload_v2.append(action_repr)
 
     def _add_to_open_tasks(self, task: TaskBase) -> None:
