@@ -51,10 +51,10 @@ async def with_client(client: Any, what: str) -> None:
 
 
 async def bare(session: aiohttp.ClientSession, url: str, what: str) -> None:
-    """What any client must send and read."""
+    """What any client must encode, send and read."""
     rpc = f"{url}/durabletask/"
     if what == "start":
-        async with session.post(f"{rpc}orchestrators/chain", json='{"n": 5}') as answer:
+        async with session.post(f"{rpc}orchestrators/chain", json=json.dumps({"n": 5})) as answer:
             assert (await answer.json())["id"] == "abc"
     else:
         async with session.get(f"{rpc}instances/abc") as answer:

@@ -142,7 +142,7 @@ class Bench:
                 repeats: int = repeats,
             ) -> list[str]:
                 return [
-                    triggers.orchestration(case, count, size, salt * 1000 + k)
+                    triggers.orchestration(case, count, size, salt * 10_000 + k)
                     for k in range(repeats + 1)
                 ]
 
@@ -153,7 +153,7 @@ class Bench:
         yield self.measure(
             "first episode",
             "chain",
-            lambda salt: [triggers.first_episode(salt * 1000 + k) for k in range(1001)],
+            lambda salt: [triggers.first_episode(salt * 10_000 + k) for k in range(1001)],
             has_floor=False,
         )
         yield self.measure(

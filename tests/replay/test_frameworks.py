@@ -126,6 +126,21 @@ def test_events_may_be_changed_before_the_replay() -> None:
     assert json.loads(df.Orchestrator(orchestrator).handle(context))["output"] == 2
 
 
+def test_a_wrapper_may_look_at_the_history_before_the_function_begins() -> None:
+    seen: list[int] = []
+
+    def orchestrator(context: Context) -> Any:
+        return (yield context.call_activity("A"))
+
+    def wrapper(context: Context) -> Any:
+        seen.extend(event.event_type for event in context.histories)
+        return orchestrator(context)
+
+    answer = History().done(0, 1).replay(wrapper)
+
+    assert (answer["output"], seen) == (1, [12, 0, 5])
+
+
 class Watched(MutableMapping[Any, Any]):
     """A mapping that tells what was put into it."""
 

@@ -115,7 +115,7 @@ class TaskOrchestrationExecutor:
         try:
             self.begin(context, fn)
             is_parsed = history is context._parsed_history
-            self.advance(context._events if is_parsed else wire_events(history))
+            self.advance(history if is_parsed else wire_events(history))
         finally:
             logs.current.reset(token)
         self.warn_of_forgotten()
