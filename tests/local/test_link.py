@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,6 +73,52 @@ def test_threads_send_whole_frames_side_by_side() -> None:
         sender.close()
         await asyncio.wait_for(has_ended.wait(), 10)
         assert sorted(arrived, key=lambda frame: frame.header["number"]) == frames
+
+    asyncio.run(run())
+
+
+def test_a_forked_child_does_not_write_into_the_frames_of_its_parent() -> None:
+    async def run() -> None:
+        here, there = socket.socketpair()
+        arrived: list[Frame] = []
+        has_ended = asyncio.Event()
+        sender = Link(here, arrived.append, lambda: None)
+        Link(there, arrived.append, has_ended.set)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads
+            child = os.fork()
+        if child == 0:
+            sender.send(Frame({"from": "child"}))
+            os._exit(0)
+        os.waitpid(child, 0)
+        sender.send(Frame({"from": "parent"}))
+        sender.close()
+        await asyncio.wait_for(has_ended.wait(), 10)
+        assert [frame.header["from"] for frame in arrived] == ["parent"]
+
+    asyncio.run(run())
+
+
+def test_a_finalizer_may_send_while_a_frame_is_being_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        here, there = socket.socketpair()
+        arrived: asyncio.Queue[Frame] = asyncio.Queue()
+        sender = Link(here, arrived.put_nowait, lambda: None)
+        receiver = Link(there, arrived.put_nowait, lambda: None)
+        later = asyncio.get_running_loop().call_soon_threadsafe
+
+        def with_a_finalizer(*arguments: Any) -> Any:
+            monkeypatch.undo()
+            sender.send(Frame({"number": 2}))
+            return later(*arguments)
+
+        large = Frame({"number": 1}, b"x" * 2_000_000)  # so that a part of it has to wait
+        monkeypatch.setattr(asyncio.get_running_loop(), "call_soon_threadsafe", with_a_finalizer)
+        sender.send(large)
+        got = [await asyncio.wait_for(arrived.get(), 10) for _ in range(2)]
+        assert got == [large, Frame({"number": 2})]
+        sender.close()
+        receiver.close()
 
     asyncio.run(run())
 

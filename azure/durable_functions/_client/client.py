@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from azure.durable_functions._wire.converters import DataConverter
 
 _Post = Callable[..., Coroutine[Any, Any, list[Any]]]
+_FINAL_WITH_STATUS = (OrchestrationRuntimeStatus.Canceled, OrchestrationRuntimeStatus.Terminated)
 
 
 @functools.cache  # an import statement takes 0.5 us also when there is nothing to import
@@ -40,9 +41,6 @@ def _tracing() -> Any:
     from . import tracing
 
     return tracing
-
-
-_FINAL_WITH_STATUS = (OrchestrationRuntimeStatus.Canceled, OrchestrationRuntimeStatus.Terminated)
 
 
 def __getattr__(name: str) -> Any:

@@ -37,12 +37,12 @@ def quote(text: str) -> str:
         TypeError: It is no text.
     """
     if len(text) < LONG or not text.isascii():
-        return quote_short(text)
+        return encode_basestring_ascii(text)
     # The standard library looks at each character (12 us for 10 KiB); searching for those that need
     # care runs at the memory's speed (2 us), and the payload of a payload has but two kinds.
     for character in _CONTROLS:
         if character in text:
-            return quote_short(text)
+            return encode_basestring_ascii(text)
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

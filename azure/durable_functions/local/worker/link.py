@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import struct
 import threading
@@ -37,7 +38,7 @@ class Link:
 
     Without a stream and a task that reads from it a frame is handed on in the turn of the loop that
     has read its last byte; a thread that sends by itself need not wake the loop. Together that is
-    0.2 ms less for each call.
+    some 0.05 ms less for each call.
     """
 
     def __init__(
@@ -58,24 +59,30 @@ class Link:
         self._on_frame = on_frame
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
-        self._lock = threading.Lock()
+        self._process_id = os.getpid()
+        # Re-entrant, because a finalizer that runs in the middle of a call may log.
+        self._lock = threading.RLock()
         self._is_open = True
         self._received = bytearray()
         self._unsent = bytearray()
         self._loop.add_reader(connection, self._read)
 
     def send(self, frame: Frame) -> None:
-        """Send a frame; what the socket does not take at once is kept until it does."""
+        """Send a frame; what the socket does not take at once is kept until it does.
+
+        A child that user code has forked shares the socket, but knows nothing of half a frame that
+        its parent has sent, nor of its lock: what it logs is dropped.
+        """
+        if os.getpid() != self._process_id:
+            return
         data = encode(frame)
         with self._lock:
             if not self._is_open:
                 return
-            if not self._unsent:
-                data = data[self._write(data) :]
-                if not data:
-                    return
+            is_waiting = bool(self._unsent)
+            self._unsent += data if is_waiting else data[self._write(data) :]
+            if self._unsent and not is_waiting:
                 self._loop.call_soon_threadsafe(self._watch_writable)
-            self._unsent += data
 
     def close(self) -> None:
         """Close the socket; what waits to be sent is dropped."""
