@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -57,12 +58,14 @@ def test_what_is_asked_for_before_the_loop_rests_is_one_group() -> None:
     assert stop.value.value == [[1, failure], [3], [4]]
 
 
-def test_plain_tools_on_threads_are_waited_for() -> None:
+@pytest.mark.parametrize("pool", [None, ThreadPoolExecutor], ids=["the loop's", "one's own"])
+def test_plain_tools_on_threads_are_waited_for(pool: type[ThreadPoolExecutor] | None) -> None:
     """What they lead to belongs to the group, however long they take."""
     may_end = threading.Event()
 
     async def slow(fiber: Fiber) -> Any:
-        await asyncio.to_thread(may_end.wait)
+        executor = pool and pool()
+        await asyncio.get_running_loop().run_in_executor(executor, may_end.wait)
         return await fiber.result_of("after the thread")
 
     async def quick(fiber: Fiber) -> Any:

@@ -9,19 +9,26 @@ the generator is sent the result. One of the two runs at any time, so nothing ne
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import logging
 import selectors
 import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions._replay.tasks import TaskBase
 
 from .exceptions import YieldException
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from typing import TypeVar
+
+    from typing_extensions import TypeVarTuple, Unpack
+
+    _T = TypeVar("_T")
+    _Ts = TypeVarTuple("_Ts")
 
 _LOGGER = logging.getLogger("azure.durable_functions")
 _PATIENCE = 10.0
@@ -50,7 +57,6 @@ class Fiber:
         self._to_generator: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._to_function: SimpleQueue[_Answer | None] = SimpleQueue()
         self._is_closed = False
-        self._threads = _CountingExecutor()
         self._loop: _Loop | None = None
         # The function logs, and finds its runner, by the context of who runs it.
         context = contextvars.copy_context()
@@ -131,7 +137,6 @@ class Fiber:
 
     def _run(self) -> None:
         self._loop = _Loop(_IdleSelector(self._settle_pending))
-        self._loop.set_default_executor(self._threads)
         asyncio.set_event_loop(self._loop)
         outcome: tuple[str, Any]
         try:
@@ -139,7 +144,7 @@ class Fiber:
         except BaseException as error:
             outcome = ("raised", error)
         finally:
-            _end(self._loop, self._threads)
+            _end(self._loop)
         self._to_generator.put(outcome)
 
     def _settle_pending(self) -> bool:
@@ -148,7 +153,8 @@ class Fiber:
         Calls that were made before the loop came to rest are one group: they are scheduled
         together, and go on together, so that the next group is the same at every replay.
         """
-        if not self._pending or self._threads.running:
+        assert self._loop is not None  # it asks
+        if not self._pending or self._loop.threads:
             return False
         count = 1 if self._join is None else len(self._pending)
         pending, self._pending = self._pending[:count], self._pending[count:]
@@ -171,12 +177,14 @@ class Fiber:
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """Its time stands still while a task is waited for.
+    """Its time stands still while a task is waited for, and it knows what runs on threads.
 
     Else a time-out for a model or a tool would count the time that an orchestration waits, which
     is another one at each replay.
     """
 
+    threads = 0
+    """Plain tools on threads whose results are still to come: they may end in a call."""
     _skipped = 0.0
 
     def time(self) -> float:
@@ -186,6 +194,20 @@ class _Loop(asyncio.SelectorEventLoop):
     def skip(self, seconds: float) -> None:
         """Let a while not have been."""
         self._skipped += seconds
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[_Ts]], _T], *args: Unpack[_Ts]
+    ) -> asyncio.Future[_T]:
+        """Run a function on a thread."""
+        future = super().run_in_executor(executor, func, *args)
+        self.threads += 1
+        # A callback of the loop's own future: what waits for the result goes on in the same turn
+        # of the loop. One of the thread's may come to the loop before the result does.
+        future.add_done_callback(self._thread_ended)
+        return future
+
+    def _thread_ended(self, _: asyncio.Future[Any]) -> None:
+        self.threads -= 1
 
 
 class _IdleSelector(selectors.DefaultSelector):
@@ -202,30 +224,7 @@ class _IdleSelector(selectors.DefaultSelector):
         return super().select(timeout)
 
 
-class _CountingExecutor(ThreadPoolExecutor):
-    """Knows whether plain tools still run on its threads: they may end in a call."""
-
-    running = 0
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run a function on a thread; called by the event loop only."""
-        self.running += 1
-        future = super().submit(fn, *args, **kwargs)
-        loop = asyncio.get_running_loop()
-
-        def ended(_: Future[Any]) -> None:
-            # Counted down by the loop, after it has learnt of the result.
-            with contextlib.suppress(RuntimeError):  # closed: nobody waits for that thread
-                loop.call_soon_threadsafe(loop.call_soon, self._count_down)
-
-        future.add_done_callback(ended)
-        return future
-
-    def _count_down(self) -> None:
-        self.running -= 1
-
-
-def _end(loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor) -> None:
+def _end(loop: asyncio.AbstractEventLoop) -> None:
     """Leave nothing behind of an event loop that may have been left in the middle."""
     try:
         for task in asyncio.all_tasks(loop):
@@ -236,7 +235,6 @@ def _end(loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor) -> None:
         pass  # something asked for a task while it was cancelled; nobody waits for that either
     finally:
         asyncio.set_event_loop(None)
-        threads.shutdown(wait=False)
         loop.close()
 
 
