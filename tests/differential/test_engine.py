@@ -21,7 +21,13 @@ from engine_kit import DirectInvoker, Engine, ManualClock
 
 import azure.durable_functions as df
 from azure.durable_functions.local.engine import clock, dispatcher
-from azure.durable_functions.local.engine.functions import Failure, Outcome, WorkerLost
+from azure.durable_functions.local.engine.functions import (
+    Continuation,
+    Continued,
+    Failure,
+    Outcome,
+    WorkerLost,
+)
 from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.worker.sessions import Sessions
 
@@ -73,10 +79,16 @@ class GatedInvoker(DirectInvoker):
         return await super().orchestrate("Main", trigger, session=session)
 
     async def run_activity(
-        self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
+        self,
+        name: str,
+        input_text: str | None,
+        instance_id: str,
+        *,
+        alone: bool = False,
+        then: Continuation | None = None,
     ) -> Outcome:
         await self._held(f"{name}{input_text}")
-        return await super().run_activity(name, input_text, instance_id)
+        return await super().run_activity(name, input_text, instance_id, then=then)
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         self.turns_held += 1
@@ -113,14 +125,20 @@ class LosingSessions(GatedInvoker):
         super().__init__(program, seed)
         self._luck = random.Random(seed)
 
-    async def advance(self, name: str, session: str, seen: int, events: str) -> Outcome | None:
+    async def advance(self, name: str, session: str, state: str, events: str) -> Outcome | None:
         roll = self._luck.random()
         if roll < 0.15:
             self.sessions = Sessions()  # another worker
         elif roll < 0.25:
-            await super().advance(name, session, seen, events)
+            await super().advance(name, session, state, events)
             raise WorkerLost("between its answer and the host")
-        return await super().advance(name, session, seen, events)
+        return await super().advance(name, session, state, events)
+
+    async def go_on(self, then: Continuation, result: str) -> Continued | None:
+        if self._luck.random() < 0.15:
+            self.sessions = Sessions()  # another worker
+        continued = await super().go_on(then, result)
+        return None if self._luck.random() < 0.1 else continued
 
 
 def _child(context: df.DurableOrchestrationContext) -> Any:

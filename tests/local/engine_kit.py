@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 import traceback
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,10 +16,17 @@ from typing import Any
 import azure.durable_functions as df
 from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine import clock
-from azure.durable_functions.local.engine.functions import Failure, HttpSender, Outcome, Registry
+from azure.durable_functions.local.engine.functions import (
+    Continuation,
+    Continued,
+    Failure,
+    HttpSender,
+    Outcome,
+    Registry,
+)
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
 from azure.durable_functions.local.store.database import IN_MEMORY, Database
-from azure.durable_functions.local.worker.sessions import Sessions
+from azure.durable_functions.local.worker.sessions import Sessions, with_completion
 
 BEGINNING = datetime(2026, 1, 15, 10, 0, tzinfo=timezone.utc)
 
@@ -69,6 +77,8 @@ class DirectInvoker:
         self.started: Counter[str] = Counter()
         self.episodes = 0
         self.advanced = 0
+        self.continued = 0
+        self.now: Callable[[], datetime] = lambda: BEGINNING
         self.sessions = Sessions()
 
     async def orchestrate(
@@ -76,38 +86,64 @@ class DirectInvoker:
     ) -> Outcome:
         self.episodes += 1
         if session is not None:
-            return self._answered(name, {"session": session}, trigger)
+            return self._answered(name, session, None, trigger)
         return _outcome(lambda: self.handles[name](trigger))
 
-    async def advance(self, name: str, session: str, seen: int, events: str) -> Outcome | None:
-        outcome = self._answered(name, {"session": session, "seen": seen}, events)
+    async def advance(self, name: str, session: str, state: str, events: str) -> Outcome | None:
+        outcome = self._answered(name, session, state, events)
         if outcome.value == "":
             return None
         self.advanced += 1
         return replace(outcome, is_increment=True)
 
-    def _answered(self, name: str, header: dict[str, Any], payload: str) -> Outcome:
-        kept = False
+    def _answered(self, name: str, session: str, state: str | None, payload: str) -> Outcome:
+        header = {"session": session, "state": state, "invocationId": uuid.uuid4().hex}
+        after = None
 
         def answer() -> str:
-            nonlocal kept
+            nonlocal after
             frame = self.sessions.answer(self.handles[name], header, payload)
-            kept = "session" in frame.header
+            after = frame.header.get("state")
             return frame.payload.decode()
 
         outcome = _outcome(answer)
-        return replace(outcome, has_session=kept)
+        return replace(outcome, session_state=after)
 
     async def explain(self, name: str, trigger: str) -> str | None:
         return json.dumps(self.handles[name].explain(trigger))
 
     async def run_activity(
-        self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
+        self,
+        name: str,
+        input_text: str | None,
+        instance_id: str,
+        *,
+        alone: bool = False,
+        then: Continuation | None = None,
     ) -> Outcome:
         self.started[f"{name}({input_text})"] += 1
         value = json.loads(input_text or "null")
         await asyncio.sleep(0)
-        return _outcome(lambda: json.dumps(self.activities[name](value)))
+        outcome = _outcome(lambda: json.dumps(self.activities[name](value)))
+        if then is None or outcome.value is None:
+            return outcome
+        running = asyncio.ensure_future(self.go_on(then, outcome.value))
+
+        async def continued() -> Continued | None:  # complains if nobody awaits it
+            return await running
+
+        return replace(outcome, continued=continued())
+
+    async def go_on(self, then: Continuation, result: str) -> Continued | None:
+        if not self.sessions.is_in(then.session, then.state):
+            return None
+        now = self.now()
+        text = with_completion(vars(then), now, result)
+        outcome = self._answered(then.name, then.session, then.state, text)
+        if outcome.value == "":
+            return None
+        self.continued += 1
+        return Continued(now, replace(outcome, is_increment=True))
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         self.batches.append(json.loads(trigger))
@@ -142,6 +178,7 @@ class Engine:
         self.database = database or Database(IN_MEMORY)
         self.clock = time or ManualClock()
         self.invoker = invoker
+        invoker.now = self.clock.now
         self.http = DurableHttp()
         self.hub = TaskHub(
             self.database,

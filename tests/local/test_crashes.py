@@ -14,7 +14,7 @@ import pytest
 from engine_kit import DirectInvoker, Engine, ManualClock
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import InstanceEnded
+from azure.durable_functions.local.engine.hub import HubSettings, InstanceEnded
 from azure.durable_functions.local.store.database import Database, StoreClosed
 
 Moment = Literal["before", "after"]
@@ -100,9 +100,11 @@ class Client:
         await engine.run_out()
 
 
-async def live(path: Path, client: Client, time: ManualClock, died: MortalDatabase) -> Engine:
+async def live(
+    client: Client, time: ManualClock, died: MortalDatabase, settings: HubSettings
+) -> Engine:
     """Run until the client has seen everything through, or the store dies."""
-    engine = Engine(make_invoker(), died, time)
+    engine = Engine(make_invoker(), died, time, settings)
     acting = asyncio.ensure_future(_act(engine, client))
     dying = asyncio.ensure_future(died.died.wait())
     await asyncio.wait({acting, dying}, return_when=asyncio.FIRST_COMPLETED)
@@ -120,25 +122,25 @@ async def _act(engine: Engine, client: Client) -> None:
 
 
 async def life_with_one_death(
-    path: Path, dies_at: int | None, moment: Moment
+    path: Path, dies_at: int | None, moment: Moment, settings: HubSettings
 ) -> tuple[Engine, Counter[str], int, int]:
     """The engine after the last life, all activity starts, commits of the first life, deaths."""
     client, time = Client(), ManualClock()
     first = MortalDatabase(path, dies_at, moment)
-    engine = await live(path, client, time, first)
+    engine = await live(client, time, first, settings)
     started = Counter(engine.invoker.started)
     if not first.died.is_set():
         return engine, started, first.commits, 0
     first.bury()
     second = MortalDatabase(path, None, moment)
-    engine = await live(path, client, time, second)
+    engine = await live(client, time, second, settings)
     return engine, started + engine.invoker.started, first.commits, 1
 
 
-def count_commits(folder: Path) -> int:
+def count_commits(folder: Path, settings: HubSettings) -> int:
     async def scenario() -> int:
         path = folder / "count.sqlite"
-        engine, _, commits, _ = await life_with_one_death(path, None, "before")
+        engine, _, commits, _ = await life_with_one_death(path, None, "before", settings)
         await engine.database.close()
         return commits
 
@@ -146,12 +148,16 @@ def count_commits(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_at_every_commit_it_ends_the_same(tmp_path: Path, moment: Moment) -> None:
-    commits = count_commits(tmp_path)
+@pytest.mark.parametrize("sessions", [False, True], ids=["replays", "sessions"])
+def test_killed_at_every_commit_it_ends_the_same(
+    tmp_path: Path, moment: Moment, sessions: bool
+) -> None:
+    settings = HubSettings(max_episodes=20, max_activities=20, keeps_sessions=sessions)
+    commits = count_commits(tmp_path, settings)
 
     async def scenario(dies_at: int) -> None:
         engine, started, _, deaths = await life_with_one_death(
-            tmp_path / f"{dies_at}.sqlite", dies_at, moment
+            tmp_path / f"{dies_at}.sqlite", dies_at, moment, settings
         )
         assert deaths == 1
         assert await engine.result("the-instance") == ("Completed", OUTPUT), dies_at
@@ -173,7 +179,7 @@ def test_killed_at_every_commit_it_ends_the_same(tmp_path: Path, moment: Moment)
         for dies_at in range(1, commits + 1):
             await scenario(dies_at)
 
-    assert commits > 20
+    assert commits > 15
     asyncio.run(all_of_them())
 
 

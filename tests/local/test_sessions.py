@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Generator
 from typing import Any
 
 import pytest
-from engine_kit import DirectInvoker, Engine
+from engine_kit import BEGINNING, DirectInvoker, Engine
 
 import azure.durable_functions as df
+from azure.durable_functions._wire import timestamps
+from azure.durable_functions._wire.vocabulary import HistoryEventType
+from azure.durable_functions.local.engine.functions import Continuation, Continued, Outcome
 from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.worker import sessions
 from azure.durable_functions.local.worker.sessions import Sessions
@@ -30,15 +34,184 @@ def same(value: Any) -> Any:
     return value
 
 
-def test_a_chain_is_begun_once_and_then_advanced() -> None:
-    async def scenario() -> tuple[Any, int, int]:
+def test_a_chain_is_begun_once_and_goes_on_behind_each_activity() -> None:
+    async def scenario() -> tuple[Any, int, int, int]:
         invoker = DirectInvoker({"chain": chain}, {"same": same})
         async with Engine(invoker, settings=SESSIONS) as engine:
             instance_id = await engine.hub.start_instance("chain", input_text="20")
             await engine.settle()
-            return await engine.result(instance_id), invoker.episodes, invoker.advanced
+            result = await engine.result(instance_id)
+            return result, invoker.episodes, invoker.advanced, invoker.continued
 
-    assert asyncio.run(scenario()) == (("Completed", 0), 1, 20)
+    assert asyncio.run(scenario()) == (("Completed", 0), 1, 0, 20)
+
+
+def test_who_waits_for_more_than_one_activity_is_advanced() -> None:
+    def pairs(context: Context) -> Orchestration:
+        for _ in range(3):
+            calls = [context.call_activity("same", number) for number in range(2)]
+            yield context.task_all(calls)
+        retry = df.RetryOptions(1000, 2)
+        return (yield context.call_activity_with_retry("same", retry, "last"))
+
+    async def scenario() -> tuple[Any, int, int, int]:
+        invoker = DirectInvoker({"pairs": pairs}, {"same": same})
+        async with Engine(invoker, settings=SESSIONS) as engine:
+            instance_id = await engine.hub.start_instance("pairs")
+            await engine.settle()
+            result = await engine.result(instance_id)
+            return result, invoker.episodes, invoker.continued, sum(invoker.started.values())
+
+    # Who is the last of two could go on, but that it is the last is not on disk when it begins.
+    assert asyncio.run(scenario()) == (("Completed", "last"), 1, 0, 7)
+
+
+HELD = ["the activity", "its answer", "the answer behind it"]
+
+
+class Slow(DirectInvoker):
+    """Holds an activity before it runs, or one of the worker's answers when all has run."""
+
+    def __init__(self, orchestrator: Any, held: str) -> None:
+        super().__init__({"it": orchestrator}, {"same": same})
+        self.held = held
+        self.is_held = asyncio.Event()
+        self.may_go_on = asyncio.Event()
+
+    async def run_activity(self, *arguments: Any, **options: Any) -> Outcome:
+        await self._hold("the activity")
+        outcome = await super().run_activity(*arguments, **options)
+        if outcome.continued is not None:
+            await asyncio.sleep(0)  # it runs
+        await self._hold("its answer")
+        return outcome
+
+    async def go_on(self, then: Continuation, result: str) -> Continued | None:
+        continued = await super().go_on(then, result)
+        await self._hold("the answer behind it")
+        return continued
+
+    async def _hold(self, what: str) -> None:
+        if what == self.held:
+            self.is_held.set()
+            await self.may_go_on.wait()
+
+
+def racing(context: Context) -> Orchestration:
+    call = context.call_activity("same", "activity")
+    event = context.wait_for_external_event("go")
+    winner = yield context.task_any([call, event])
+    first = winner.result
+    both = yield context.task_all([call, event])
+    last = yield context.call_activity("same", "last")
+    return [first, both, last]
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_what_comes_while_an_activity_runs_is_not_overtaken(held: str) -> None:
+    """An episode that a worker has run behind the activity does not count then."""
+
+    async def scenario() -> Any:
+        invoker = Slow(racing, held)
+        async with Engine(invoker, settings=SESSIONS) as engine:
+            await engine.hub.start_instance("it", instance_id="one")
+            await invoker.is_held.wait()
+            await engine.hub.raise_event("one", "go", '"event"')
+            while held != "the answer behind it" and len(await engine.history("one")) < 7:
+                await asyncio.sleep(0)  # the turn of the event
+            invoker.may_go_on.set()
+            await engine.settle()
+            return await engine.result("one"), invoker.episodes
+
+    result, episodes = asyncio.run(scenario())
+    assert result == ("Completed", ["event", ["activity", "event"], "last"])
+    # A session that has gone another way is replayed; one that has only gone on is not.
+    assert (episodes == 1) is (held == "the activity")
+
+
+@pytest.mark.parametrize("held", HELD)
+@pytest.mark.parametrize("what", ["terminate", "purge", "suspend"])
+def test_what_is_done_to_an_instance_counts_before_what_its_worker_has_run(
+    what: str, held: str
+) -> None:
+    def two(context: Context) -> Orchestration:
+        yield context.call_activity("same", 1)
+        return (yield context.call_activity("same", 2))
+
+    async def scenario() -> Any:
+        invoker = Slow(two, held)
+        async with Engine(invoker, settings=SESSIONS) as engine:
+            hub = engine.hub
+            await hub.start_instance("it", instance_id="one")
+            await invoker.is_held.wait()
+            if what == "purge":
+                await hub.purge("one")
+            else:
+                await getattr(hub, what)("one", "enough")
+            invoker.may_go_on.set()
+            await engine.settle()
+            assert invoker.started["same(2)"] == 0
+            if what == "purge":
+                assert [await engine.count(table) for table in ("messages", "activities")] == [0, 0]
+                return await hub.find("one")
+            if what == "suspend":
+                assert (await engine.result("one"))[0] == "Suspended"
+                await hub.resume("one", None)
+                await engine.settle()
+            return await engine.result("one")
+
+    expected = {"terminate": ("Terminated", "enough"), "purge": None, "suspend": ("Completed", 2)}
+    assert asyncio.run(scenario()) == expected[what]
+
+
+def test_an_episode_is_not_earlier_than_the_one_before() -> None:
+    """A worker's clock may be behind the host's, as in a container."""
+
+    async def scenario() -> Any:
+        invoker = DirectInvoker({"chain": chain}, {"same": same})
+        async with Engine(invoker, settings=SESSIONS) as engine:
+            invoker.now = lambda: BEGINNING
+            instance_id = await engine.hub.start_instance("chain", input_text="3")
+            await engine.settle()
+            began = HistoryEventType.ORCHESTRATOR_STARTED
+            times = [
+                timestamps.parse_moment(event["Timestamp"])
+                for event in await engine.history(instance_id)
+                if event["EventType"] == began
+            ]
+            return await engine.result(instance_id), times == sorted(times)
+
+    assert asyncio.run(scenario()) == (("Completed", 0), True)
+
+
+def test_what_a_disk_does_not_take_runs_again() -> None:
+    """Neither the result nor the episode behind it is lost, or counted twice."""
+    failures = 0
+
+    async def scenario() -> Any:
+        invoker = DirectInvoker({"chain": chain}, {"same": same})
+        async with Engine(invoker, settings=SESSIONS) as engine:
+            flush = engine.database._flush
+
+            def full(connection: Any) -> None:
+                nonlocal failures
+                if invoker.continued == 3 and failures < 2:
+                    failures += 1
+                    raise sqlite3.OperationalError("database or disk is full")
+                flush(connection)
+
+            engine.database._flush = full  # type: ignore[method-assign]
+            engine.hub.dispatcher._pause = no_pause  # type: ignore[method-assign]
+            await engine.hub.start_instance("chain", instance_id="one", input_text="5")
+            await engine.settle()
+            kinds = [event["EventType"] for event in await engine.history("one")]
+            return await engine.result("one"), kinds.count(HistoryEventType.TASK_COMPLETED)
+
+    async def no_pause(seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    assert asyncio.run(scenario()) == (("Completed", 0), 5)
+    assert failures == 2
 
 
 def test_the_function_is_closed_when_it_has_ended_or_is_evicted(
@@ -164,5 +337,5 @@ def test_an_sdk_without_sessions_replays() -> None:
     frame = answers.answer(lambda trigger: f"replayed {trigger}", {"session": "one"}, "T")
 
     assert (frame.header, frame.payload) == ({}, b"replayed T")
-    gone = answers.answer(lambda trigger: "", {"session": "one", "seen": 4}, "[]")
+    gone = answers.answer(lambda trigger: "", {"session": "one", "state": "before"}, "[]")
     assert gone.header == {"noSession": True}

@@ -218,6 +218,56 @@ def test_an_orchestrator_that_kills_three_workers_fails(odd_app: Path) -> None:
     )
 
 
+TROUBLE_BEHIND_ACTIVITIES = """
+def _note(path):
+    with open(path, "a") as notes:
+        notes.write("x")
+
+@app.activity_trigger(input_name="path")
+def note(path: str) -> None:
+    _note(path)
+
+@app.activity_trigger(input_name="path")
+async def note_async(path: str) -> None:
+    _note(path)
+
+@app.orchestration_trigger(context_name="context")
+def in_trouble_once(context):
+    activity, path, trouble = context.get_input()
+    yield context.call_activity(activity, path)
+    if not os.path.exists(path + "-before"):
+        _note(path + "-before")
+        if trouble == "dies":
+            os.kill(os.getpid(), 9)
+        time.sleep(30)
+    return open(path).read()
+"""
+
+
+@pytest.mark.parametrize("trouble", ["dies", "hangs"])
+@pytest.mark.parametrize("activity", ["note", "note_async"])
+def test_an_activity_is_not_blamed_for_what_its_worker_runs_next(
+    app: Path, tmp_path: Path, activity: str, trouble: str
+) -> None:
+    """With sessions the worker goes on by itself; the activity has ended then, and stays so."""
+    (app / "host.json").write_text('{"version": "2.0", "functionTimeout": "00:00:01"}')
+    with (app / "function_app.py").open("a") as script:
+        script.write(TROUBLE_BEHIND_ACTIVITIES)
+    with HostProcess(app, "--sessions") as host:
+        given = [activity, str(tmp_path / "notes"), trouble]
+        finished = host.run("in_trouble_once", given)
+
+    assert finished["output"] == "x"
+    executed = [line for line in host.lines if "Executed 'Functions." in line]
+    outcomes = [re.sub(r".*Functions\.(\w+)' \((\w+),.*", r"\1 \2", line) for line in executed]
+    assert outcomes == [
+        "in_trouble_once Succeeded",
+        f"{activity} Succeeded",
+        "in_trouble_once Failed",
+        "in_trouble_once Succeeded",
+    ]
+
+
 def test_code_that_never_lets_go_ends_with_the_host(odd_app: Path) -> None:
     host = HostProcess(odd_app)
     host.start()

@@ -207,6 +207,6 @@ def test_it_is_kept_in_sessions() -> None:
         async with Engine(invoker, settings=HubSettings(keeps_sessions=True)) as engine:
             instance_id = await engine.hub.start_instance("chain")
             await engine.settle()
-            return await engine.result(instance_id), invoker.advanced
+            return await engine.result(instance_id), invoker.continued
 
     assert asyncio.run(scenario()) == (("Completed", 5), 5)

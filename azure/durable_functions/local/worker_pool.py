@@ -11,8 +11,8 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from azure.durable_functions._errors import DurableFunctionsError
@@ -20,6 +20,8 @@ from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
 from azure.durable_functions.local import time_spans
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.engine.functions import (
+    Continuation,
+    Continued,
     Failure,
     Outcome,
     TimedOut,
@@ -205,31 +207,40 @@ class WorkerPool:
         )
         return self._note_session(session, worker, frame)
 
-    async def advance(self, name: str, session: str, seen: int, events: str) -> Outcome | None:
+    async def advance(self, name: str, session: str, state: str, events: str) -> Outcome | None:
         """Run one episode in the worker that has kept the orchestration; None if none has."""
         function = self._durable(name, "orchestrationTrigger")
-        worker = self._sessions.pop(session, None)
-        if worker is None or worker not in self._workers or worker is self._reserved:
+        worker = self._keeper(session)
+        self._sessions.pop(session, None)
+        if worker is None:
             return None
-        if self._waiting_alone:
-            return None  # somebody waits for a worker without work
         worker.load += 1
-        header = {**self._header(function), "session": session, "seen": seen}
+        header = {**self._header(function), "session": session, "state": state}
         frame = await self._call(
             function, header, events.encode("utf-8"), _NO_REASON, worker=worker
         )
         if frame.header.get("noSession"):
             return None
-        return replace(self._note_session(session, worker, frame), is_increment=True)
+        return self._note_session(session, worker, frame, True)
 
-    def _note_session(self, session: str, worker: Worker, frame: Frame) -> Outcome:
+    def _keeper(self, session: str) -> Worker | None:
+        """The worker that has kept an orchestration, if it may be given work."""
+        worker = self._sessions.get(session)
+        if worker not in self._workers or worker is self._reserved or self._waiting_alone:
+            return None  # gone, or somebody wants a worker without work
+        return worker
+
+    def _note_session(
+        self, session: str, worker: Worker, frame: Frame, is_increment: bool = False
+    ) -> Outcome:
         """Remember which worker has it, if it was kept."""
-        is_kept = bool(frame.header.get("session"))
-        if is_kept:
+        state = frame.header.get("state")
+        if state is not None:
             self._sessions[session] = worker
             if len(self._sessions) > MOST_SESSIONS * len(self._workers):
                 self._sessions.popitem(last=False)
-        return replace(_outcome(frame), has_session=is_kept)
+        outcome = _outcome(frame)
+        return Outcome(outcome.value, outcome.failure, state, is_increment)
 
     async def explain(self, name: str, trigger: str) -> str | None:
         """Where an orchestrator asks for its actions; None if its SDK cannot tell."""
@@ -239,16 +250,70 @@ class WorkerPool:
         return None if "error" in frame.header else frame.payload.decode("utf-8")
 
     async def run_activity(
-        self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
+        self,
+        name: str,
+        input_text: str | None,
+        instance_id: str,
+        *,
+        alone: bool = False,
+        then: Continuation | None = None,
     ) -> Outcome:
-        """Run an activity."""
+        """Run an activity, and behind it what is to follow if the worker has kept that."""
         function = self._durable(name, "activityTrigger")
         text = "null" if input_text is None else input_text
         told = {"instanceId": instance_id, "name": function.durable_name}
         header = {**self._header(function), "activity": told}
-        return _outcome(
-            await self._call(function, header, text.encode("utf-8"), _NO_REASON, alone=alone)
+        payload = text.encode("utf-8")
+        worker = None if then is None or alone else self._keeper(then.session)
+        if then is None or worker is None or worker.load > min(w.load for w in self._workers):
+            return _outcome(await self._call(function, header, payload, _NO_REASON, alone=alone))
+        next_function = self._durable(then.name, "orchestrationTrigger")
+        number, answer = worker.expect()
+        header["then"] = {
+            **self._header(next_function),
+            "id": number,
+            "session": then.session,
+            "state": then.state,
+            "recorded": then.recorded,
+            "events": then.events,
+        }
+        worker.load += 2  # one for each of the two
+        goes_on = False
+        try:
+            frame = await self._call(function, header, payload, _NO_REASON, worker=worker)
+            goes_on = "goesOn" in frame.header
+        finally:
+            if not goes_on:
+                worker.forget(number)
+                await self._hand_back(worker)
+        if not goes_on:
+            return _outcome(frame)
+        return Outcome(
+            frame.payload.decode("utf-8"),
+            continued=self._continue(next_function, header["then"], worker, answer),
         )
+
+    async def _continue(
+        self,
+        function: FunctionInfo,
+        header: dict[str, Any],
+        worker: Worker,
+        answer: Awaitable[Frame],
+    ) -> Continued | None:
+        """Wait for what a worker runs behind an activity."""
+        try:
+            frame = await self._logged(
+                function, header, _NO_REASON, self._limited(function, worker, answer)
+            )
+        except (WorkerLost, TimedOut):
+            return None  # who runs the episode then will see whether it happens again
+        finally:
+            worker.forget(header["id"])
+            await self._hand_back(worker)
+        if frame.header.get("noSession"):
+            return None
+        now = datetime.fromisoformat(frame.header["now"])
+        return Continued(now, self._note_session(header["session"], worker, frame, True))
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         """Run a batch of operations."""
@@ -324,7 +389,21 @@ class WorkerPool:
         alone: bool = False,
         worker: Worker | None = None,
     ) -> Frame:
-        """Run an invocation from the first to the last line that the log has of it."""
+        return await self._logged(
+            function,
+            header,
+            reason,
+            self._send(function, header, payload, alone=alone, worker=worker),
+        )
+
+    async def _logged(
+        self,
+        function: FunctionInfo,
+        header: dict[str, Any],
+        reason: str,
+        invocation: Awaitable[Frame],
+    ) -> Frame:
+        """Wait for an invocation, from the first to the last line that the log has of it."""
         log = logging.getLogger(f"Function.{function.name}")
         invocation_id = header["invocationId"]
         log.info(
@@ -333,7 +412,7 @@ class WorkerPool:
         began = time.monotonic()
         problem = "cancelled"
         try:
-            frame = await self._send(function, header, payload, alone=alone, worker=worker)
+            frame = await invocation
             if "starts" in frame.header:
                 frame = await self._start_instances(frame)
             problem = _problem(frame)
@@ -371,22 +450,28 @@ class WorkerPool:
         if worker is None:
             worker = await (self._reserve() if alone else self._pick())
         try:
-            if self._timeout is None or not isinstance(worker, WorkerProcess):
-                return await worker.call(header, payload)
-            limit = _TimeLimit(worker, self._timeout)
-            try:
-                return await worker.call(header, payload)
-            except WorkerLost:
-                if not limit.was_exceeded:
-                    raise
-                span = time_spans.written(self._timeout)
-                raise TimedOut(
-                    f"Timeout value of {span} was exceeded by function: Functions.{function.name}"
-                ) from None
-            finally:
-                limit.end()
+            return await self._limited(function, worker, worker.call(header, payload))
         finally:
             await self._hand_back(worker)
+
+    async def _limited(
+        self, function: FunctionInfo, worker: Worker, answer: Awaitable[Frame]
+    ) -> Frame:
+        """Wait for an answer as long as a function may run."""
+        if self._timeout is None or not isinstance(worker, WorkerProcess):
+            return await answer
+        limit = _TimeLimit(worker, self._timeout)
+        try:
+            return await answer
+        except WorkerLost:
+            if not limit.was_exceeded:
+                raise
+            span = time_spans.written(self._timeout)
+            raise TimedOut(
+                f"Timeout value of {span} was exceeded by function: Functions.{function.name}"
+            ) from None
+        finally:
+            limit.end()
 
     def _durable(self, name: str, trigger: str) -> FunctionInfo:
         if self.app.failure is not None:

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,23 +42,64 @@ class Worker(Protocol):
         """Invoke a function; ``header`` lacks only the number. Raises WorkerLost."""
         ...
 
+    def expect(self) -> tuple[int, Awaitable[Frame]]:
+        """The number for an invocation that the worker may begin by itself, and its answer.
+
+        It raises WorkerLost; `forget` is to follow.
+        """
+        ...
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for an answer any more."""
+        ...
+
     async def stop(self) -> None:
         """End it, at once if it does not end by itself."""
         ...
 
 
-class WorkerProcess:
+class Answers:
+    """What a worker still owes to the host."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Frame]] = {}
+
+    def expect(self) -> tuple[int, asyncio.Future[Frame]]:
+        """A number for an invocation, and its answer to be; `forget` is to follow."""
+        number = next(self._numbers)
+        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        return number, answer
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for an answer any more."""
+        answer = self._waiting.pop(number, None)
+        if answer is not None and answer.done() and not answer.cancelled():
+            answer.exception()  # else asyncio would complain that nobody has looked
+
+    def _take(self, frame: Frame) -> None:
+        waiting = self._waiting.get(frame.header["id"])
+        if waiting is not None and not waiting.done():
+            waiting.set_result(frame)
+
+    def _break(self, reason: Callable[[], WorkerLost]) -> None:
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(reason())
+
+
+class WorkerProcess(Answers):
     """A worker in a process of its own."""
 
     def __init__(self, started: operating_system.StartedProcess, on_log: LogSink) -> None:
+        super().__init__()
         self.app: AppInfo
         self.lost = asyncio.Event()
         self.load = 0
         self.is_retired = False
         self._started = started
         self._on_log = on_log
-        self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[Frame]] = {}
         self._link: Link | None = None
         self._ended = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -132,14 +173,12 @@ class WorkerProcess:
         """
         if self.lost.is_set() or self._link is None:
             raise self._loss()
-        number = next(self._numbers)
-        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
+        number, answer = self.expect()
         self._link.send(Frame({**header, "type": "invoke", "id": number}, payload))
         try:
             return await answer
         finally:
-            self._waiting.pop(number, None)
+            self.forget(number)
 
     def kill(self) -> None:
         """End it at once, with all that it is working on."""
@@ -161,9 +200,7 @@ class WorkerProcess:
         elif kind == "loaded":
             self._loaded.set_result(frame)
         else:
-            waiting = self._waiting.get(frame.header["id"])
-            if waiting is not None and not waiting.done():
-                waiting.set_result(frame)
+            self._take(frame)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """A child that user code has forked keeps the socket open, so the process counts too."""
@@ -182,9 +219,7 @@ class WorkerProcess:
         self.lost.set()
         if not self._loaded.done():
             self._loaded.set_result(None)
-        for waiting in list(self._waiting.values()):
-            if not waiting.done():
-                waiting.set_exception(self._loss())
+        self._break(self._loss)
 
     def _loss(self) -> WorkerLost:
         if self.is_retired:
@@ -199,10 +234,11 @@ class WorkerProcess:
             self._started.connection.close()
 
 
-class InProcessWorker:
+class InProcessWorker(Answers):
     """A worker in this process, for debuggers: user code has a thread and a loop of its own."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.app: AppInfo
         self.lost = asyncio.Event()
         self.load = 0
@@ -212,7 +248,6 @@ class InProcessWorker:
             target=self._loop.run_forever, name="durable-worker", daemon=True
         )
         self._functions: Any = None
-        self._waiting: set[asyncio.Future[Frame]] = set()
         self._end_logging: Callable[[], None]
 
     @classmethod
@@ -240,24 +275,21 @@ class InProcessWorker:
         if self.lost.is_set():
             raise WorkerRetired("the app was loaded anew meanwhile")
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Frame] = loop.create_future()
 
         def tell(frame: Frame) -> None:
-            loop.call_soon_threadsafe(_answer, answer, frame)
+            loop.call_soon_threadsafe(self._take, frame)
 
-        self._waiting.add(answer)
+        number, answer = self.expect()
         try:
-            self._functions.begin({**header, "id": 0}, payload, tell)
+            self._functions.begin({**header, "id": number}, payload, tell)
             return await answer
         finally:
-            self._waiting.discard(answer)
+            self.forget(number)
 
     async def stop(self) -> None:
         """End the loop and the idle threads; what still runs is left to its thread."""
         self.lost.set()
-        for answer in self._waiting:
-            if not answer.done():
-                answer.set_exception(WorkerRetired("the app was loaded anew meanwhile"))
+        self._break(lambda: WorkerRetired("the app was loaded anew meanwhile"))
         self._end_logging()
         self._functions.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -268,8 +300,3 @@ class InProcessWorker:
 
     async def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
-
-
-def _answer(waiting: asyncio.Future[Frame], frame: Frame) -> None:
-    if not waiting.done():
-        waiting.set_result(frame)

@@ -20,6 +20,7 @@ from azure.durable_functions.local.host_json import HostJson, read_host_json
 from azure.durable_functions.local.worker import app_loader, runtime
 from azure.durable_functions.local.worker.functions import Functions
 from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.workers import Answers
 
 
 class AppNotLoaded(DurableFunctionsError):
@@ -111,10 +112,11 @@ class _InlineFunctions(Functions):
         return context.run(self._run, function, header, payload)
 
 
-class InlineWorker:
+class InlineWorker(Answers):
     """A worker of `WorkerPool` that is no more than the loaded functions."""
 
     def __init__(self, loaded: app_loader.LoadedApp) -> None:
+        super().__init__()
         self.app = AppInfo.from_frame(runtime.describe(loaded))
         self.lost = asyncio.Event()
         self.load = 0

@@ -13,7 +13,12 @@ from typing import Any
 from azure.durable_functions._wire.converters import DataConverter
 from azure.durable_functions._wire.payloads import converted, decode, encode, expected
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
-from azure.durable_functions.local.engine.functions import Failure, HttpFailed, Outcome
+from azure.durable_functions.local.engine.functions import (
+    Continuation,
+    Failure,
+    HttpFailed,
+    Outcome,
+)
 from azure.durable_functions.local.worker.functions import describe
 from azure.durable_functions.local.worker_pool import WorkerPool
 
@@ -214,7 +219,13 @@ class DoublingPool(WorkerPool):
         return Outcome(value=encode(state))
 
     async def run_activity(
-        self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
+        self,
+        name: str,
+        input_text: str | None,
+        instance_id: str,
+        *,
+        alone: bool = False,
+        then: Continuation | None = None,
     ) -> Outcome:
         """Run an activity or let a stub answer, and note the call."""
         given = self._read(input_text)
@@ -222,7 +233,9 @@ class DoublingPool(WorkerPool):
         self.calls.append(call)
         stub = self.stubs.find("activity", name)
         if stub is None:
-            outcome = await super().run_activity(name, input_text, instance_id, alone=alone)
+            outcome = await super().run_activity(
+                name, input_text, instance_id, alone=alone, then=then
+            )
         else:
             try:
                 outcome = Outcome(value=encode(self._write(await stub.answer(given))))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.store import messages
@@ -16,6 +18,7 @@ from .clock import Clock
 from .functions import (
     HTTP_ACTIVITY,
     MOST_LOST_WORKERS,
+    Continuation,
     HasRun,
     HttpFailed,
     HttpSender,
@@ -26,35 +29,76 @@ from .functions import (
     UnknownFunction,
     WorkerLost,
 )
+from .orchestrations import Dispatch, Orchestrations
 
 logger = logging.getLogger("azure.durable_functions.local")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An activity that has run, and what is to be stored of it."""
+
+    activity: Activity
+    event_type: HistoryEventType
+    event: str
+    outcome: Outcome = field(default_factory=Outcome)
+    """Of its function, if one has returned."""
+    continuation: Continuation | None = None
+    """What its worker was given to run next."""
 
 
 class Activities:
     """Has activities run and records what they return."""
 
-    def __init__(self, database: Database, time: Clock, invoker: Invoker, http: HttpSender) -> None:
+    def __init__(
+        self,
+        database: Database,
+        time: Clock,
+        invoker: Invoker,
+        http: HttpSender,
+        orchestrations: Orchestrations,
+    ) -> None:
         self._database = database
+        self._orchestrations = orchestrations
         self._clock = time
         self._invoker = invoker
         self._http = http
         self._lost = LostWorkers()
 
-    async def run(self, activity: Activity, has_run: HasRun) -> bool:
-        """Run one activity and store its result as a message for its instance.
+    async def run(self, activity: Activity, has_run: HasRun) -> Ended:
+        """Run one activity; its result is to be stored by `record_with_turn`, or else `record`.
 
         Args:
             activity: Which one.
-            has_run: Called when it has run; its result is not stored yet.
-
-        Returns:
-            Whether the instance waits for it.
+            has_run: Called when it has run.
 
         Raises:
             WorkerLost: The process is gone and the activity must run again.
         """
-        event_type, event = await self._invoke(activity)
+        ended = await self._invoke(activity)
         has_run()
+        self._lost.forget(activity)
+        return ended
+
+    async def record_with_turn(self, ended: Ended) -> Dispatch | None:
+        """Store a result and the episode that the worker has run behind it.
+
+        No other turn of the instance may run meanwhile. Gives what the turn has made possible; None
+        if nothing is stored, because there is no such episode, or it does not count.
+        """
+        if ended.outcome.continued is None or ended.continuation is None:
+            return None
+        continued = await ended.outcome.continued
+        if continued is None:
+            return None
+        event = _completed(ended.activity, ended.outcome, continued.now)
+        return await self._orchestrations.take_over(
+            ended.activity, event, ended.continuation, continued
+        )
+
+    async def record(self, ended: Ended) -> bool:
+        """Store a result as a message for its instance; whether the instance waits for it."""
+        activity = ended.activity
         now = self._clock.now()
 
         def record(connection: sqlite3.Connection) -> bool:
@@ -63,16 +107,15 @@ class Activities:
             message = NewMessage(
                 instance_id=activity.instance_id,
                 execution_id=activity.execution_id,
-                event_type=event_type.value,
+                event_type=ended.event_type.value,
                 created_at=clock.stored(now),
-                event=event,
+                event=ended.event,
                 task_id=activity.task_id,
             )
             messages.send(connection, [message])
             return True
 
         recorded = await self._database.write(record)
-        self._lost.forget(activity)
         if not recorded:
             logger.debug(
                 "Dropping the late result of activity %s for instance %s",
@@ -81,15 +124,17 @@ class Activities:
             )
         return recorded
 
-    async def _invoke(self, activity: Activity) -> tuple[HistoryEventType, str]:
+    async def _invoke(self, activity: Activity) -> Ended:
         if activity.name == HTTP_ACTIVITY:
             return await self._send_http(activity)
+        then = self._orchestrations.continuation_of(activity)
         try:
             outcome = await self._invoker.run_activity(
                 activity.name,
                 activity.input,
                 activity.instance_id,
                 alone=self._lost.must_run_alone(activity),
+                then=then,
             )
         except UnknownFunction:
             reason = (
@@ -108,9 +153,12 @@ class Activities:
                 "worker processes, one at each try"
             )
             return self._failed(activity, failures.not_run(reason, "WorkerLost"))
-        return self._completion(activity, outcome)
+        if outcome.failure is not None:
+            return self._failed(activity, failures.activity_failed(activity.name, outcome.failure))
+        event = _completed(activity, outcome, self._clock.now())
+        return Ended(activity, HistoryEventType.TASK_COMPLETED, event, outcome, then)
 
-    async def _send_http(self, activity: Activity) -> tuple[HistoryEventType, str]:
+    async def _send_http(self, activity: Activity) -> Ended:
         try:
             answer = await self._http.send(json.loads(activity.input or "{}"))
         except HttpFailed as error:
@@ -118,21 +166,15 @@ class Activities:
         except Exception as error:  # a request that is not as it must be would never get better
             text = f"The request cannot be sent: {type(error).__name__}: {error}"
             return self._failed(activity, failures.not_run(text, "ArgumentException"))
-        completed = events.task_completed(self._clock.now(), activity.task_id, events.dump(answer))
-        return HistoryEventType.TASK_COMPLETED, completed
+        event = events.task_completed(self._clock.now(), activity.task_id, events.dump(answer))
+        return Ended(activity, HistoryEventType.TASK_COMPLETED, event)
 
-    def _completion(self, activity: Activity, outcome: Outcome) -> tuple[HistoryEventType, str]:
-        now = self._clock.now()
-        if outcome.failure is not None:
-            return self._failed(activity, failures.activity_failed(activity.name, outcome.failure))
-        result = None if outcome.value in (None, "null") else outcome.value
-        return (
-            HistoryEventType.TASK_COMPLETED,
-            events.task_completed(now, activity.task_id, result),
-        )
+    def _failed(self, activity: Activity, failure: dict[str, object]) -> Ended:
+        event = events.task_failed(self._clock.now(), activity.task_id, failure)
+        return Ended(activity, HistoryEventType.TASK_FAILED, event)
 
-    def _failed(
-        self, activity: Activity, failure: dict[str, object]
-    ) -> tuple[HistoryEventType, str]:
-        now = self._clock.now()
-        return HistoryEventType.TASK_FAILED, events.task_failed(now, activity.task_id, failure)
+
+def _completed(activity: Activity, outcome: Outcome, now: datetime) -> str:
+    """The event of an activity that has returned."""
+    result = None if outcome.value in (None, "null") else outcome.value
+    return events.task_completed(now, activity.task_id, result)

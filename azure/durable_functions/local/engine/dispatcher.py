@@ -20,7 +20,7 @@ from azure.durable_functions.local.store.database import Database, StoreClosed
 from azure.durable_functions.local.store.messages import Activity
 
 from . import clock
-from .activities import Activities
+from .activities import Activities, Ended
 from .clock import Clock
 from .entities import BatchRefused, is_entity
 from .functions import HasRun, TimedOut, WorkerLost
@@ -225,6 +225,10 @@ class Dispatcher:
             await self._pause(pause)
             self._pausing.discard(instance_id)
             self._again.add(instance_id)
+        self._after_turn(instance_id, dispatch)
+        self._tell_if_quiet()
+
+    def _after_turn(self, instance_id: str, dispatch: Dispatch | None) -> None:
         if dispatch is not None:
             self.follow_up(dispatch)
             if dispatch.finished:
@@ -232,7 +236,6 @@ class Dispatcher:
         if instance_id in self._again:
             self._again.discard(instance_id)
             self.wake(instance_id)
-        self._tell_if_quiet()
 
     def _leave(self, lane: _Lane) -> None:
         lane.running -= 1
@@ -267,7 +270,8 @@ class Dispatcher:
     async def _activity(self, activity: Activity) -> None:
         place = _Place(self._leave_activities)
         try:
-            if await self._activities.run(activity, place.free):
+            ended = await self._activities.run(activity, place.free)
+            if not await self._record_with_turn(ended) and await self._activities.record(ended):
                 self.wake(activity.instance_id)
         except WorkerLost as error:
             logger.warning(
@@ -292,6 +296,23 @@ class Dispatcher:
             place.free()
         self._run_activities()
         self._tell_if_quiet()
+
+    async def _record_with_turn(self, ended: Ended) -> bool:
+        """Record a result with the turn behind it, if there is one and its instance is idle."""
+        instance_id = ended.activity.instance_id
+        if ended.outcome.continued is None:
+            return False
+        if any(instance_id in busy for busy in (self._running, self._pausing, self._queued)):
+            await ended.outcome.continued  # which will not count
+            return False
+        self._running.add(instance_id)
+        dispatch = None
+        try:
+            dispatch = await self._activities.record_with_turn(ended)
+        finally:
+            self._running.discard(instance_id)
+            self._after_turn(instance_id, dispatch)
+        return dispatch is not None
 
     def _leave_activities(self) -> None:
         self._running_activities -= 1

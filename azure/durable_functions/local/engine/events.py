@@ -62,6 +62,15 @@ def orchestrator_started(now: datetime) -> str:
     return _event(HistoryEventType.ORCHESTRATOR_STARTED, now)
 
 
+def completion_to_be(task_id: int) -> list[dict[str, Any]]:
+    """An episode with the result of one activity: events without time and result."""
+    begin = {"EventId": NOT_SCHEDULED, "IsPlayed": False}
+    return [
+        {"EventType": HistoryEventType.ORCHESTRATOR_STARTED.value, **begin},
+        {"EventType": HistoryEventType.TASK_COMPLETED.value, **begin, "TaskScheduledId": task_id},
+    ]
+
+
 def orchestrator_completed(now: datetime) -> str:
     """End of an episode."""
     return _event(HistoryEventType.ORCHESTRATOR_COMPLETED, now)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 Kind = Literal["orchestrator", "activity", "entity"]
@@ -35,10 +36,39 @@ class Outcome:
     value: str | None = None
     """Text that the function returned, as its converter encoded it."""
     failure: Failure | None = None
-    has_session: bool = False
-    """The worker keeps the orchestration, so that `Invoker.advance` may follow."""
+    session_state: str | None = None
+    """In which the worker keeps the orchestration, so that `Invoker.advance` may follow."""
     is_increment: bool = False
     """The answer's actions are those that no answer of the session has listed before."""
+    continued: Awaitable[Continued | None] | None = None
+    """What comes of a `Continuation`, or None; to be awaited, once."""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """The episode that is to follow an activity, if the worker that has run it can go on at once.
+
+    It saves a call of the worker, and storing a result that the next commit would delete again.
+    """
+
+    name: str
+    """Of the orchestrator."""
+    session: str
+    state: str
+    """As for `Invoker.advance`."""
+    recorded: Sequence[str]
+    """Events, JSON texts, that its last episode has added to the history."""
+    events: Sequence[Mapping[str, Any]]
+    """Of the episode; all lack ``Timestamp``, and the last one the activity's ``Result``."""
+
+
+@dataclass(frozen=True)
+class Continued:
+    """The episode has run."""
+
+    now: datetime
+    """Its time, aware UTC; that of its events, too."""
+    outcome: Outcome
 
 
 HasRun = Callable[[], None]
@@ -126,13 +156,13 @@ class Invoker(Protocol):
         """
         ...
 
-    async def advance(self, name: str, session: str, seen: int, events: str) -> Outcome | None:
+    async def advance(self, name: str, session: str, state: str, events: str) -> Outcome | None:
         """Run one episode of an orchestration that a worker has kept.
 
         Args:
             name: Of the function.
             session: As given to `orchestrate`.
-            seen: How many events of the history it must have seen.
+            state: In which its last episode that counts has left it: `Outcome.session_state`.
             events: JSON text of those that follow.
 
         Returns:
@@ -151,9 +181,19 @@ class Invoker(Protocol):
         ...
 
     async def run_activity(
-        self, name: str, input_text: str | None, instance_id: str, *, alone: bool = False
+        self,
+        name: str,
+        input_text: str | None,
+        instance_id: str,
+        *,
+        alone: bool = False,
+        then: Continuation | None = None,
     ) -> Outcome:
-        """Run an activity; as `orchestrate`."""
+        """Run an activity; as `orchestrate`.
+
+        Behind one that has not failed the worker may run what is to follow; then the outcome's
+        ``continued`` tells of that.
+        """
         ...
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:

@@ -102,7 +102,7 @@ class TaskHub:
             database,
             time,
             self._run_turn,
-            Activities(database, time, invoker, http),
+            Activities(database, time, invoker, http, self._orchestrations),
             max_episodes=settings.max_episodes,
             max_activities=settings.max_activities,
             max_entity_turns=settings.max_entity_turns,

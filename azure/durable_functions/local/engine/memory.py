@@ -17,6 +17,16 @@ _MOST_EVENTS = 20_000
 """Events remembered, of all instances together: some 5 MiB."""
 
 
+@dataclass(frozen=True)
+class Session:
+    """What a worker keeps of an orchestration."""
+
+    state: str
+    """Which its last episode has left."""
+    seen: int
+    """How many events it has seen."""
+
+
 @dataclass
 class Remembered:
     """One instance as its last turn has left it."""
@@ -27,8 +37,7 @@ class Remembered:
     open_tasks: dict[int, OpenTask]
     answer: str | None = None
     """What its function has answered last."""
-    session_seen: int | None = None
-    """How many events a worker's session has seen; None without a session."""
+    session: Session | None = None
 
     def follow(self, episode: Episode, after: Instance) -> Remembered:
         """Take over what an episode has changed, now that it is on disk."""
@@ -54,6 +63,10 @@ class Memory:
         if found is not None:
             self._event_count -= len(found.history)
         return found
+
+    def peek(self, instance_id: str) -> Remembered | None:
+        """Give what is remembered, for a look."""
+        return self._instances.get(instance_id)
 
     def keep(self, remembered: Remembered | None) -> None:
         """Remember, and forget others if that is too much."""

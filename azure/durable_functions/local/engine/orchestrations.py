@@ -11,7 +11,7 @@ import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from azure.durable_functions._wire import shapes
@@ -31,6 +31,8 @@ from .clock import Clock
 from .episodes import Episode, Limits, UnknownEntity, take
 from .functions import (
     MOST_LOST_WORKERS,
+    Continuation,
+    Continued,
     Failure,
     HasRun,
     Invoker,
@@ -42,7 +44,7 @@ from .functions import (
     WorkerLost,
 )
 from .instances import new_instance
-from .memory import Memory, Remembered
+from .memory import Memory, Remembered, Session
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -130,15 +132,7 @@ class Orchestrations:
             return await self._drop(instance_id, loaded.messages)
         # Two episodes never have the same time (host.md 8.3).
         now = max(now, clock.from_stored(instance.updated_at) + timedelta(microseconds=1))
-        episode = Episode(
-            instance=instance,
-            history=loaded.remembered.history,
-            leaves=loaded.remembered.leaves,
-            open_tasks=loaded.remembered.open_tasks,
-            now=now,
-            registry=self.registry,
-            limits=self._limits,
-        )
+        episode = self._episode(loaded.remembered, now)
         pauses = _read_pauses(episode, loaded.messages)
         is_foreign = not versions.matches(
             instance.version, self._limits.default_version, self._limits.version_match
@@ -169,8 +163,105 @@ class Orchestrations:
         has_run()
         return await self._store(episode, loaded.remembered)
 
-    async def _store(self, episode: Episode, remembered: Remembered) -> Dispatch:
-        dispatch = await self._database.write(lambda connection: _commit(connection, episode))
+    def continuation_of(self, activity: Activity) -> Continuation | None:
+        """What a worker may run right behind an activity; None unless all waits for that one."""
+        remembered = self._memory.peek(activity.instance_id)
+        if remembered is None or remembered.session is None:
+            return None
+        instance = remembered.instance
+        task = remembered.open_tasks.get(activity.task_id)
+        name = self.registry.find("orchestrator", instance.name)
+        if (
+            name is None
+            or task is None
+            or task.kind != "activity"
+            or task.retry is not None
+            or len(remembered.open_tasks) > 1
+            or instance.execution_id != activity.execution_id
+            or instance.status != "Running"
+            or self._lost.must_run_alone((instance.instance_id, instance.execution_id))
+        ):
+            return None
+        return Continuation(
+            name,
+            _session_of(instance),
+            remembered.session.state,
+            remembered.history[remembered.session.seen :],
+            events.completion_to_be(activity.task_id),
+        )
+
+    async def take_over(
+        self, activity: Activity, event: str, continuation: Continuation, continued: Continued
+    ) -> Dispatch | None:
+        """Store an activity's result and the episode that its worker has run behind it, as one.
+
+        Args:
+            activity: Which has run.
+            event: Its TaskCompleted, of the episode's time.
+            continuation: What was given to the worker.
+            continued: What came of it.
+
+        Returns:
+            What the turn has made possible; None if the episode does not count, because something
+            else has come in between: nothing is stored then.
+        """
+        instance_id = activity.instance_id
+        remembered = self._memory.take(instance_id)
+        if remembered is None:
+            return None
+        session = remembered.session
+        if session is None or session.state != continuation.state:
+            self._memory.keep(remembered)
+            return None
+        now = clock.stored(continued.now)
+        loaded = await self._database.read(
+            lambda connection: _load(connection, instance_id, now, remembered, is_needed=True)
+        )
+        if loaded.remembered is not remembered:
+            return None  # it has ended, or begun anew
+        if loaded.messages or now <= remembered.instance.updated_at:
+            remembered.session = None  # which has gone another way
+            self._memory.keep(remembered)
+            return None
+        episode = self._episode(remembered, continued.now)
+        message = Message(
+            message_id=0,  # never stored
+            instance_id=instance_id,
+            execution_id=activity.execution_id,
+            event_type=HistoryEventType.TASK_COMPLETED.value,
+            task_id=activity.task_id,
+            created_at=now,
+            due_at=None,
+            event=event,
+        )
+        _take_messages(episode, [message])
+        episode.consumed.clear()
+        self._note_session(episode, remembered, continued.outcome)
+        await self._apply(continuation.name, episode, remembered, continued.outcome)
+        return await self._store(episode, remembered, activity)
+
+    def _episode(self, remembered: Remembered, now: datetime) -> Episode:
+        return Episode(
+            instance=remembered.instance,
+            history=remembered.history,
+            leaves=remembered.leaves,
+            open_tasks=remembered.open_tasks,
+            now=now,
+            registry=self.registry,
+            limits=self._limits,
+        )
+
+    async def _store(
+        self, episode: Episode, remembered: Remembered, activity: Activity | None = None
+    ) -> Dispatch:
+        """Commit a turn; with an activity only if its result is still waited for."""
+
+        def change(connection: sqlite3.Connection) -> Dispatch:
+            if activity is not None and not messages.take(connection, activity):
+                return Dispatch()
+            return _commit(connection, episode)
+
+        dispatch = await self._database.write(change)
         if episode.after is not None:
             self._memory.keep(remembered.follow(episode, episode.after))
         return dispatch
@@ -210,6 +301,12 @@ class Orchestrations:
             _end(episode, "Failed", failures.orchestrator_failed(name, reason))
             return
         self._lost.forget(key)
+        await self._apply(registered, episode, remembered, outcome)
+
+    async def _apply(
+        self, name: str, episode: Episode, remembered: Remembered, outcome: Outcome
+    ) -> None:
+        """Let the episode do what its function has answered."""
         is_known = outcome.value is not None and outcome.value == remembered.answer
         if is_known and not outcome.is_increment:
             return  # asks for what it has asked for already, as the wait for the rest of a fan-out
@@ -218,7 +315,7 @@ class Orchestrations:
             if _apply_outcome(episode, outcome) and not outcome.is_increment:
                 remembered.answer = outcome.value
         except decisions.NonDeterminism as error:
-            place = await self._place_of(error, registered, episode.trigger())
+            place = await self._place_of(error, name, episode.trigger())
             _end(episode, "Failed", f"Non-Deterministic workflow detected: {error}{place}")
         except (decisions.ProtocolError, UnknownEntity) as error:
             _end(episode, "Failed", failures.orchestrator_failed(name, str(error)))
@@ -226,21 +323,25 @@ class Orchestrations:
     async def _have_run(self, name: str, episode: Episode, remembered: Remembered) -> Outcome:
         """Let a worker go on where its session stands, or else replay from the start."""
         instance = episode.instance
-        session = f"{instance.instance_id}/{instance.execution_id}"
+        session = _session_of(instance)
         alone = self._lost.must_run_alone((instance.instance_id, instance.execution_id))
         outcome = None
-        if remembered.session_seen is not None and not alone:
-            seen = remembered.session_seen
-            new = episode.events_since(seen)
-            outcome = await self._invoker.advance(name, session, seen, new)
+        if remembered.session is not None and not alone:
+            new = episode.events_since(remembered.session.seen)
+            outcome = await self._invoker.advance(name, session, remembered.session.state, new)
         if outcome is None and self._keeps_sessions:
             outcome = await self._invoker.orchestrate(
                 name, episode.trigger(), alone=alone, session=session
             )
         if outcome is None:
             outcome = await self._invoker.orchestrate(name, episode.trigger(), alone=alone)
-        remembered.session_seen = episode.event_count if outcome.has_session else None
+        self._note_session(episode, remembered, outcome)
         return outcome
+
+    @staticmethod
+    def _note_session(episode: Episode, remembered: Remembered, outcome: Outcome) -> None:
+        state = outcome.session_state
+        remembered.session = None if state is None else Session(state, episode.event_count)
 
     async def _place_of(self, error: decisions.NonDeterminism, name: str, trigger: str) -> str:
         """Where in the user's code the contradiction stands, if the app's SDK can tell."""
@@ -265,11 +366,21 @@ class Orchestrations:
         return Dispatch()
 
 
+def _session_of(instance: Instance) -> str:
+    return f"{instance.instance_id}/{instance.execution_id}"
+
+
 def _load(
-    connection: sqlite3.Connection, instance_id: str, now: str, remembered: Remembered | None
+    connection: sqlite3.Connection,
+    instance_id: str,
+    now: str,
+    remembered: Remembered | None,
+    *,
+    is_needed: bool = False,
 ) -> _Loaded:
+    """Read what a turn needs; unless it is needed anyway, only if messages wait."""
     waiting = messages.due(connection, instance_id, now)
-    instance = instances.find(connection, instance_id) if waiting else None
+    instance = instances.find(connection, instance_id) if waiting or is_needed else None
     if instance is None or instance.is_terminal:
         return _Loaded(instance, waiting, None)
     if remembered is None or remembered.instance != instance:  # ended, rewound or begun anew

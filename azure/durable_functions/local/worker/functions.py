@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import azure.functions as func
 from . import bindings
 from .app_loader import LoadedFunction
 from .link import Frame
-from .sessions import Sessions
+from .sessions import Sessions, with_completion
 from .vocabulary import DURABLE_CLIENTS, DURABLE_TRIGGERS, EPISODE_TRIGGERS, HTTP_TRIGGER
 
 current_invocation: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
@@ -177,7 +178,11 @@ class Functions:
         answer: Callable[[Frame], object],
     ) -> None:
         async def run() -> None:
-            answer(await self._run_async(function, header, payload))
+            frame = await self._run_async(function, header, payload)
+            if self._goes_on(header, frame):
+                self._episode_threads.submit(self._answer_and_go_on, header, frame, answer)
+            else:
+                answer(frame)
 
         task = self._context.copy().run(self._loop.create_task, run())
         self._tasks.add(task)
@@ -191,7 +196,31 @@ class Functions:
         answer: Callable[[Frame], object],
     ) -> None:
         _thread_storage.invocation_id = header["invocationId"]
-        answer(self._context.copy().run(self._run, function, header, payload))
+        frame = self._context.copy().run(self._run, function, header, payload)
+        if self._goes_on(header, frame):
+            self._answer_and_go_on(header, frame, answer)
+        else:
+            answer(frame)
+
+    def _goes_on(self, header: dict[str, Any], result: Frame) -> bool:
+        """Whether an episode is to follow and can; what starts instances needs the host first."""
+        then = header.get("then")
+        if then is None or result.header.keys() & {"error", "starts"}:
+            return False
+        return self._sessions.is_in(then["session"], then["state"])
+
+    def _answer_and_go_on(
+        self, header: dict[str, Any], result: Frame, answer: Callable[[Frame], object]
+    ) -> None:
+        """Answer for an activity; behind it run the episode that waits for nothing else."""
+        answer(Frame({**result.header, "goesOn": True}, result.payload))
+        then = header["then"]
+        _thread_storage.invocation_id = then["invocationId"]
+        now = datetime.now(timezone.utc)
+        events = with_completion(then, now, result.payload.decode("utf-8"))
+        function = self._functions[then["function"]]
+        frame = self._context.copy().run(self._run, function, then, events.encode("utf-8"))
+        answer(Frame({**frame.header, "now": now.isoformat()}, frame.payload))
 
     def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
         """Run a function that need not be awaited; its context is to be this invocation's own."""

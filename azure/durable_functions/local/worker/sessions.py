@@ -5,9 +5,11 @@ They save replaying; what they are asked for they answer like a replay, or not a
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from .link import Frame
@@ -15,7 +17,6 @@ from .vocabulary import MOST_SESSIONS
 
 
 class _Session(Protocol):
-    seen: int
     is_finished: bool
 
     def answer(self, events: str | None) -> str: ...
@@ -27,24 +28,28 @@ class Sessions:
     """Kept by name, the latest used; older ones are closed."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, _Session] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[_Session, str]] = OrderedDict()
+        """Each with the invocation that has left it as it is."""
         self._lock = threading.Lock()
 
     def answer(self, handle: Callable[..., Any], header: dict[str, Any], payload: str) -> Frame:
-        """Open a session with a trigger, or advance the one that has seen ``seen`` events.
+        """Open a session with a trigger, or advance the one that is in the ``state`` asked for.
+
+        A state has the id of the invocation that has left it: the host does not count each that
+        it has asked for, and one that it has given up may end after the next one.
 
         Returns:
-            The answer; its header says ``session`` if more may follow, or ``noSession`` if there
-            is none that stands where it must. An SDK that has no sessions just replays.
+            The answer; its header says the new ``state`` if more may follow, or ``noSession`` if
+            there is none that stands where it must. An SDK that has no sessions just replays.
         """
-        name, seen = header["session"], header.get("seen")
+        name, wanted = header["session"], header.get("state")
         with self._lock:
-            session = self._kept.pop(name, None)
-        if seen is not None and (session is None or session.seen != seen):
+            session, state = self._kept.pop(name, (None, None))
+        if wanted is not None and state != wanted:
             if session is not None:
                 session.close()
             return Frame({"noSession": True})
-        if seen is None:
+        if wanted is None:
             if session is not None:  # its episode was lost: the host begins again
                 session.close()
             open_session = getattr(handle, "open_session", None)
@@ -53,19 +58,43 @@ class Sessions:
             session = open_session(payload)
         assert session is not None  # was there, or has been opened
         try:
-            text = session.answer(None if seen is None else payload)
+            text = session.answer(None if wanted is None else payload)
         except BaseException:
             session.close()
             raise
         if session.is_finished:
             session.close()
             return Frame({}, text.encode("utf-8"))
-        self._keep(name, session)
-        return Frame({"session": True}, text.encode("utf-8"))
+        state = header["invocationId"]
+        self._keep(name, session, state)
+        return Frame({"state": state}, text.encode("utf-8"))
 
-    def _keep(self, name: str, session: _Session) -> None:
+    def is_in(self, name: str, state: str) -> bool:
+        """Whether a session is there and stands where it must; nothing is closed."""
+        return self._kept.get(name, (None, None))[1] == state
+
+    def _keep(self, name: str, session: _Session, state: str) -> None:
         with self._lock:
-            self._kept[name] = session
-            oldest = self._kept.popitem(last=False)[1] if len(self._kept) > MOST_SESSIONS else None
-        if oldest is not None:
-            oldest.close()
+            dropped = [self._kept.pop(name)] if name in self._kept else []
+            self._kept[name] = session, state
+            if len(self._kept) > MOST_SESSIONS:
+                dropped.append(self._kept.popitem(last=False)[1])
+        for old, _ in dropped:
+            old.close()
+
+
+def with_completion(header: Mapping[str, Any], now: datetime, result: str) -> str:
+    """JSON text of the events that follow on an activity, to be given to its session.
+
+    Args:
+        header: Its ``recorded`` are JSON texts of events that the history has gained since the
+            session's last episode. Those that follow are its ``events``, which lack ``Timestamp``
+            and, the last one, ``Result``: the host could not know them.
+        now: Aware UTC; written as the host writes it.
+        result: JSON text.
+    """
+    text = now.replace(tzinfo=None).isoformat()
+    moment = f"{text.rstrip('0') if now.microsecond else text}Z"
+    events = [{**event, "Timestamp": moment} for event in header["events"]]
+    events[-1]["Result"] = None if result == "null" else result
+    return f"[{','.join([*header['recorded'], *map(json.dumps, events)])}]"
