@@ -27,38 +27,20 @@ from azure.durable_functions.local.engine.functions import (
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
 from azure.durable_functions.local.store.database import IN_MEMORY, Database
 from azure.durable_functions.local.worker.sessions import Sessions, with_completion
+from azure.durable_functions.testing._clock import VirtualClock
 
 BEGINNING = datetime(2026, 1, 15, 10, 0, tzinfo=timezone.utc)
 
 
-class ManualClock:
+class ManualClock(VirtualClock):
     """Stands still until somebody moves it; each look is a microsecond later."""
 
     def __init__(self) -> None:
-        self._now = BEGINNING
-        self._waiting: set[asyncio.Event] = set()
+        super().__init__(BEGINNING)
 
     def now(self) -> datetime:
-        self._now += timedelta(microseconds=1)
-        return self._now
-
-    async def wait(self, until: datetime | None, woken: asyncio.Event) -> None:
-        if until is not None and until <= self._now:
-            return
-        moved = asyncio.Event()
-        self._waiting.add(moved)
-        waits = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(moved.wait())}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._waiting.discard(moved)
-            for wait in waits:
-                wait.cancel()
-
-    def move_to(self, moment: datetime) -> None:
-        self._now = max(self._now, moment)
-        for moved in self._waiting:
-            moved.set()
+        self.move_to(super().now() + timedelta(microseconds=1))
+        return super().now()
 
 
 class DirectInvoker:
@@ -137,8 +119,7 @@ class DirectInvoker:
     async def go_on(self, then: Continuation, result: str) -> Continued | None:
         if not self.sessions.is_in(then.session, then.state):
             return None
-        now = self.now()
-        text = with_completion(vars(then), now, result)
+        now, text = with_completion(vars(then), self.now(), result)
         outcome = self._answered(then.name, then.session, then.state, text)
         if outcome.value == "":
             return None

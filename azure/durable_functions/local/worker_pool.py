@@ -234,6 +234,7 @@ class WorkerPool:
         self, session: str, worker: Worker, frame: Frame, is_increment: bool = False
     ) -> Outcome:
         """Remember which worker has it, if it was kept."""
+        self._sessions.pop(session, None)
         state = frame.header.get("state")
         if state is not None:
             self._sessions[session] = worker
@@ -274,6 +275,7 @@ class WorkerPool:
             "id": number,
             "session": then.session,
             "state": then.state,
+            "since": then.since,
             "recorded": then.recorded,
             "events": then.events,
         }

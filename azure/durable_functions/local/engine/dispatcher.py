@@ -270,9 +270,7 @@ class Dispatcher:
     async def _activity(self, activity: Activity) -> None:
         place = _Place(self._leave_activities)
         try:
-            ended = await self._activities.run(activity, place.free)
-            if not await self._record_with_turn(ended) and await self._activities.record(ended):
-                self.wake(activity.instance_id)
+            await self._record(await self._activities.run(activity, place.free))
         except WorkerLost as error:
             logger.warning(
                 "Activity %s of instance %s runs again: %s",
@@ -297,14 +295,23 @@ class Dispatcher:
         self._run_activities()
         self._tell_if_quiet()
 
-    async def _record_with_turn(self, ended: Ended) -> bool:
-        """Record a result with the turn behind it, if there is one and its instance is idle."""
+    async def _record(self, ended: Ended) -> None:
+        """Record a result, with the turn behind it if there is one and its instance is idle."""
         instance_id = ended.activity.instance_id
-        if ended.outcome.continued is None:
-            return False
-        if any(instance_id in busy for busy in (self._running, self._pausing, self._queued)):
-            await ended.outcome.continued  # which will not count
-            return False
+        continued = ended.outcome.continued
+        busy = (self._running, self._pausing, self._queued)
+        is_busy = any(instance_id in instances for instances in busy)
+        if continued is not None and not is_busy and await self._record_with_turn(ended):
+            return
+        try:
+            if await self._activities.record(ended):
+                self.wake(instance_id)
+        finally:
+            if continued is not None and is_busy:
+                await continued  # which does not count
+
+    async def _record_with_turn(self, ended: Ended) -> bool:
+        instance_id = ended.activity.instance_id
         self._running.add(instance_id)
         dispatch = None
         try:

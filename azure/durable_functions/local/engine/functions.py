@@ -56,6 +56,8 @@ class Continuation:
     session: str
     state: str
     """As for `Invoker.advance`."""
+    since: str
+    """When the orchestration's last turn was, as the store writes it; the episode is later."""
     recorded: Sequence[str]
     """Events, JSON texts, that its last episode has added to the history."""
     events: Sequence[Mapping[str, Any]]

@@ -186,6 +186,7 @@ class Orchestrations:
             name,
             _session_of(instance),
             remembered.session.state,
+            instance.updated_at,
             remembered.history[remembered.session.seen :],
             events.completion_to_be(activity.task_id),
         )
@@ -210,7 +211,9 @@ class Orchestrations:
         if remembered is None:
             return None
         session = remembered.session
-        if session is None or session.state != continuation.state:
+        # A turn that only suspends the instance leaves the session as it is.
+        has_turned = remembered.instance.updated_at != continuation.since
+        if session is None or session.state != continuation.state or has_turned:
             self._memory.keep(remembered)
             return None
         now = clock.stored(continued.now)
@@ -219,7 +222,7 @@ class Orchestrations:
         )
         if loaded.remembered is not remembered:
             return None  # it has ended, or begun anew
-        if loaded.messages or now <= remembered.instance.updated_at:
+        if loaded.messages:
             remembered.session = None  # which has gone another way
             self._memory.keep(remembered)
             return None

@@ -179,10 +179,8 @@ class Functions:
     ) -> None:
         async def run() -> None:
             frame = await self._run_async(function, header, payload)
-            if self._goes_on(header, frame):
-                self._episode_threads.submit(self._answer_and_go_on, header, frame, answer)
-            else:
-                answer(frame)
+            if self._answer_for(header, frame, answer):
+                self._episode_threads.submit(self._go_on, header["then"], frame, answer)
 
         task = self._context.copy().run(self._loop.create_task, run())
         self._tasks.add(task)
@@ -197,27 +195,28 @@ class Functions:
     ) -> None:
         _thread_storage.invocation_id = header["invocationId"]
         frame = self._context.copy().run(self._run, function, header, payload)
-        if self._goes_on(header, frame):
-            self._answer_and_go_on(header, frame, answer)
-        else:
-            answer(frame)
+        if self._answer_for(header, frame, answer):
+            self._go_on(header["then"], frame, answer)
 
-    def _goes_on(self, header: dict[str, Any], result: Frame) -> bool:
-        """Whether an episode is to follow and can; what starts instances needs the host first."""
+    def _answer_for(
+        self, header: dict[str, Any], result: Frame, answer: Callable[[Frame], object]
+    ) -> bool:
+        """Answer; whether an episode is to follow and can."""
         then = header.get("then")
         if then is None or result.header.keys() & {"error", "starts"}:
-            return False
-        return self._sessions.is_in(then["session"], then["state"])
+            goes_on = False  # what starts instances needs the host first
+        else:
+            goes_on = self._sessions.is_in(then["session"], then["state"])
+        answer(Frame({**result.header, "goesOn": True}, result.payload) if goes_on else result)
+        return goes_on
 
-    def _answer_and_go_on(
-        self, header: dict[str, Any], result: Frame, answer: Callable[[Frame], object]
+    def _go_on(
+        self, then: dict[str, Any], result: Frame, answer: Callable[[Frame], object]
     ) -> None:
-        """Answer for an activity; behind it run the episode that waits for nothing else."""
-        answer(Frame({**result.header, "goesOn": True}, result.payload))
-        then = header["then"]
+        """Behind an activity, run the episode that waits for nothing else."""
         _thread_storage.invocation_id = then["invocationId"]
-        now = datetime.now(timezone.utc)
-        events = with_completion(then, now, result.payload.decode("utf-8"))
+        text = result.payload.decode("utf-8")
+        now, events = with_completion(then, datetime.now(timezone.utc), text)
         function = self._functions[then["function"]]
         frame = self._context.copy().run(self._run, function, then, events.encode("utf-8"))
         answer(Frame({**frame.header, "now": now.isoformat()}, frame.payload))

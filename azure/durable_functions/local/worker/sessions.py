@@ -6,14 +6,17 @@ They save replaying; what they are asked for they answer like a replay, or not a
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
 from .link import Frame
 from .vocabulary import MOST_SESSIONS
+
+logger = logging.getLogger("azure.durable_functions")
 
 
 class _Session(Protocol):
@@ -47,11 +50,11 @@ class Sessions:
             session, state = self._kept.pop(name, (None, None))
         if wanted is not None and state != wanted:
             if session is not None:
-                session.close()
+                _leave(session)
             return Frame({"noSession": True})
         if wanted is None:
             if session is not None:  # its episode was lost: the host begins again
-                session.close()
+                _leave(session)
             open_session = getattr(handle, "open_session", None)
             if open_session is None:
                 return Frame({}, str(handle(payload)).encode("utf-8"))
@@ -60,10 +63,10 @@ class Sessions:
         try:
             text = session.answer(None if wanted is None else payload)
         except BaseException:
-            session.close()
+            _leave(session)
             raise
         if session.is_finished:
-            session.close()
+            _leave(session)
             return Frame({}, text.encode("utf-8"))
         state = header["invocationId"]
         self._keep(name, session, state)
@@ -80,21 +83,35 @@ class Sessions:
             if len(self._kept) > MOST_SESSIONS:
                 dropped.append(self._kept.popitem(last=False)[1])
         for old, _ in dropped:
-            old.close()
+            _leave(old)
 
 
-def with_completion(header: Mapping[str, Any], now: datetime, result: str) -> str:
+def _leave(session: _Session) -> None:
+    """End a function in the middle; what it raises then concerns nobody, as after each replay."""
+    try:
+        session.close()
+    except BaseException:
+        logger.debug("An orchestration's code raised when it was left", exc_info=True)
+
+
+def with_completion(header: Mapping[str, Any], now: datetime, result: str) -> tuple[datetime, str]:
     """JSON text of the events that follow on an activity, to be given to its session.
 
     Args:
         header: Its ``recorded`` are JSON texts of events that the history has gained since the
             session's last episode. Those that follow are its ``events``, which lack ``Timestamp``
             and, the last one, ``Result``: the host could not know them.
-        now: Aware UTC; written as the host writes it.
+        now: Aware UTC.
         result: JSON text.
+
+    Returns:
+        The episode's time, which is later than ``since`` of the header, whatever the clock says;
+        and the text.
     """
+    earliest = datetime.fromisoformat(header["since"]) + timedelta(microseconds=1)
+    now = max(now, earliest.replace(tzinfo=timezone.utc))
     text = now.replace(tzinfo=None).isoformat()
     moment = f"{text.rstrip('0') if now.microsecond else text}Z"
     events = [{**event, "Timestamp": moment} for event in header["events"]]
     events[-1]["Result"] = None if result == "null" else result
-    return f"[{','.join([*header['recorded'], *map(json.dumps, events)])}]"
+    return now, f"[{','.join([*header['recorded'], *map(json.dumps, events)])}]"

@@ -1,0 +1,170 @@
+"""Who gets which invocation, and what is remembered of workers that keep orchestrations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from azure.durable_functions.local import worker_pool
+from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
+from azure.durable_functions.local.engine.functions import Continuation, WorkerLost
+from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.worker_pool import WorkerPool
+from azure.durable_functions.local.workers import Answers
+
+NOW = "2026-01-15T10:00:00+00:00"
+
+
+class ScriptedWorker(Answers):
+    """Keeps every orchestration, and goes on behind every activity that does not fail.
+
+    An orchestration whose session's name begins with "short" ends behind its activity.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        names = {"main": "orchestrationTrigger", "work": "activityTrigger"}
+        functions = [
+            FunctionInfo(name, [{"name": "x", "type": kind}], name, "function_app.py", "")
+            for name, kind in names.items()
+        ]
+        self.app = AppInfo(functions, [], None, [], "3.11")
+        self.lost = asyncio.Event()
+        self.load = 0
+        self.is_retired = False
+        self.calls: list[dict[str, Any]] = []
+
+    async def call(self, header: dict[str, Any], payload: bytes) -> Frame:
+        self.calls.append(header)
+        if payload == b"lost":
+            self.lost.set()
+            self._break(WorkerLost)
+            raise WorkerLost
+        if payload == b"fails":
+            return Frame({"error": {"typeName": "", "message": "", "stack": "", "details": {}}})
+        if "then" not in header:
+            return Frame({"state": header["invocationId"]} if "session" in header else {})
+        then = header["then"]
+        has_ended = then["session"].startswith("short")
+        after = {} if has_ended else {"state": then["invocationId"]}
+        answer = Frame({"id": then["id"], "now": NOW, **after}, b"{}")
+        asyncio.get_running_loop().call_soon(self._take, answer)
+        return Frame({"goesOn": True}, b"1")
+
+    async def stop(self) -> None:
+        self.lost.set()
+
+
+def in_pool(scenario: Callable[[WorkerPool, list[ScriptedWorker]], Awaitable[None]]) -> None:
+    async def run() -> None:
+        workers: list[ScriptedWorker] = []
+
+        async def start() -> ScriptedWorker:
+            workers.append(ScriptedWorker())
+            return workers[-1]
+
+        pool = WorkerPool(start, 2)
+        await pool.start()
+        await scenario(pool, workers)
+        assert [worker.load for worker in workers] == [0] * len(workers)
+        assert [worker._waiting for worker in workers] == [{}] * len(workers)
+        await pool.stop()
+
+    asyncio.run(run())
+
+
+async def opened(pool: WorkerPool, session: str) -> Continuation:
+    """The continuation of an orchestration that a worker has just begun to keep."""
+    outcome = await pool.orchestrate("main", "{}", session=session)
+    assert outcome.session_state is not None
+    return Continuation("main", session, outcome.session_state, "", [], [])
+
+
+async def continued(pool: WorkerPool, then: Continuation) -> str | None:
+    """The state after the episode behind an activity."""
+    outcome = await pool.run_activity("work", None, "one", then=then)
+    assert outcome.continued is not None
+    answer = await outcome.continued
+    assert answer is not None
+    return answer.outcome.session_state
+
+
+def test_an_activity_goes_to_the_worker_that_keeps_its_orchestration() -> None:
+    async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
+        workers[0].load += 1  # so that the second one begins
+        then = await opened(pool, "one")
+        workers[0].load -= 1
+
+        await continued(pool, then)
+
+        assert [len(worker.calls) for worker in workers] == [0, 2]
+
+    in_pool(scenario)
+
+
+def test_a_worker_that_has_more_to_do_than_others_is_not_chosen_for_what_it_keeps() -> None:
+    async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
+        then = await opened(pool, "one")
+        workers[0].load += 1
+
+        outcome = await pool.run_activity("work", None, "one", then=then)
+
+        assert outcome.continued is None
+        assert [len(worker.calls) for worker in workers] == [1, 1]
+        workers[0].load -= 1
+
+    in_pool(scenario)
+
+
+@pytest.mark.parametrize("trouble", ["fails", "lost"])
+def test_nothing_is_left_of_a_continuation_that_never_comes(trouble: str) -> None:
+    async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
+        then = await opened(pool, "one")
+
+        try:
+            outcome = await pool.run_activity("work", trouble, "one", then=then)
+        except WorkerLost:
+            assert trouble == "lost"
+        else:
+            assert outcome.failure is not None
+            assert outcome.continued is None
+
+    in_pool(scenario)
+
+
+def test_sessions_that_have_ended_do_not_displace_one_in_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_pool, "MOST_SESSIONS", 1)  # two, for two workers
+
+    async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
+        state = (await opened(pool, "long")).state
+        for number in range(5):
+            assert await continued(pool, await opened(pool, f"short {number}")) is None
+            after = await continued(pool, Continuation("main", "long", state, "", [], []))
+            assert after is not None
+            state = after
+
+        assert await pool.advance("main", "long", state, "[]") is not None
+
+    in_pool(scenario)
+
+
+def test_of_those_in_use_the_one_used_longest_ago_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_pool, "MOST_SESSIONS", 1)
+
+    async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
+        first = await opened(pool, "first")
+        second = await opened(pool, "second")
+        await continued(pool, first)
+        await opened(pool, "third")
+
+        assert await pool.advance("main", "second", second.state, "[]") is None
+        assert await pool.advance("main", "first", first.state, "[]") is not None
+
+    in_pool(scenario)
