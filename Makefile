@@ -24,8 +24,8 @@ demo: venv ## Run a workflow, kill its host in the middle, and see it finish
 	@$(BIN)/python samples/demo.py
 
 test: venv official ## Run the test suite
-	@echo "Running the tests."
-	@$(BIN)/python -m pytest -q
+	@echo "Running the tests on all cores."
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: lint types docs conformance samples openai storm test ## Everything that CI runs
 
