@@ -221,7 +221,7 @@ class WorkerPool:
         )
         if frame.header.get("noSession"):
             return None
-        return self._note_session(session, worker, frame, True)
+        return self._note_session(session, worker, frame, is_increment=True)
 
     def _keeper(self, session: str) -> Worker | None:
         """The worker that has kept an orchestration, if it may be given work."""
@@ -231,7 +231,7 @@ class WorkerPool:
         return worker
 
     def _note_session(
-        self, session: str, worker: Worker, frame: Frame, is_increment: bool = False
+        self, session: str, worker: Worker, frame: Frame, *, is_increment: bool = False
     ) -> Outcome:
         """Remember which worker has it, if it was kept."""
         self._sessions.pop(session, None)
@@ -315,7 +315,8 @@ class WorkerPool:
         if frame.header.get("noSession"):
             return None
         now = datetime.fromisoformat(frame.header["now"])
-        return Continued(now, self._note_session(header["session"], worker, frame, True))
+        outcome = self._note_session(header["session"], worker, frame, is_increment=True)
+        return Continued(now, outcome)
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         """Run a batch of operations."""

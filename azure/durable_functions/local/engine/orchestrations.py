@@ -208,21 +208,17 @@ class Orchestrations:
         """
         instance_id = activity.instance_id
         remembered = self._memory.take(instance_id)
-        if remembered is None:
-            return None
-        session = remembered.session
-        # A turn that only suspends the instance leaves the session as it is.
-        has_turned = remembered.instance.updated_at != continuation.since
-        if session is None or session.state != continuation.state or has_turned:
+        # Two turns never have the same time, those that only suspend an instance included.
+        if remembered is None or remembered.instance.updated_at != continuation.since:
             self._memory.keep(remembered)
             return None
         now = clock.stored(continued.now)
-        loaded = await self._database.read(
-            lambda connection: _load(connection, instance_id, now, remembered, is_needed=True)
+        waiting, instance = await self._database.read(
+            lambda c: (messages.due(c, instance_id, now), instances.find(c, instance_id))
         )
-        if loaded.remembered is not remembered:
+        if instance != remembered.instance:
             return None  # it has ended, or begun anew
-        if loaded.messages:
+        if waiting:
             remembered.session = None  # which has gone another way
             self._memory.keep(remembered)
             return None
@@ -374,16 +370,10 @@ def _session_of(instance: Instance) -> str:
 
 
 def _load(
-    connection: sqlite3.Connection,
-    instance_id: str,
-    now: str,
-    remembered: Remembered | None,
-    *,
-    is_needed: bool = False,
+    connection: sqlite3.Connection, instance_id: str, now: str, remembered: Remembered | None
 ) -> _Loaded:
-    """Read what a turn needs; unless it is needed anyway, only if messages wait."""
     waiting = messages.due(connection, instance_id, now)
-    instance = instances.find(connection, instance_id) if waiting or is_needed else None
+    instance = instances.find(connection, instance_id) if waiting else None
     if instance is None or instance.is_terminal:
         return _Loaded(instance, waiting, None)
     if remembered is None or remembered.instance != instance:  # ended, rewound or begun anew

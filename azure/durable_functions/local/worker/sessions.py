@@ -110,7 +110,7 @@ def with_completion(header: Mapping[str, Any], now: datetime, result: str) -> tu
     """
     earliest = datetime.fromisoformat(header["since"]) + timedelta(microseconds=1)
     now = max(now, earliest.replace(tzinfo=timezone.utc))
-    text = now.replace(tzinfo=None).isoformat()
+    text = now.replace(tzinfo=None).isoformat()  # as the host writes it
     moment = f"{text.rstrip('0') if now.microsecond else text}Z"
     events = [{**event, "Timestamp": moment} for event in header["events"]]
     events[-1]["Result"] = None if result == "null" else result
