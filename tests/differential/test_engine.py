@@ -22,6 +22,7 @@ from engine_kit import DirectInvoker, Engine, ManualClock
 import azure.durable_functions as df
 from azure.durable_functions.local.engine import clock, dispatcher
 from azure.durable_functions.local.engine.functions import (
+    ActivityCall,
     Continuation,
     Continued,
     Failure,
@@ -78,17 +79,9 @@ class GatedInvoker(DirectInvoker):
     async def main(self, trigger: str, session: str | None) -> Outcome:
         return await super().orchestrate("Main", trigger, session=session)
 
-    async def run_activity(
-        self,
-        name: str,
-        input_text: str | None,
-        instance_id: str,
-        *,
-        alone: bool = False,
-        then: Continuation | None = None,
-    ) -> Outcome:
-        await self._held(f"{name}{input_text}")
-        return await super().run_activity(name, input_text, instance_id, then=then)
+    async def run_activity(self, call: ActivityCall) -> Outcome:
+        await self._held(f"{call.name}{call.input}")
+        return await super().run_activity(call)
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         self.turns_held += 1

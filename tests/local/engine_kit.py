@@ -17,6 +17,7 @@ import azure.durable_functions as df
 from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.functions import (
+    ActivityCall,
     Continuation,
     Continued,
     Failure,
@@ -94,19 +95,14 @@ class DirectInvoker:
     async def explain(self, name: str, trigger: str) -> str | None:
         return json.dumps(self.handles[name].explain(trigger))
 
-    async def run_activity(
-        self,
-        name: str,
-        input_text: str | None,
-        instance_id: str,
-        *,
-        alone: bool = False,
-        then: Continuation | None = None,
-    ) -> Outcome:
-        self.started[f"{name}({input_text})"] += 1
-        value = json.loads(input_text or "null")
+    async def run_activity(self, call: ActivityCall) -> Outcome:
+        if call.after is not None:
+            await call.after.kept()
+        self.started[f"{call.name}({call.input})"] += 1
+        value = json.loads(call.input or "null")
         await asyncio.sleep(0)
-        outcome = _outcome(lambda: json.dumps(self.activities[name](value)))
+        outcome = _outcome(lambda: json.dumps(self.activities[call.name](value)))
+        then = call.then
         if then is None or outcome.value is None:
             return outcome
         running = asyncio.ensure_future(self.go_on(then, outcome.value))

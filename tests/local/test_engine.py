@@ -13,7 +13,7 @@ import pytest
 from engine_kit import DirectInvoker, Engine, ManualClock, run_to_end
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.functions import UnknownFunction
+from azure.durable_functions.local.engine.functions import ActivityCall, UnknownFunction
 from azure.durable_functions.local.engine.hub import AlreadyExists, HubSettings, InstanceEnded
 from azure.durable_functions.local.store.database import IN_MEMORY, Database, StoreClosed
 
@@ -458,7 +458,7 @@ def test_texts_that_no_database_takes_are_escaped() -> None:
 
 def test_an_activity_whose_function_is_gone_fails() -> None:
     class Forgetful(DirectInvoker):
-        async def run_activity(self, *arguments: Any, **options: Any) -> Any:
+        async def run_activity(self, call: ActivityCall) -> Any:
             raise UnknownFunction("gone")
 
     def orchestrator(context: Context) -> Orchestration:

@@ -17,7 +17,12 @@ from engine_kit import BEGINNING, DirectInvoker, Engine
 import azure.durable_functions as df
 from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import HistoryEventType
-from azure.durable_functions.local.engine.functions import Continuation, Continued, Outcome
+from azure.durable_functions.local.engine.functions import (
+    ActivityCall,
+    Continuation,
+    Continued,
+    Outcome,
+)
 from azure.durable_functions.local.engine.hub import HubSettings, InstanceEnded, NotPossible
 from azure.durable_functions.local.worker import sessions
 from azure.durable_functions.local.worker.sessions import Sessions
@@ -82,9 +87,9 @@ class Slow(DirectInvoker):
         self.is_held = asyncio.Event()
         self.may_go_on = asyncio.Event()
 
-    async def run_activity(self, *arguments: Any, **options: Any) -> Outcome:
+    async def run_activity(self, call: ActivityCall) -> Outcome:
         await self._hold("the activity")
-        outcome = await super().run_activity(*arguments, **options)
+        outcome = await super().run_activity(call)
         if outcome.continued is not None:
             await asyncio.sleep(0)  # it runs
         await self._hold("its answer")
@@ -241,9 +246,9 @@ class Jittery(DirectInvoker):
         for _ in range(self.luck.choice([0, 0, 0, 1, 3, 10, 30])):
             await asyncio.sleep(0)
 
-    async def run_activity(self, *arguments: Any, **options: Any) -> Outcome:
+    async def run_activity(self, call: ActivityCall) -> Outcome:
         await self.linger()
-        outcome = await super().run_activity(*arguments, **options)
+        outcome = await super().run_activity(call)
         await self.linger()
         return outcome
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from azure.durable_functions.local import worker_pool
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
-from azure.durable_functions.local.engine.functions import Continuation, WorkerLost
+from azure.durable_functions.local.engine.functions import ActivityCall, Continuation, WorkerLost
+from azure.durable_functions.local.store.database import Commit
+from azure.durable_functions.local.worker import app_loader
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.worker_pool import WorkerPool
-from azure.durable_functions.local.workers import Answers
+from azure.durable_functions.local.workers import (
+    Answers,
+    InProcessWorker,
+    Worker,
+    WorkerProcess,
+)
+from azure.durable_functions.testing._apps import InlineWorker
 
 NOW = "2026-01-15T10:00:00+00:00"
 
@@ -37,7 +48,11 @@ class ScriptedWorker(Answers):
         self.is_retired = False
         self.calls: list[dict[str, Any]] = []
 
-    async def call(self, header: dict[str, Any], payload: bytes) -> Frame:
+    async def call(
+        self, header: dict[str, Any], payload: bytes, after: Commit | None = None
+    ) -> Frame:
+        if after is not None:
+            await after.kept()
         self.calls.append(header)
         if payload == b"lost":
             self.lost.set()
@@ -85,7 +100,7 @@ async def opened(pool: WorkerPool, session: str) -> Continuation:
 
 async def continued(pool: WorkerPool, then: Continuation) -> str | None:
     """The state after the episode behind an activity."""
-    outcome = await pool.run_activity("work", None, "one", then=then)
+    outcome = await pool.run_activity(ActivityCall("work", None, "one", then=then))
     assert outcome.continued is not None
     answer = await outcome.continued
     assert answer is not None
@@ -105,12 +120,30 @@ def test_an_activity_goes_to_the_worker_that_keeps_its_orchestration() -> None:
     in_pool(scenario)
 
 
+def test_an_activity_with_something_to_follow_waits_for_its_commit_too() -> None:
+    async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
+        then, commit = await opened(pool, "one"), Commit()
+        call = ActivityCall("work", None, "one", then=then, after=commit)
+        running = asyncio.ensure_future(pool.run_activity(call))
+        for _ in range(10):
+            await asyncio.sleep(0)  # until it would be on its way
+        assert len(workers[0].calls) == 1
+
+        commit.keep()
+
+        outcome = await running
+        assert outcome.continued is not None
+        assert await outcome.continued is not None
+
+    in_pool(scenario)
+
+
 def test_a_worker_that_has_more_to_do_than_others_is_not_chosen_for_what_it_keeps() -> None:
     async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
         then = await opened(pool, "one")
         workers[0].load += 1
 
-        outcome = await pool.run_activity("work", None, "one", then=then)
+        outcome = await pool.run_activity(ActivityCall("work", None, "one", then=then))
 
         assert outcome.continued is None
         assert [len(worker.calls) for worker in workers] == [1, 1]
@@ -125,7 +158,7 @@ def test_nothing_is_left_of_a_continuation_that_never_comes(trouble: str) -> Non
         then = await opened(pool, "one")
 
         try:
-            outcome = await pool.run_activity("work", trouble, "one", then=then)
+            outcome = await pool.run_activity(ActivityCall("work", trouble, "one", then=then))
         except WorkerLost:
             assert trouble == "lost"
         else:
@@ -168,3 +201,51 @@ def test_of_those_in_use_the_one_used_longest_ago_is_forgotten(
         assert await pool.advance("main", "first", first.state, "[]") is not None
 
     in_pool(scenario)
+
+
+COUNTING = """
+import azure.durable_functions as df
+
+app = df.DFApp()
+calls = 0
+
+@app.activity_trigger(input_name="nothing")
+def count(nothing) -> int:
+    global calls
+    calls += 1
+    return calls
+"""
+
+
+@pytest.mark.parametrize("kind", ["process", "thread", "inline"])
+def test_a_function_begins_after_the_commit_that_it_waits_for(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "function_app.py").write_text(COUNTING)
+
+    async def start() -> Worker:
+        if kind == "process":
+            environment = dict(os.environ)
+            return await WorkerProcess.start([sys.executable], tmp_path, environment, print)
+        if kind == "thread":
+            return await InProcessWorker.start(tmp_path, print)
+        return InlineWorker(app_loader.load(tmp_path))
+
+    async def run() -> None:
+        pool = WorkerPool(start, 1)
+        await pool.start()
+        try:
+            commit = Commit()
+            second = asyncio.ensure_future(
+                pool.run_activity(ActivityCall("count", None, "one", after=commit))
+            )
+            for _ in range(10):
+                await asyncio.sleep(0)  # until it would be on its way
+            first = await pool.run_activity(ActivityCall("count", None, "two"))
+            commit.keep()
+            assert (first.value, (await second).value) == ("1", "2")
+            last = await pool.run_activity(ActivityCall("count", None, "three", after=commit))
+            assert last.value == "3"
+        finally:
+            await pool.stop()
+            app_loader.unload(tmp_path)
+
+    asyncio.run(run())

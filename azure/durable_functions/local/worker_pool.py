@@ -20,7 +20,7 @@ from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
 from azure.durable_functions.local import time_spans
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.engine.functions import (
-    Continuation,
+    ActivityCall,
     Continued,
     Failure,
     Outcome,
@@ -29,6 +29,7 @@ from azure.durable_functions.local.engine.functions import (
     WorkerLost,
     WorkerRetired,
 )
+from azure.durable_functions.local.store.database import Commit
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.worker.vocabulary import MOST_SESSIONS
 from azure.durable_functions.local.workers import Worker, WorkerFailed, WorkerProcess
@@ -250,24 +251,20 @@ class WorkerPool:
         frame = await self._send(function, header, trigger.encode("utf-8"), alone=False)
         return None if "error" in frame.header else frame.payload.decode("utf-8")
 
-    async def run_activity(
-        self,
-        name: str,
-        input_text: str | None,
-        instance_id: str,
-        *,
-        alone: bool = False,
-        then: Continuation | None = None,
-    ) -> Outcome:
+    async def run_activity(self, call: ActivityCall) -> Outcome:
         """Run an activity, and behind it what is to follow if the worker has kept that."""
-        function = self._durable(name, "activityTrigger")
-        text = "null" if input_text is None else input_text
-        told = {"instanceId": instance_id, "name": function.durable_name}
+        function = self._durable(call.name, "activityTrigger")
+        text = "null" if call.input is None else call.input
+        told = {"instanceId": call.instance_id, "name": function.durable_name}
         header = {**self._header(function), "activity": told}
         payload = text.encode("utf-8")
-        worker = None if then is None or alone else self._keeper(then.session)
+        then = call.then
+        worker = None if then is None or call.alone else self._keeper(then.session)
         if then is None or worker is None or worker.load > min(w.load for w in self._workers):
-            return _outcome(await self._call(function, header, payload, _NO_REASON, alone=alone))
+            frame = await self._call(
+                function, header, payload, _NO_REASON, alone=call.alone, after=call.after
+            )
+            return _outcome(frame)
         next_function = self._durable(then.name, "orchestrationTrigger")
         number, answer = worker.expect()
         header["then"] = {
@@ -282,7 +279,9 @@ class WorkerPool:
         worker.load += 2  # one for each of the two
         goes_on = False
         try:
-            frame = await self._call(function, header, payload, _NO_REASON, worker=worker)
+            frame = await self._call(
+                function, header, payload, _NO_REASON, worker=worker, after=call.after
+            )
             goes_on = "goesOn" in frame.header
         finally:
             if not goes_on:
@@ -391,13 +390,10 @@ class WorkerPool:
         *,
         alone: bool = False,
         worker: Worker | None = None,
+        after: Commit | None = None,
     ) -> Frame:
-        return await self._logged(
-            function,
-            header,
-            reason,
-            self._send(function, header, payload, alone=alone, worker=worker),
-        )
+        sent = self._send(function, header, payload, alone=alone, worker=worker, after=after)
+        return await self._logged(function, header, reason, sent)
 
     async def _logged(
         self,
@@ -448,12 +444,13 @@ class WorkerPool:
         *,
         alone: bool,
         worker: Worker | None = None,
+        after: Commit | None = None,
     ) -> Frame:
         """Send an invocation to a worker that was chosen and counted already, or choose one."""
         if worker is None:
             worker = await (self._reserve() if alone else self._pick())
         try:
-            return await self._limited(function, worker, worker.call(header, payload))
+            return await self._limited(function, worker, worker.call(header, payload, after))
         finally:
             await self._hand_back(worker)
 

@@ -14,6 +14,7 @@ from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local import operating_system
 from azure.durable_functions.local.app_info import AppInfo
 from azure.durable_functions.local.engine.functions import WorkerLost, WorkerRetired
+from azure.durable_functions.local.store.database import Commit
 from azure.durable_functions.local.worker.link import Frame, Link
 
 _END_SECONDS = 3.0
@@ -38,8 +39,13 @@ class Worker(Protocol):
     is_retired: bool
     """The host ends it, as its code is out of date."""
 
-    async def call(self, header: dict[str, Any], payload: bytes) -> Frame:
-        """Invoke a function; ``header`` lacks only the number. Raises WorkerLost."""
+    async def call(
+        self, header: dict[str, Any], payload: bytes, after: Commit | None = None
+    ) -> Frame:
+        """Invoke a function, after a commit; ``header`` lacks only the number.
+
+        Raises WorkerLost.
+        """
         ...
 
     def expect(self) -> tuple[int, Awaitable[Frame]]:
@@ -165,7 +171,9 @@ class WorkerProcess(Answers):
         """Of the worker process."""
         return self._started.process.pid
 
-    async def call(self, header: dict[str, Any], payload: bytes) -> Frame:
+    async def call(
+        self, header: dict[str, Any], payload: bytes, after: Commit | None = None
+    ) -> Frame:
         """Invoke a function.
 
         Raises:
@@ -174,7 +182,11 @@ class WorkerProcess(Answers):
         if self.lost.is_set() or self._link is None:
             raise self._loss()
         number, answer = self.expect()
-        self._link.send(Frame({**header, "type": "invoke", "id": number}, payload))
+        send = self._link.prepare(Frame({**header, "type": "invoke", "id": number}, payload))
+        if after is None:
+            send()
+        else:
+            after.then(send)
         try:
             return await answer
         finally:
@@ -270,8 +282,12 @@ class InProcessWorker(Answers):
         worker.app = AppInfo.from_frame(await worker._run(load()))
         return worker
 
-    async def call(self, header: dict[str, Any], payload: bytes) -> Frame:
+    async def call(
+        self, header: dict[str, Any], payload: bytes, after: Commit | None = None
+    ) -> Frame:
         """Invoke a function; raises WorkerRetired when the worker is stopped before it ends."""
+        if after is not None:
+            await after.kept()
         if self.lost.is_set():
             raise WorkerRetired("the app was loaded anew meanwhile")
         loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ from azure.durable_functions._wire.converters import DataConverter
 from azure.durable_functions._wire.payloads import converted, decode, encode, expected
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
 from azure.durable_functions.local.engine.functions import (
-    Continuation,
+    ActivityCall,
     Failure,
     HttpFailed,
     Outcome,
@@ -218,33 +218,26 @@ class DoublingPool(WorkerPool):
             )
         return Outcome(value=encode(state))
 
-    async def run_activity(
-        self,
-        name: str,
-        input_text: str | None,
-        instance_id: str,
-        *,
-        alone: bool = False,
-        then: Continuation | None = None,
-    ) -> Outcome:
+    async def run_activity(self, call: ActivityCall) -> Outcome:
         """Run an activity or let a stub answer, and note the call."""
-        given = self._read(input_text)
-        call = Call(name, given, self._attempt(name, given, instance_id), self.now(), instance_id)
-        self.calls.append(call)
+        name, instance_id = call.name, call.instance_id
+        given = self._read(call.input)
+        noted = Call(name, given, self._attempt(name, given, instance_id), self.now(), instance_id)
+        self.calls.append(noted)
         stub = self.stubs.find("activity", name)
         if stub is None:
-            outcome = await super().run_activity(
-                name, input_text, instance_id, alone=alone, then=then
-            )
+            outcome = await super().run_activity(call)
         else:
+            if call.after is not None:
+                await call.after.kept()
             try:
                 outcome = Outcome(value=encode(self._write(await stub.answer(given))))
             except Exception as error:
                 outcome = Outcome(failure=failure_of(error))
         if outcome.failure is not None:
-            call.error = outcome.failure.text
+            noted.error = outcome.failure.text
         elif outcome.value is not None:
-            call.result = self._read(outcome.value)
+            noted.result = self._read(outcome.value)
         return outcome
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:

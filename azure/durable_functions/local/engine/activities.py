@@ -10,7 +10,7 @@ from datetime import datetime
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.store import messages
-from azure.durable_functions.local.store.database import Database
+from azure.durable_functions.local.store.database import Commit, Database
 from azure.durable_functions.local.store.messages import Activity, NewMessage
 
 from . import clock, events, failures
@@ -18,6 +18,7 @@ from .clock import Clock
 from .functions import (
     HTTP_ACTIVITY,
     MOST_LOST_WORKERS,
+    ActivityCall,
     Continuation,
     HasRun,
     HttpFailed,
@@ -29,7 +30,7 @@ from .functions import (
     UnknownFunction,
     WorkerLost,
 )
-from .orchestrations import Dispatch, Orchestrations
+from .orchestrations import Begin, Dispatch, Orchestrations
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -65,26 +66,28 @@ class Activities:
         self._http = http
         self._lost = LostWorkers()
 
-    async def run(self, activity: Activity, has_run: HasRun) -> Ended:
+    async def run(self, activity: Activity, has_run: HasRun, after: Commit | None) -> Ended:
         """Run one activity; its result is to be stored by `record_with_turn`, or else `record`.
 
         Args:
             activity: Which one.
             has_run: Called when it has run.
+            after: What it must not begin before.
 
         Raises:
             WorkerLost: The process is gone and the activity must run again.
         """
-        ended = await self._invoke(activity)
+        ended = await self._invoke(activity, after)
         has_run()
         self._lost.forget(activity)
         return ended
 
-    async def record_with_turn(self, ended: Ended) -> Dispatch | None:
+    async def record_with_turn(self, ended: Ended, begin: Begin) -> Dispatch | None:
         """Store a result and the episode that the worker has run behind it.
 
-        No other turn of the instance may run meanwhile. Gives what the turn has made possible; None
-        if nothing is stored, because there is no such episode, or it does not count.
+        No other turn of the instance may run meanwhile. Gives what the turn has made possible and
+        `begin` has not begun; None if nothing is stored, because there is no such episode, or it
+        does not count.
         """
         if ended.outcome.continued is None or ended.continuation is None:
             return None
@@ -93,7 +96,7 @@ class Activities:
             return None
         event = _completed(ended.activity, ended.outcome, continued.now)
         return await self._orchestrations.take_over(
-            ended.activity, event, ended.continuation, continued
+            ended.activity, event, ended.continuation, continued, begin
         )
 
     async def record(self, ended: Ended) -> bool:
@@ -124,17 +127,22 @@ class Activities:
             )
         return recorded
 
-    async def _invoke(self, activity: Activity) -> Ended:
+    async def _invoke(self, activity: Activity, after: Commit | None) -> Ended:
         if activity.name == HTTP_ACTIVITY:
+            if after is not None:
+                await after.kept()
             return await self._send_http(activity)
         then = self._orchestrations.continuation_of(activity)
         try:
             outcome = await self._invoker.run_activity(
-                activity.name,
-                activity.input,
-                activity.instance_id,
-                alone=self._lost.must_run_alone(activity),
-                then=then,
+                ActivityCall(
+                    activity.name,
+                    activity.input,
+                    activity.instance_id,
+                    self._lost.must_run_alone(activity),
+                    then,
+                    after,
+                )
             )
         except UnknownFunction:
             reason = (

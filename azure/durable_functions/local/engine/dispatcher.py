@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from azure.durable_functions.local.store import messages
-from azure.durable_functions.local.store.database import Database, StoreClosed
+from azure.durable_functions.local.store.database import Commit, Database, StoreClosed
 from azure.durable_functions.local.store.messages import Activity
 
 from . import clock
@@ -24,7 +24,7 @@ from .activities import Activities, Ended
 from .clock import Clock
 from .entities import BatchRefused, is_entity
 from .functions import HasRun, TimedOut, WorkerLost
-from .orchestrations import Dispatch
+from .orchestrations import Begin, Dispatch
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -47,6 +47,23 @@ class _Place:
             self._leave()
 
 
+class _Ahead:
+    """Activities that are begun while the disk still works on what schedules them."""
+
+    def __init__(self, begin: Callable[[list[Activity], Commit], list[asyncio.Task[None]]]) -> None:
+        self._begin = begin
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self, activities: list[Activity], commit: Commit) -> None:
+        """Begin some of them; see `Begin`."""
+        self._tasks += self._begin(activities, commit)
+
+    def cancel(self) -> None:
+        """They are not scheduled after all."""
+        for task in self._tasks:
+            task.cancel()
+
+
 @dataclass
 class _Lane:
     """Turns of one kind: those that are to be run, and how many may run at once (host.md 9.3)."""
@@ -63,7 +80,7 @@ class Dispatcher:
         self,
         database: Database,
         time: Clock,
-        run_turn: Callable[[str, HasRun], Awaitable[Dispatch | None]],
+        run_turn: Callable[[str, HasRun, Begin], Awaitable[Dispatch | None]],
         activities: Activities,
         *,
         max_episodes: int,
@@ -203,23 +220,25 @@ class Dispatcher:
 
     async def _turn(self, instance_id: str, lane: _Lane) -> None:
         pause = 0.0
+        dispatch = None
         place = _Place(lambda: self._leave(lane))
+        ahead = _Ahead(self._begin_ahead)
         try:
-            dispatch = await self._run_turn(instance_id, place.free)
+            dispatch = await self._run_turn(instance_id, place.free, ahead.begin)
             self._pauses.pop(instance_id, None)
         except (WorkerLost, TimedOut, BatchRefused) as error:
             logger.error("The turn of instance %s is repeated: %s", instance_id, error)
             pause = self._next_pause(instance_id)
-            dispatch = None
         except StoreClosed:
             return
         except Exception:  # one turn must not stop the others; what it read is still there
             logger.exception("The turn of instance %s failed and is repeated", instance_id)
             pause = self._next_pause(instance_id)
-            dispatch = None
         finally:
             self._running.discard(instance_id)
             place.free()
+            if dispatch is None:
+                ahead.cancel()
         if pause:
             self._pausing.add(instance_id)
             await self._pause(pause)
@@ -263,14 +282,27 @@ class Dispatcher:
             and self._running_activities < self._max_activities
             and self._is_working
         ):
-            self._running_activities += 1
-            self._unrecorded_activities += 1
-            self._spawn(self._activity(self._waiting_activities.popleft()))
+            self._begin_activity(self._waiting_activities.popleft())
 
-    async def _activity(self, activity: Activity) -> None:
+    def _begin_ahead(self, activities: list[Activity], commit: Commit) -> list[asyncio.Task[None]]:
+        """Begin as many of the activities as nothing stands in the way of, and remove them."""
+        if self._waiting_activities or not self._is_working:
+            return []
+        free = max(0, self._max_activities - self._running_activities)
+        first, activities[:] = activities[:free], activities[free:]
+        return [self._begin_activity(activity, commit) for activity in first]
+
+    def _begin_activity(
+        self, activity: Activity, after: Commit | None = None
+    ) -> asyncio.Task[None]:
+        self._running_activities += 1
+        self._unrecorded_activities += 1
+        return self._spawn(self._activity(activity, after))
+
+    async def _activity(self, activity: Activity, after: Commit | None) -> None:
         place = _Place(self._leave_activities)
         try:
-            await self._record(await self._activities.run(activity, place.free))
+            await self._record(await self._activities.run(activity, place.free, after))
         except WorkerLost as error:
             logger.warning(
                 "Activity %s of instance %s runs again: %s",
@@ -278,7 +310,7 @@ class Dispatcher:
                 activity.instance_id,
                 error,
             )
-            self._waiting_activities.append(activity)
+            await self._schedule_again(activity, after)
         except StoreClosed:
             return
         except Exception:  # nothing was recorded, so it is still scheduled
@@ -288,12 +320,17 @@ class Dispatcher:
                 activity.instance_id,
             )
             await self._pause(_FIRST_PAUSE_SECONDS)
-            self._waiting_activities.append(activity)
+            await self._schedule_again(activity, after)
         finally:
             self._unrecorded_activities -= 1
             place.free()
         self._run_activities()
         self._tell_if_quiet()
+
+    async def _schedule_again(self, activity: Activity, after: Commit | None) -> None:
+        if after is not None:
+            await after.kept()
+        self._waiting_activities.append(activity)
 
     async def _record(self, ended: Ended) -> None:
         """Record a result, with the turn behind it if there is one and its instance is idle."""
@@ -314,10 +351,13 @@ class Dispatcher:
         instance_id = ended.activity.instance_id
         self._running.add(instance_id)
         dispatch = None
+        ahead = _Ahead(self._begin_ahead)
         try:
-            dispatch = await self._activities.record_with_turn(ended)
+            dispatch = await self._activities.record_with_turn(ended, ahead.begin)
         finally:
             self._running.discard(instance_id)
+            if dispatch is None:
+                ahead.cancel()
             self._after_turn(instance_id, dispatch)
         return dispatch is not None
 
@@ -335,7 +375,8 @@ class Dispatcher:
             until = clock.from_stored(self._timers[0][0]) if self._timers else None
             await self._clock.wait(until, self._timer_set)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

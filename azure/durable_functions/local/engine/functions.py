@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from azure.durable_functions.local.store.database import Commit
+
 Kind = Literal["orchestrator", "activity", "entity"]
 
 
@@ -71,6 +73,23 @@ class Continued:
     now: datetime
     """Its time, aware UTC; that of its events, too."""
     outcome: Outcome
+
+
+@dataclass(frozen=True)
+class ActivityCall:
+    """An activity that is to be run."""
+
+    name: str
+    input: str | None
+    """JSON text, or any text."""
+    instance_id: str
+    """Of the orchestration that has asked for it."""
+    alone: bool = False
+    """In a worker that does nothing else meanwhile."""
+    then: Continuation | None = None
+    """What is to follow, if its worker can."""
+    after: Commit | None = None
+    """The function must not begin before this one is on disk; all else may."""
 
 
 HasRun = Callable[[], None]
@@ -182,16 +201,8 @@ class Invoker(Protocol):
         """
         ...
 
-    async def run_activity(
-        self,
-        name: str,
-        input_text: str | None,
-        instance_id: str,
-        *,
-        alone: bool = False,
-        then: Continuation | None = None,
-    ) -> Outcome:
-        """Run an activity; as `orchestrate`.
+    async def run_activity(self, call: ActivityCall) -> Outcome:
+        """Run an activity; raises as `orchestrate`.
 
         Behind one that has not failed the worker may run what is to follow; then the outcome's
         ``continued`` tells of that.

@@ -25,7 +25,7 @@ from .entities import Entities
 from .episodes import Limits
 from .functions import HasRun, HttpSender, Invoker, Registry
 from .instances import new_instance
-from .orchestrations import Dispatch, Orchestrations
+from .orchestrations import Begin, Dispatch, Orchestrations
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -121,10 +121,10 @@ class TaskHub:
         self._orchestrations.registry = registry
         self._entities.registry = registry
 
-    async def _run_turn(self, instance_id: str, has_run: HasRun) -> Dispatch | None:
+    async def _run_turn(self, instance_id: str, has_run: HasRun, begin: Begin) -> Dispatch | None:
         if entities.is_entity(instance_id):
             return await self._entities.run_turn(instance_id, has_run)
-        return await self._orchestrations.run_turn(instance_id, has_run)
+        return await self._orchestrations.run_turn(instance_id, has_run, begin)
 
     async def start(self) -> None:
         """Go on with everything that is unfinished."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.vocabulary import (
@@ -21,7 +21,7 @@ from azure.durable_functions._wire.vocabulary import (
     HistoryEventType,
 )
 from azure.durable_functions.local.store import history, instances, messages
-from azure.durable_functions.local.store.database import Database
+from azure.durable_functions.local.store.database import Commit, Database
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
@@ -75,6 +75,13 @@ class Dispatch:
     """The instance of the turn has ended."""
 
 
+Begin = Callable[[list[Activity], Commit], None]
+"""Removes from a list activities that it begins; their functions wait for the commit."""
+
+
+_Stored = TypeVar("_Stored", "Dispatch", "Dispatch | None")
+
+
 @dataclass(frozen=True)
 class _Loaded:
     instance: Instance | None
@@ -106,12 +113,13 @@ class Orchestrations:
         self._lost = LostWorkers()
         self._rejected: set[tuple[str, str]] = set()
 
-    async def run_turn(self, instance_id: str, has_run: HasRun) -> Dispatch | None:
+    async def run_turn(self, instance_id: str, has_run: HasRun, begin: Begin) -> Dispatch | None:
         """Run one turn; None if nothing was waiting, nor will be.
 
         Args:
             instance_id: Of the instance.
             has_run: Called when its function has run; nothing is stored yet.
+            begin: Is given what is to be run next; what it leaves is part of the result.
 
         Raises:
             WorkerLost, TimedOut: The function did not answer; nothing has changed.
@@ -145,7 +153,7 @@ class Orchestrations:
                 self._memory.keep(remembered)
                 return None  # everything waits for a resume, or for a host of a fitting version
             _pause(episode, pauses, loaded.messages)
-            return await self._store(episode, loaded.remembered)
+            return await self._store(episode, loaded.remembered, begin)
         terminated = _take_messages(episode, loaded.messages)
         if pauses.has_changed:
             episode.output = pauses.reason
@@ -161,7 +169,7 @@ class Orchestrations:
         else:
             return await self._drop(instance_id, loaded.messages)
         has_run()
-        return await self._store(episode, loaded.remembered)
+        return await self._store(episode, loaded.remembered, begin)
 
     def continuation_of(self, activity: Activity) -> Continuation | None:
         """What a worker may run right behind an activity; None unless all waits for that one."""
@@ -192,7 +200,12 @@ class Orchestrations:
         )
 
     async def take_over(
-        self, activity: Activity, event: str, continuation: Continuation, continued: Continued
+        self,
+        activity: Activity,
+        event: str,
+        continuation: Continuation,
+        continued: Continued,
+        begin: Begin,
     ) -> Dispatch | None:
         """Store an activity's result and the episode that its worker has run behind it, as one.
 
@@ -201,6 +214,7 @@ class Orchestrations:
             event: Its TaskCompleted, of the episode's time.
             continuation: What was given to the worker.
             continued: What came of it.
+            begin: As for `run_turn`.
 
         Returns:
             What the turn has made possible; None if the episode does not count, because something
@@ -212,16 +226,6 @@ class Orchestrations:
         if remembered is None or remembered.instance.updated_at != continuation.since:
             self._memory.keep(remembered)
             return None
-        now = clock.stored(continued.now)
-        waiting, instance = await self._database.read(
-            lambda c: (messages.due(c, instance_id, now), instances.find(c, instance_id))
-        )
-        if instance != remembered.instance:
-            return None  # it has ended, or begun anew
-        if waiting:
-            remembered.session = None  # which has gone another way
-            self._memory.keep(remembered)
-            return None
         episode = self._episode(remembered, continued.now)
         message = Message(
             message_id=0,  # never stored
@@ -229,7 +233,7 @@ class Orchestrations:
             execution_id=activity.execution_id,
             event_type=HistoryEventType.TASK_COMPLETED.value,
             task_id=activity.task_id,
-            created_at=now,
+            created_at=episode.stored_now,
             due_at=None,
             event=event,
         )
@@ -237,7 +241,17 @@ class Orchestrations:
         episode.consumed.clear()
         self._note_session(episode, remembered, continued.outcome)
         await self._apply(continuation.name, episode, remembered, continued.outcome)
-        return await self._store(episode, remembered, activity)
+
+        def change(connection: sqlite3.Connection) -> Dispatch | None:
+            if (
+                instances.find(connection, instance_id) != episode.instance
+                or messages.due(connection, instance_id, episode.stored_now)
+                or not messages.take(connection, activity)
+            ):
+                return None
+            return _put(connection, episode)
+
+        return await self._write(change, episode, remembered, begin)
 
     def _episode(self, remembered: Remembered, now: datetime) -> Episode:
         return Episode(
@@ -250,20 +264,26 @@ class Orchestrations:
             limits=self._limits,
         )
 
-    async def _store(
-        self, episode: Episode, remembered: Remembered, activity: Activity | None = None
-    ) -> Dispatch:
-        """Commit a turn; with an activity only if its result is still waited for."""
+    async def _store(self, episode: Episode, remembered: Remembered, begin: Begin) -> Dispatch:
+        """Commit a turn."""
+        return await self._write(lambda c: _commit(c, episode), episode, remembered, begin)
 
-        def change(connection: sqlite3.Connection) -> Dispatch:
-            if activity is not None and not messages.take(connection, activity):
-                return Dispatch()
-            return _commit(connection, episode)
+    async def _write(
+        self,
+        change: Callable[[sqlite3.Connection], _Stored],
+        episode: Episode,
+        remembered: Remembered,
+        begin: Begin,
+    ) -> _Stored:
+        """Have a turn committed, and begin what follows while the disk works."""
 
-        dispatch = await self._database.write(change)
-        if episode.after is not None:
-            self._memory.keep(remembered.follow(episode, episode.after))
-        return dispatch
+        def meanwhile(dispatch: _Stored, commit: Commit) -> None:
+            if episode.after is not None:
+                self._memory.keep(remembered.follow(episode, episode.after))
+            if dispatch is not None:
+                begin(dispatch.activities, commit)
+
+        return await self._database.write(change, meanwhile)
 
     def _tell_rejected(self, instance: Instance) -> None:
         key = (instance.instance_id, instance.execution_id)
@@ -618,11 +638,16 @@ def _continue_as_new(episode: Episode, actions: Sequence[Mapping[str, Any]]) -> 
 def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
     """Store all that a turn has changed; nothing if the instance was replaced meanwhile."""
     before = episode.instance
-    instance_id = before.instance_id
-    current = instances.find(connection, instance_id)
+    current = instances.find(connection, before.instance_id)
     if current is None or current.execution_id != before.execution_id or current.is_terminal:
         messages.delete(connection, episode.consumed)
         return Dispatch()
+    return _put(connection, episode)
+
+
+def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
+    before = episode.instance
+    instance_id = before.instance_id
     dispatch = Dispatch(activities=episode.activities)
     messages.delete(connection, episode.consumed)
     messages.send(connection, episode.letters)

@@ -6,6 +6,8 @@ one; there is no timer. So durability costs one flush per batch.
 
 Only the flush has a thread, because only it waits for the disk: a thread for the statements would
 have to win the interpreter back from the loop after each of them (a fifth fewer chains a second).
+Meanwhile the loop prepares what is to follow, and the thread itself lets go what was prepared: a
+sixth less time for each step of a chain.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ logger = logging.getLogger("azure.durable_functions.local")
 
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Result]
+Meanwhile = Callable[[Result, "Commit"], object]
 Synchronous = Literal["FULL", "NORMAL"]
 
 IN_MEMORY = ":memory:"
@@ -41,9 +44,50 @@ class StoreClosed(DurableFunctionsError):
     """The store has been closed or has failed; nothing more is read or written."""
 
 
+class Commit:
+    """A transaction on its way to the disk."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[Callable[[], object]] = []
+        self._is_kept = False
+
+    def then(self, callback: Callable[[], object]) -> None:
+        """Have something called when the transaction is on disk; never if it is not kept.
+
+        That is at once, or later by the thread that commits, which must not be held up.
+        """
+        with self._lock:
+            if not self._is_kept:
+                self._waiting.append(callback)
+                return
+        callback()
+
+    async def kept(self) -> None:
+        """Wait until the transaction is on disk: for ever, if it is not kept."""
+        if self._is_kept:
+            return
+        loop = asyncio.get_running_loop()
+        on_disk = asyncio.Event()
+        self.then(lambda: loop.call_soon_threadsafe(on_disk.set))
+        await on_disk.wait()
+
+    def keep(self) -> None:
+        """It is on disk."""
+        with self._lock:
+            self._is_kept = True
+            waiting, self._waiting = self._waiting, []
+        for callback in waiting:
+            try:
+                callback()
+            except Exception:  # what waits for others must go on
+                logger.exception("What was to follow a commit failed")
+
+
 @dataclass
 class _Job:
     change: Callable[[sqlite3.Connection], Any]
+    meanwhile: Callable[[Any, Commit], object] | None
     done: asyncio.Future[Any]
     outcome: Any = None
     error: BaseException | None = None
@@ -65,7 +109,11 @@ class Database:
         self._batch: list[_Job] = []
         """What is being committed."""
         self._idle = asyncio.Event()
-        self._commits: queue.SimpleQueue[asyncio.AbstractEventLoop | None] = queue.SimpleQueue()
+        self._commits: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, Commit] | None]
+        self._commits = queue.SimpleQueue()
+        self._is_committing = threading.Lock()
+        """Released by the thread when it begins to commit."""
+        self._is_committing.acquire()
         self._thread: threading.Thread | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -112,10 +160,17 @@ class Database:
             self._thread = threading.Thread(target=self._commit, name="durable-store", daemon=True)
             self._thread.start()
 
-    async def write(self, change: Change[Result]) -> Result:
+    async def write(
+        self, change: Change[Result], meanwhile: Meanwhile[Result] | None = None
+    ) -> Result:
         """Run a change and wait until it is on disk.
 
         A change that raises is undone alone; others in the same transaction stay.
+
+        Args:
+            change: Gives the result.
+            meanwhile: Called with the result as soon as the change has run, while the disk works.
+                What it begins is not to be seen by anybody before the commit.
 
         Raises:
             StoreClosed: The store was closed before, or its file failed.
@@ -123,7 +178,7 @@ class Database:
         """
         self._demand_open()
         loop = asyncio.get_running_loop()
-        job = _Job(change, loop.create_future())
+        job = _Job(change, meanwhile, loop.create_future())
         self._waiting.append(job)
         if self._idle.is_set():
             self._idle.clear()
@@ -196,27 +251,38 @@ class Database:
             self._fail(error)
             self._tell(loop)
             return
+        commit = Commit()
         if self._thread is None:
-            self._finish(connection)
-            self._tell(loop)
+            self._finish(connection, commit)
         else:
-            self._commits.put(loop)
+            self._commits.put((loop, commit))
+            # The thread gets the interpreter now, not when the loop has nothing left to do.
+            self._is_committing.acquire()
+        for job in self._batch:
+            if job.meanwhile is not None and job.error is None:
+                job.meanwhile(job.outcome, commit)
+        if self._thread is None:
+            self._tell(loop)
 
     def _commit(self) -> None:
         """The thread: commits what has been run."""
-        while (loop := self._commits.get()) is not None:
+        while (begun := self._commits.get()) is not None:
+            loop, commit = begun
             assert self._writer is not None
-            self._finish(self._writer)
+            self._is_committing.release()
+            self._finish(self._writer, commit)
             try:
                 loop.call_soon_threadsafe(self._tell, loop)
             except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
                 continue
 
-    def _finish(self, connection: sqlite3.Connection) -> None:
+    def _finish(self, connection: sqlite3.Connection, commit: Commit) -> None:
         try:
             self._flush(connection)
         except BaseException as error:
             self._fail(error)
+        else:
+            commit.keep()
 
     def _fail(self, error: BaseException) -> None:
         assert self._writer is not None

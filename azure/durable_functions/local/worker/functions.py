@@ -153,9 +153,11 @@ class Functions:
             missing = LookupError(f"this worker has no function {header['function']!r}")
             answer(_failed(header, missing))
         elif self._is_awaited(function, header):
-            is_here = asyncio.get_running_loop() is self._loop
-            schedule = self._loop.call_soon if is_here else self._loop.call_soon_threadsafe
-            schedule(self._begin_task, function, header, payload, answer)
+            if asyncio.get_running_loop() is self._loop:
+                self._begin_task(function, header, payload, answer)
+            else:
+                begin = self._loop.call_soon_threadsafe
+                begin(self._begin_task, function, header, payload, answer)
         else:
             is_episode = function.trigger["type"] in EPISODE_TRIGGERS
             pool = self._episode_threads if is_episode else self._threads

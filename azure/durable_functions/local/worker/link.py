@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 _LENGTHS = struct.Struct(">II")
-_MOST_AT_ONCE = 256 * 1024
+_MOST_AT_ONCE = 64 * 1024
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -73,9 +73,16 @@ class Link:
         A child that user code has forked shares the socket, but knows nothing of half a frame that
         its parent has sent, nor of its lock: what it logs is dropped.
         """
+        self.prepare(frame)()
+
+    def prepare(self, frame: Frame) -> Callable[[], None]:
+        """Encode a frame now; calling what is given, from any thread, sends it."""
+        data = encode(frame)
+        return lambda: self._send(data)
+
+    def _send(self, data: bytes) -> None:
         if os.getpid() != self._process_id:
             return
-        data = encode(frame)
         with self._lock:
             if not self._is_open:
                 return

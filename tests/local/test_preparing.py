@@ -1,0 +1,214 @@
+"""What a commit schedules is prepared while the disk works, and begins when it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_kit import DirectInvoker, Engine
+
+import azure.durable_functions as df
+from azure.durable_functions.local.engine.functions import ActivityCall, Outcome, WorkerLost
+from azure.durable_functions.local.engine.hub import HubSettings
+from azure.durable_functions.local.store.database import Commit, Database
+
+Context = df.DurableOrchestrationContext
+Orchestration = Generator[Any, Any, Any]
+
+
+class HeldDatabase(Database):
+    """Can be made to take its time for a commit, and to fail then."""
+
+    def __init__(self, path: Path, *, fails: bool = False) -> None:
+        super().__init__(path)
+        self.is_held = asyncio.Event()
+        self._fails = fails
+        self._may_flush = threading.Event()
+        self._may_flush.set()
+        self._loop = asyncio.get_running_loop()
+
+    def hold(self) -> None:
+        """Hold the next commit; only the first one that is wanted."""
+        if not self.is_held.is_set():
+            self._may_flush.clear()
+
+    def let_go(self) -> None:
+        self._may_flush.set()
+
+    def _flush(self, connection: sqlite3.Connection) -> None:
+        if not self._may_flush.is_set():
+            self._loop.call_soon_threadsafe(self.is_held.set)
+            assert self._may_flush.wait(10)
+            if self._fails:
+                self._fails = False
+                raise sqlite3.OperationalError("disk I/O error")
+        super()._flush(connection)
+
+
+@asynccontextmanager
+async def engine_on(
+    database: HeldDatabase, invoker: DirectInvoker, **more: Any
+) -> AsyncIterator[Engine]:
+    async def no_pause(seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    async with Engine(invoker, database, **more) as engine:
+        engine.hub.dispatcher._pause = no_pause  # type: ignore[method-assign]
+        yield engine
+
+
+async def some_turns_of_the_loop() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+class Unhurried(DirectInvoker):
+    """Answers when the turn that has asked has ended in the host as well, as processes do."""
+
+    async def run_activity(self, call: ActivityCall) -> Outcome:
+        outcome = await super().run_activity(call)
+        await some_turns_of_the_loop()
+        return outcome
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["kept", "lost"])
+@pytest.mark.parametrize("sessions", [False, True], ids=["replays", "sessions"])
+def test_behind_an_activity(tmp_path: Path, sessions: bool, fails: bool) -> None:
+    def four(context: Context) -> Orchestration:
+        yield context.call_activity("step", 1)
+        return (yield context.task_all([context.call_activity("step", k) for k in (2, 3, 4)]))
+
+    async def scenario() -> None:
+        database = HeldDatabase(tmp_path / "hub.sqlite", fails=fails)
+
+        def step(number: int) -> int:
+            if number == 1:
+                database.hold()  # its result, with sessions the turn as well
+            return number
+
+        invoker = Unhurried({"four": four}, {"step": step})
+        settings = HubSettings(max_episodes=20, max_activities=2, keeps_sessions=sessions)
+        async with engine_on(database, invoker, settings=settings) as engine:
+            await engine.hub.start_instance("four", instance_id="one")
+            await database.is_held.wait()
+            await some_turns_of_the_loop()
+            assert invoker.started == {"step(1)": 1}
+            # A turn prepares as many as there are places.
+            assert engine.hub.dispatcher._running_activities == (2 if sessions else 0)
+            database.let_go()
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", [2, 3, 4])
+            assert invoker.started.pop("step(1)") == (2 if fails else 1)
+            assert invoker.started == {"step(2)": 1, "step(3)": 1, "step(4)": 1}
+
+    asyncio.run(scenario())
+
+
+class Losing(DirectInvoker):
+    """Loses its worker at the first call of an activity, before that may begin."""
+
+    is_lost = False
+
+    async def run_activity(self, call: ActivityCall) -> Outcome:
+        if not self.is_lost:
+            self.is_lost = True
+            raise WorkerLost
+        return await super().run_activity(call)
+
+
+class Http:
+    """Answers each request with its address."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def send(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.sent.append(request["uri"])
+        return {"statusCode": 200, "headers": {}, "content": request["uri"]}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["kept", "lost"])
+@pytest.mark.parametrize("invoker_type", [DirectInvoker, Losing], ids=["", "worker lost"])
+def test_behind_the_first_turn(
+    tmp_path: Path, invoker_type: type[DirectInvoker], fails: bool
+) -> None:
+    def both(context: Context) -> Orchestration:
+        call = context.call_activity("step", 1)
+        number, answer = yield context.task_all([call, context.call_http("GET", "http://x/")])
+        return [number, answer["content"]]
+
+    async def scenario() -> None:
+        database = HeldDatabase(tmp_path / "hub.sqlite", fails=fails)
+        invoker, http = invoker_type({"both": both}, {"step": lambda number: number}), Http()
+        async with engine_on(database, invoker, http=http) as engine:
+            await engine.hub.start_instance("both", instance_id="one")
+            database.hold()  # its first turn, which has not begun
+            await database.is_held.wait()
+            await some_turns_of_the_loop()
+            assert (invoker.started, http.sent) == ({}, [])
+            assert engine.hub.dispatcher._running_activities == 2
+            database.let_go()
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", [1, "http://x/"])
+            assert (invoker.started, http.sent) == ({"step(1)": 1}, ["http://x/"])
+
+    asyncio.run(scenario())
+
+
+def test_not_in_a_pause(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        def one(context: Context) -> Orchestration:
+            engine.hub.dispatcher.pause()
+            return (yield context.call_activity("step", 1))
+
+        database = HeldDatabase(tmp_path / "hub.sqlite")
+        invoker = DirectInvoker({"one": one}, {"step": lambda number: number})
+        async with engine_on(database, invoker) as engine:
+            await engine.hub.start_instance("one", instance_id="one")
+            while not await engine.count("activities"):
+                await asyncio.sleep(0)
+            await some_turns_of_the_loop()
+            assert invoker.started == {}
+            engine.hub.dispatcher.go_on()
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", 1)
+
+    asyncio.run(scenario())
+
+
+def test_only_of_changes_that_are_part_of_the_commit(tmp_path: Path) -> None:
+    def insert(name: str) -> Callable[[sqlite3.Connection], str]:
+        def change(connection: sqlite3.Connection) -> str:
+            connection.execute("INSERT INTO settings VALUES (:name, '')", {"name": name})
+            return name
+
+        return change
+
+    async def scenario() -> None:
+        database = HeldDatabase(tmp_path / "hub.sqlite")
+        database.open()
+        begun: list[str] = []
+        ended: list[str] = []
+
+        def begin(name: str, commit: Commit) -> None:
+            begun.append(name)
+            commit.then(lambda: ended.append(name))
+
+        database.hold()
+        writes = [database.write(insert(name), begin) for name in ("a", "a", "b")]
+        writing = asyncio.gather(*writes, return_exceptions=True)
+        await database.is_held.wait()
+        assert (begun, ended) == (["a", "b"], [])
+        database.let_go()
+        told = await writing
+        assert (told[0], type(told[1]), told[2]) == ("a", sqlite3.IntegrityError, "b")
+        assert ended == ["a", "b"]
+        await database.close()
+
+    asyncio.run(scenario())
