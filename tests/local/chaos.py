@@ -233,10 +233,10 @@ class Storm:
         """Ids that a stored history holds twice, as scheduled or as completed."""
         [store] = (self._host.folder / ".durable").glob("*.sqlite")
         connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
-        rows = connection.execute("SELECT instance_id, event FROM history").fetchall()
+        rows = connection.execute("SELECT instance_id, events FROM history").fetchall()
         connection.close()
         seen: Counter[tuple[str, str, int]] = Counter()
-        for instance_id, text in rows:
+        for instance_id, text in ((row[0], text) for row in rows for text in row[1].split("\n")):
             event = json.loads(text)
             if event["EventId"] >= 0:
                 seen[instance_id, "scheduled", event["EventId"]] += 1

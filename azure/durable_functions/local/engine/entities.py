@@ -225,7 +225,9 @@ def _commit(
     )
     if was_purged:
         return Dispatch()
-    if ran.exists:
+    if ran.exists and before is not None:
+        instances.update(connection, before, _row(instance_id, before, ran, now))
+    elif ran.exists:
         instances.put(connection, _row(instance_id, before, ran, now))
     elif before is not None:
         instances.delete_row(connection, instance_id)

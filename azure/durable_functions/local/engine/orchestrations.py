@@ -670,7 +670,7 @@ def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
         action_count=episode.action_count,
         next_task_id=episode.next_task_id,
     )
-    instances.put(connection, after)
+    instances.update(connection, before, after)
     if after.is_terminal:
         _finish(connection, episode, after, dispatch)
         return dispatch

@@ -77,8 +77,8 @@ class _Rewinding:
         self._instance = instance
         self._now = now
         self._reason = reason
-        texts = history.events(connection, instance.instance_id)
-        self._recorded: list[dict[str, Any]] = [json.loads(text) for text in texts]
+        self._texts = history.events(connection, instance.instance_id)
+        self._recorded: list[dict[str, Any]] = [json.loads(text) for text in self._texts]
         self._types = {
             leaf.task_id: leaf.action_type
             for leaf in instances.leaves(connection, instance.instance_id)
@@ -116,16 +116,16 @@ class _Rewinding:
                 self._wait_again(task_id, event["InstanceId"])
             elif kind == HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED:
                 self._rewind_child(position, event["TaskScheduledId"])
+        history.replace(self._connection, self._instance.instance_id, self._texts)
         ready = replace(self._instance, status="Pending", output=None)
-        instances.put(self._connection, ready)
+        instances.update(self._connection, self._instance, ready)
 
     def _open(self, task_id: int, kind: str) -> None:
         task = OpenTask(task_id, kind, None)
         instances.add_open_tasks(self._connection, self._instance.instance_id, [task])
 
     def _erase(self, position: int) -> None:
-        text = events.erased(events.dump(self._recorded[position]))
-        history.overwrite(self._connection, self._instance.instance_id, position, text)
+        self._texts[position] = events.erased(self._texts[position])
 
     def _rewind_child(self, position: int, task_id: int) -> None:
         """A child that has failed is rewound, and waited for again."""

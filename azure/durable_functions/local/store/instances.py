@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from . import history
 from .statements import for_each
 
 TERMINAL = ("Completed", "Failed", "Terminated", "Canceled")
@@ -95,6 +96,16 @@ def find(connection: sqlite3.Connection, instance_id: str) -> Instance | None:
 def put(connection: sqlite3.Connection, instance: Instance) -> None:
     """Insert an instance, or overwrite the one of its id."""
     connection.execute(_PUT, vars(instance))
+
+
+def update(connection: sqlite3.Connection, before: Instance, after: Instance) -> None:
+    """Store what has changed of an instance; the index of a column that has not is not touched."""
+    old, new = vars(before), vars(after)
+    changed = [f"{name} = :{name}" for name in _NAMES if old[name] != new[name]]
+    if changed:
+        connection.execute(
+            f"UPDATE instances SET {', '.join(changed)} WHERE instance_id = :instance_id", new
+        )
 
 
 @dataclass(frozen=True)
@@ -241,9 +252,7 @@ def forget_execution(connection: sqlite3.Connection, instance_id: str) -> None:
     """Delete everything that belongs to the current execution but for the row and messages."""
     forget_work(connection, instance_id)
     forget_actions(connection, instance_id)
-    connection.execute(
-        "DELETE FROM history WHERE instance_id = :instance_id", {"instance_id": instance_id}
-    )
+    history.delete(connection, instance_id)
 
 
 def delete_row(connection: sqlite3.Connection, instance_id: str) -> None:

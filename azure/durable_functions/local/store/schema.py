@@ -112,7 +112,12 @@ def _first(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (_first,)
+def _several_events_in_a_row(connection: sqlite3.Connection) -> None:
+    # A row with one event is right as it stands; the name keeps earlier releases from reading more.
+    connection.execute("ALTER TABLE history RENAME COLUMN event TO events")
+
+
+MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (_first, _several_events_in_a_row)
 """In order; the number of a migration is its place, from 1."""
 
 

@@ -1,0 +1,89 @@
+"""The file: what earlier and later releases have left in it, and texts of every kind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_kit import DirectInvoker, Engine
+
+import azure.durable_functions as df
+from azure.durable_functions.local.store import schema
+from azure.durable_functions.local.store.database import Database, StoreError
+
+Context = df.DurableOrchestrationContext
+TEXTS = ["two\nlines", "\r\n", "\u2028 and \u2029", "\x1e\x00", '"quoted\\"\n']
+
+
+def asks(context: Context) -> Generator[Any, Any, Any]:
+    answers = []
+    for text in TEXTS:
+        answers.append((yield context.call_activity("same", text)))
+    name = yield context.wait_for_external_event("line\nbreak")
+    return [*answers, name]
+
+
+def make_invoker() -> DirectInvoker:
+    return DirectInvoker({"asks": asks}, {"same": lambda text: text})
+
+
+async def wait_for_event(path: Path) -> list[dict[str, Any]]:
+    """Run until the event is waited for; gives the history so far."""
+    async with Engine(make_invoker(), Database(path)) as engine:
+        await engine.hub.start_instance("asks", instance_id="one")
+        await engine.settle()
+        return await engine.history("one")
+
+
+async def end(path: Path) -> tuple[Any, list[dict[str, Any]]]:
+    async with Engine(make_invoker(), Database(path)) as engine:
+        await engine.hub.raise_event("one", "line\nbreak", json.dumps("a\nb"))
+        await engine.settle()
+        return await engine.result("one"), await engine.history("one")
+
+
+def test_line_breaks_in_texts_do_not_part_events(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite"
+
+    before = asyncio.run(wait_for_event(path))
+    result, after = asyncio.run(end(path))
+
+    assert result == ("Completed", [*TEXTS, "a\nb"])
+    assert after[: len(before)] == before
+
+
+def test_a_file_of_the_first_schema_goes_on(tmp_path: Path) -> None:
+    """It has a row for each event."""
+    path = tmp_path / "hub.sqlite"
+    events = asyncio.run(wait_for_event(path))
+    with sqlite3.connect(path) as file:
+        file.execute("ALTER TABLE history RENAME COLUMN events TO event")
+        file.execute("DELETE FROM history")
+        file.executemany(
+            "INSERT INTO history VALUES ('one', :position, :event)",
+            [{"position": place, "event": json.dumps(e)} for place, e in enumerate(events)],
+        )
+        file.execute("DELETE FROM migrations WHERE number > 1")
+    file.close()
+
+    result, after = asyncio.run(end(path))
+
+    assert result == ("Completed", [*TEXTS, "a\nb"])
+    assert after[: len(events)] == events
+
+
+def test_a_file_of_a_later_release_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sqlite"
+    asyncio.run(wait_for_event(path))
+    later = len(schema.MIGRATIONS) + 1
+    with sqlite3.connect(path) as file:
+        file.execute("INSERT INTO migrations VALUES (:number)", {"number": later})
+    file.close()
+
+    with pytest.raises(StoreError, match=f"has schema {later}.*install the release that wrote it"):
+        Database(path).open()
