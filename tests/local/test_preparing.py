@@ -16,7 +16,8 @@ from engine_kit import DirectInvoker, Engine
 import azure.durable_functions as df
 from azure.durable_functions.local.engine.functions import ActivityCall, Outcome, WorkerLost
 from azure.durable_functions.local.engine.hub import HubSettings
-from azure.durable_functions.local.store.database import Commit, Database
+from azure.durable_functions.local.store.database import IN_MEMORY, Commit, Database
+from azure.durable_functions.local.store.messages import Activity
 
 Context = df.DurableOrchestrationContext
 Orchestration = Generator[Any, Any, Any]
@@ -68,15 +69,6 @@ async def some_turns_of_the_loop() -> None:
         await asyncio.sleep(0)
 
 
-class Unhurried(DirectInvoker):
-    """Answers when the turn that has asked has ended in the host as well, as processes do."""
-
-    async def run_activity(self, call: ActivityCall) -> Outcome:
-        outcome = await super().run_activity(call)
-        await some_turns_of_the_loop()
-        return outcome
-
-
 @pytest.mark.parametrize("fails", [False, True], ids=["kept", "lost"])
 @pytest.mark.parametrize("sessions", [False, True], ids=["replays", "sessions"])
 def test_behind_an_activity(tmp_path: Path, sessions: bool, fails: bool) -> None:
@@ -92,7 +84,7 @@ def test_behind_an_activity(tmp_path: Path, sessions: bool, fails: bool) -> None
                 database.hold()  # its result, with sessions the turn as well
             return number
 
-        invoker = Unhurried({"four": four}, {"step": step})
+        invoker = DirectInvoker({"four": four}, {"step": step})
         settings = HubSettings(max_episodes=20, max_activities=2, keeps_sessions=sessions)
         async with engine_on(database, invoker, settings=settings) as engine:
             await engine.hub.start_instance("four", instance_id="one")
@@ -110,14 +102,81 @@ def test_behind_an_activity(tmp_path: Path, sessions: bool, fails: bool) -> None
     asyncio.run(scenario())
 
 
-class Losing(DirectInvoker):
-    """Loses its worker at the first call of an activity, before that may begin."""
+class EarlyAnswers(HeldDatabase):
+    """Tells of a commit so late that workers have answered meanwhile what it has let go."""
 
-    is_lost = False
+    def _tell(self, loop: asyncio.AbstractEventLoop, patience: int = 10) -> None:
+        if patience:
+            loop.call_soon(self._tell, loop, patience - 1)
+        else:
+            super()._tell(loop)
+
+
+def test_an_answer_does_not_overtake_the_end_of_the_turn_before(tmp_path: Path) -> None:
+    def chain(context: Context) -> Orchestration:
+        for number in range(20):
+            yield context.call_activity("step", number)
+
+    async def scenario() -> None:
+        database = EarlyAnswers(tmp_path / "hub.sqlite")
+        invoker = DirectInvoker({"chain": chain}, {"step": lambda number: number})
+        settings = HubSettings(keeps_sessions=True)
+        async with engine_on(database, invoker, settings=settings) as engine:
+            await engine.hub.start_instance("chain", instance_id="one")
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", None)
+            assert (invoker.episodes, invoker.advanced, invoker.continued) == (1, 0, 20)
+
+    asyncio.run(scenario())
+
+
+def test_no_episode_is_asked_for_on_top_of_a_turn_that_is_not_committed(tmp_path: Path) -> None:
+    """Of an activity that has waited for a place since an earlier turn, say."""
+    calls: list[ActivityCall] = []
+
+    class Noting(DirectInvoker):
+        async def run_activity(self, call: ActivityCall) -> Outcome:
+            calls.append(call)
+            if len(calls) == 1:
+                database.hold()
+            return await super().run_activity(call)
+
+    def two(context: Context) -> Orchestration:
+        yield context.call_activity("step", 1)
+        yield context.call_activity("step", 2)
+
+    async def scenario() -> None:
+        nonlocal database
+        database = HeldDatabase(tmp_path / "hub.sqlite")
+        invoker = Noting({"two": two}, {"step": lambda number: number})
+        settings = HubSettings(keeps_sessions=True)
+        async with engine_on(database, invoker, settings=settings) as engine:
+            await engine.hub.start_instance("two", instance_id="one")
+            await database.is_held.wait()
+            await some_turns_of_the_loop()
+            then, commit = calls[1].then, calls[1].after
+            assert then is not None
+            execution_id = then.session.partition("/")[2]
+            activity = Activity("one", 1, execution_id, "step", "2")
+            orchestrations = engine.hub._orchestrations
+            assert orchestrations.continuation_of(activity, commit) == then
+            assert orchestrations.continuation_of(activity, None) is None
+            database.let_go()
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", None)
+
+    database: HeldDatabase
+    asyncio.run(scenario())
+
+
+class Losing(DirectInvoker):
+    """Loses three workers in a row, the first one before the function may begin."""
+
+    lost = 0
 
     async def run_activity(self, call: ActivityCall) -> Outcome:
-        if not self.is_lost:
-            self.is_lost = True
+        if self.lost < 3:
+            self.lost += 1
             raise WorkerLost
         return await super().run_activity(call)
 
@@ -209,6 +268,40 @@ def test_only_of_changes_that_are_part_of_the_commit(tmp_path: Path) -> None:
         told = await writing
         assert (told[0], type(told[1]), told[2]) == ("a", sqlite3.IntegrityError, "b")
         assert ended == ["a", "b"]
+        await database.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_for_a_commit_follows_in_order() -> None:
+    commit, order = Commit(), list[str]()
+
+    def first() -> None:
+        assert commit.is_kept  # as an answer to what was let go may come at once
+        order.append("first")
+        commit.then(lambda: order.append("third"))
+
+    commit.then(first)
+    commit.then(lambda: order.append("second"))
+    commit.keep()
+    commit.then(lambda: order.append("fourth"))
+
+    assert order == ["first", "second", "third", "fourth"]
+
+
+def test_a_preparation_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        told: list[Any] = []
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        database = Database(IN_MEMORY)
+        database.open()
+        assert await database.write(lambda _: 1, broken) == 1
+        assert await database.write(lambda _: 2, lambda _, commit: commit.then(broken)) == 2
+        assert [type(error) for error in told] == [ZeroDivisionError] * 2
         await database.close()
 
     asyncio.run(scenario())

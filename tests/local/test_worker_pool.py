@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -217,9 +219,21 @@ def count(nothing) -> int:
 """
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True], ids=["", "cancelled"])
 @pytest.mark.parametrize("kind", ["process", "thread", "inline"])
-def test_a_function_begins_after_the_commit_that_it_waits_for(kind: str, tmp_path: Path) -> None:
+def test_a_function_begins_after_the_commit_that_it_waits_for(
+    kind: str,
+    is_cancelled: bool,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.delitem(sys.modules, "function_app", raising=False)
     (tmp_path / "function_app.py").write_text(COUNTING)
+
+    def told() -> int:
+        return sum(record.name == "Function.count" for record in caplog.records)
 
     async def start() -> Worker:
         if kind == "process":
@@ -240,12 +254,44 @@ def test_a_function_begins_after_the_commit_that_it_waits_for(kind: str, tmp_pat
             for _ in range(10):
                 await asyncio.sleep(0)  # until it would be on its way
             first = await pool.run_activity(ActivityCall("count", None, "two"))
+            assert first.value == "1"
+            assert told() == 2  # of the one that has begun
+            if is_cancelled:
+                second.cancel()
+                await asyncio.wait([second])
             commit.keep()
-            assert (first.value, (await second).value) == ("1", "2")
+            assert is_cancelled or (await second).value == "2"
             last = await pool.run_activity(ActivityCall("count", None, "three", after=commit))
-            assert last.value == "3"
+            assert last.value == ("2" if is_cancelled else "3")
+            assert told() == (4 if is_cancelled else 6)
         finally:
             await pool.stop()
             app_loader.unload(tmp_path)
+
+    asyncio.run(run())
+
+
+class KilledWorker(WorkerProcess):
+    def __init__(self) -> None:
+        self.was_killed = False
+
+    def kill(self) -> None:
+        self.was_killed = True
+
+
+def test_a_function_has_its_time_from_the_commit_on() -> None:
+    async def run() -> None:
+        worker, commit = KilledWorker(), Commit()
+        limit = worker_pool._TimeLimit(worker, timedelta(minutes=30), commit)
+        limit._exceed()  # a slow disk
+        commit.keep()
+        limit._exceed()
+        assert not worker.was_killed
+        assert commit.kept_at is not None
+        commit.kept_at -= 1800
+        limit._exceed()
+        assert worker.was_killed
+        assert limit.was_exceeded
+        limit.end()
 
     asyncio.run(run())

@@ -56,15 +56,23 @@ class Response:
 class _TimeLimit:
     """Kills a worker that takes too long: nothing else ends user code that does not return."""
 
-    def __init__(self, worker: WorkerProcess, timeout: timedelta) -> None:
+    def __init__(self, worker: WorkerProcess, timeout: timedelta, after: Commit | None) -> None:
         self.was_exceeded = False
         self._worker = worker
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(timeout.total_seconds(), self._exceed)
+        self._seconds = timeout.total_seconds()
+        self._after = after
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._exceed)
 
     def _exceed(self) -> None:
-        self.was_exceeded = True
-        self._worker.kill()
+        left = 0.0
+        if self._after is not None:  # until then it has not run
+            began = self._after.kept_at
+            left = self._seconds if began is None else began + self._seconds - time.monotonic()
+        if left > 0:
+            self._timer = asyncio.get_running_loop().call_later(left, self._exceed)
+        else:
+            self.was_exceeded = True
+            self._worker.kill()
 
     def end(self) -> None:
         """The invocation has ended, one way or the other."""
@@ -393,7 +401,7 @@ class WorkerPool:
         after: Commit | None = None,
     ) -> Frame:
         sent = self._send(function, header, payload, alone=alone, worker=worker, after=after)
-        return await self._logged(function, header, reason, sent)
+        return await self._logged(function, header, reason, sent, after)
 
     async def _logged(
         self,
@@ -401,14 +409,24 @@ class WorkerPool:
         header: dict[str, Any],
         reason: str,
         invocation: Awaitable[Frame],
+        after: Commit | None = None,
     ) -> Frame:
         """Wait for an invocation, from the first to the last line that the log has of it."""
         log = logging.getLogger(f"Function.{function.name}")
         invocation_id = header["invocationId"]
-        log.info(
-            "Executing 'Functions.%s' (Reason='%s', Id=%s)", function.name, reason, invocation_id
-        )
-        began = time.monotonic()
+        is_over = False
+
+        def tell_begin() -> None:
+            if not is_over:
+                text = "Executing 'Functions.%s' (Reason='%s', Id=%s)"
+                log.info(text, function.name, reason, invocation_id)
+
+        if after is None or after.is_kept:
+            tell_begin()
+        elif log.isEnabledFor(logging.INFO):
+            loop = asyncio.get_running_loop()
+            after.then(lambda: loop.call_soon_threadsafe(tell_begin))
+        began: float | None = time.monotonic()
         problem = "cancelled"
         try:
             frame = await invocation
@@ -420,13 +438,17 @@ class WorkerPool:
             problem = str(error)
             raise
         finally:
-            milliseconds = round(1000 * (time.monotonic() - began))
-            ended = f"Id={invocation_id}, Duration={milliseconds}ms"
-            if problem:
-                text = f"Executed 'Functions.{function.name}' (Failed, {ended})\n{problem}"
-                log.error("%s", text)
-            else:
-                log.info("Executed 'Functions.%s' (Succeeded, %s)", function.name, ended)
+            is_over = True
+            if after is not None:
+                began = after.kept_at
+            if began is not None:
+                milliseconds = round(1000 * (time.monotonic() - began))
+                ended = f"Id={invocation_id}, Duration={milliseconds}ms"
+                if problem:
+                    text = f"Executed 'Functions.{function.name}' (Failed, {ended})\n{problem}"
+                    log.error("%s", text)
+                else:
+                    log.info("Executed 'Functions.%s' (Succeeded, %s)", function.name, ended)
 
     async def _start_instances(self, frame: Frame) -> Frame:
         try:
@@ -450,17 +472,22 @@ class WorkerPool:
         if worker is None:
             worker = await (self._reserve() if alone else self._pick())
         try:
-            return await self._limited(function, worker, worker.call(header, payload, after))
+            answer = worker.call(header, payload, after)
+            return await self._limited(function, worker, answer, after)
         finally:
             await self._hand_back(worker)
 
     async def _limited(
-        self, function: FunctionInfo, worker: Worker, answer: Awaitable[Frame]
+        self,
+        function: FunctionInfo,
+        worker: Worker,
+        answer: Awaitable[Frame],
+        after: Commit | None = None,
     ) -> Frame:
         """Wait for an answer as long as a function may run."""
         if self._timeout is None or not isinstance(worker, WorkerProcess):
             return await answer
-        limit = _TimeLimit(worker, self._timeout)
+        limit = _TimeLimit(worker, self._timeout, after)
         try:
             return await answer
         except WorkerLost:

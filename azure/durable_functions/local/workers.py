@@ -186,7 +186,7 @@ class WorkerProcess(Answers):
         if after is None:
             send()
         else:
-            after.then(send)
+            after.then(lambda: answer.done() or send())  # if somebody still waits for it
         try:
             return await answer
         finally:

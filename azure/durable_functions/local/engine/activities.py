@@ -132,7 +132,7 @@ class Activities:
             if after is not None:
                 await after.kept()
             return await self._send_http(activity)
-        then = self._orchestrations.continuation_of(activity)
+        then = self._orchestrations.continuation_of(activity, after)
         try:
             outcome = await self._invoker.run_activity(
                 ActivityCall(
@@ -154,7 +154,8 @@ class Activities:
             reason = f"Activity function '{activity.name}' failed: {error}"
             return self._failed(activity, failures.not_run(reason, "FunctionTimeoutException"))
         except WorkerLost as error:
-            if not self._lost.is_guilty(activity, error):
+            has_begun = after is None or after.is_kept
+            if not has_begun or not self._lost.is_guilty(activity, error):
                 raise
             reason = (
                 f"Activity function '{activity.name}' failed: it has ended {MOST_LOST_WORKERS} "

@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from azure.durable_functions.local.store import messages
@@ -48,20 +49,19 @@ class _Place:
 
 
 class _Ahead:
-    """Activities that are begun while the disk still works on what schedules them."""
+    """Activities that are begun while the disk still works on the turn that schedules them."""
 
-    def __init__(self, begin: Callable[[list[Activity], Commit], list[asyncio.Task[None]]]) -> None:
-        self._begin = begin
-        self._tasks: list[asyncio.Task[None]] = []
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Task[None]] = []
+        self.turn_has_ended = asyncio.Event()
+        """In the host as well, which a fast worker's answer may overtake."""
 
-    def begin(self, activities: list[Activity], commit: Commit) -> None:
-        """Begin some of them; see `Begin`."""
-        self._tasks += self._begin(activities, commit)
-
-    def cancel(self) -> None:
-        """They are not scheduled after all."""
-        for task in self._tasks:
-            task.cancel()
+    def end(self, *, is_stored: bool) -> None:
+        """Let them be recorded, or cancel them if they are not scheduled after all."""
+        self.turn_has_ended.set()
+        if not is_stored:
+            for task in self.tasks:
+                task.cancel()
 
 
 @dataclass
@@ -222,9 +222,10 @@ class Dispatcher:
         pause = 0.0
         dispatch = None
         place = _Place(lambda: self._leave(lane))
-        ahead = _Ahead(self._begin_ahead)
+        ahead = _Ahead()
+        begin = partial(self._begin_ahead, ahead)
         try:
-            dispatch = await self._run_turn(instance_id, place.free, ahead.begin)
+            dispatch = await self._run_turn(instance_id, place.free, begin)
             self._pauses.pop(instance_id, None)
         except (WorkerLost, TimedOut, BatchRefused) as error:
             logger.error("The turn of instance %s is repeated: %s", instance_id, error)
@@ -237,8 +238,7 @@ class Dispatcher:
         finally:
             self._running.discard(instance_id)
             place.free()
-            if dispatch is None:
-                ahead.cancel()
+            ahead.end(is_stored=dispatch is not None)
         if pause:
             self._pausing.add(instance_id)
             await self._pause(pause)
@@ -284,25 +284,37 @@ class Dispatcher:
         ):
             self._begin_activity(self._waiting_activities.popleft())
 
-    def _begin_ahead(self, activities: list[Activity], commit: Commit) -> list[asyncio.Task[None]]:
-        """Begin as many of the activities as nothing stands in the way of, and remove them."""
+    def _begin_ahead(
+        self, ahead: _Ahead, activities: list[Activity], commit: Commit
+    ) -> list[Activity]:
+        """Begin those for which there are places and nobody waits; give the others."""
         if self._waiting_activities or not self._is_working:
-            return []
+            return activities
         free = max(0, self._max_activities - self._running_activities)
-        first, activities[:] = activities[:free], activities[free:]
-        return [self._begin_activity(activity, commit) for activity in first]
+        for activity in activities[:free]:
+            task = self._begin_activity(activity, commit, ahead.turn_has_ended)
+            ahead.tasks.append(task)
+        return activities[free:]
 
     def _begin_activity(
-        self, activity: Activity, after: Commit | None = None
+        self,
+        activity: Activity,
+        after: Commit | None = None,
+        turn_has_ended: asyncio.Event | None = None,
     ) -> asyncio.Task[None]:
         self._running_activities += 1
         self._unrecorded_activities += 1
-        return self._spawn(self._activity(activity, after))
+        return self._spawn(self._activity(activity, after, turn_has_ended))
 
-    async def _activity(self, activity: Activity, after: Commit | None) -> None:
+    async def _activity(
+        self, activity: Activity, after: Commit | None, turn_has_ended: asyncio.Event | None
+    ) -> None:
         place = _Place(self._leave_activities)
         try:
-            await self._record(await self._activities.run(activity, place.free, after))
+            ended = await self._activities.run(activity, place.free, after)
+            if turn_has_ended is not None:
+                await turn_has_ended.wait()
+            await self._record(ended)
         except WorkerLost as error:
             logger.warning(
                 "Activity %s of instance %s runs again: %s",
@@ -351,13 +363,13 @@ class Dispatcher:
         instance_id = ended.activity.instance_id
         self._running.add(instance_id)
         dispatch = None
-        ahead = _Ahead(self._begin_ahead)
+        ahead = _Ahead()
+        begin = partial(self._begin_ahead, ahead)
         try:
-            dispatch = await self._activities.record_with_turn(ended, ahead.begin)
+            dispatch = await self._activities.record_with_turn(ended, begin)
         finally:
             self._running.discard(instance_id)
-            if dispatch is None:
-                ahead.cancel()
+            ahead.end(is_stored=dispatch is not None)
             self._after_turn(instance_id, dispatch)
         return dispatch is not None
 

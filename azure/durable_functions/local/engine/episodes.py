@@ -91,9 +91,9 @@ class Episode:
     """JSON text given to it."""
     carried_events: list[NewMessage] = field(default_factory=list)
     after: Instance | None = None
-    """The row that was committed, if the instance goes on."""
+    """The row that is committed, if the instance goes on."""
     appended: list[str] = field(default_factory=list)
-    """Events that were committed."""
+    """Events that are committed."""
 
     def __post_init__(self) -> None:
         self.next_task_id = self.instance.next_task_id

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from azure.durable_functions.local.store.database import Commit
 from azure.durable_functions.local.store.instances import Instance, Leaf, OpenTask
 
 from .episodes import Episode
@@ -38,10 +39,13 @@ class Remembered:
     answer: str | None = None
     """What its function has answered last."""
     session: Session | None = None
+    commit: Commit | None = None
+    """Of the last turn, if it was one of this process."""
 
-    def follow(self, episode: Episode, after: Instance) -> Remembered:
-        """Take over what an episode has changed, now that it is on disk."""
+    def follow(self, episode: Episode, after: Instance, commit: Commit) -> Remembered:
+        """Take over what an episode has changed and a commit will have kept."""
         self.instance = after
+        self.commit = commit
         self.history.extend(episode.appended)
         self.leaves.extend(episode.new_leaves)
         for task_id in episode.closed:

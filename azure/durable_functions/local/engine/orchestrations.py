@@ -75,8 +75,8 @@ class Dispatch:
     """The instance of the turn has ended."""
 
 
-Begin = Callable[[list[Activity], Commit], None]
-"""Removes from a list activities that it begins; their functions wait for the commit."""
+Begin = Callable[[list[Activity], Commit], list[Activity]]
+"""Begins some activities, whose functions wait for the commit; gives those that are left."""
 
 
 _Stored = TypeVar("_Stored", "Dispatch", "Dispatch | None")
@@ -125,7 +125,7 @@ class Orchestrations:
             WorkerLost, TimedOut: The function did not answer; nothing has changed.
         """
         now = self._clock.now()
-        # Taken out, and put back when the turn is on disk: whatever goes wrong forgets it.
+        # Taken out, and put back when the turn is committed: whatever goes wrong forgets it.
         remembered = self._memory.take(instance_id)
         loaded = await self._database.read(
             lambda connection: _load(connection, instance_id, clock.stored(now), remembered)
@@ -171,11 +171,19 @@ class Orchestrations:
         has_run()
         return await self._store(episode, loaded.remembered, begin)
 
-    def continuation_of(self, activity: Activity) -> Continuation | None:
-        """What a worker may run right behind an activity; None unless all waits for that one."""
+    def continuation_of(self, activity: Activity, after: Commit | None) -> Continuation | None:
+        """What a worker may run right behind an activity; None unless all waits for that one.
+
+        Args:
+            activity: Which will run.
+            after: The commit that it will wait for.
+        """
         remembered = self._memory.peek(activity.instance_id)
         if remembered is None or remembered.session is None:
             return None
+        commit = remembered.commit
+        if commit is not None and commit is not after and not commit.is_kept:
+            return None  # a later turn is on its way to the disk
         instance = remembered.instance
         task = remembered.open_tasks.get(activity.task_id)
         name = self.registry.find("orchestrator", instance.name)
@@ -279,9 +287,9 @@ class Orchestrations:
 
         def meanwhile(dispatch: _Stored, commit: Commit) -> None:
             if episode.after is not None:
-                self._memory.keep(remembered.follow(episode, episode.after))
+                self._memory.keep(remembered.follow(episode, episode.after, commit))
             if dispatch is not None:
-                begin(dispatch.activities, commit)
+                dispatch.activities = begin(dispatch.activities, commit)
 
         return await self._database.write(change, meanwhile)
 

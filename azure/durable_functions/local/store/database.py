@@ -17,6 +17,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,23 +50,31 @@ class Commit:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: list[Callable[[], object]] = []
-        self._is_kept = False
+        self._waiting: list[Callable[[], object]] | None = []
+        """What is to be called; None when all has been and later callbacks need not wait."""
+        self.kept_at: float | None = None
+        """When it was on disk, as `time.monotonic` says; None before, and for ever if it fails."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the transaction is on disk."""
+        return self.kept_at is not None
 
     def then(self, callback: Callable[[], object]) -> None:
         """Have something called when the transaction is on disk; never if it is not kept.
 
-        That is at once, or later by the thread that commits, which must not be held up.
+        That is at once, or later by the thread that commits, which must not be held up. Callbacks
+        are called in order.
         """
         with self._lock:
-            if not self._is_kept:
+            if self._waiting is not None:
                 self._waiting.append(callback)
                 return
         callback()
 
     async def kept(self) -> None:
         """Wait until the transaction is on disk: for ever, if it is not kept."""
-        if self._is_kept:
+        if self.is_kept:
             return
         loop = asyncio.get_running_loop()
         on_disk = asyncio.Event()
@@ -74,14 +83,18 @@ class Commit:
 
     def keep(self) -> None:
         """It is on disk."""
-        with self._lock:
-            self._is_kept = True
-            waiting, self._waiting = self._waiting, []
-        for callback in waiting:
-            try:
-                callback()
-            except Exception:  # what waits for others must go on
-                logger.exception("What was to follow a commit failed")
+        self.kept_at = time.monotonic()  # before anybody can answer
+        while True:
+            with self._lock:
+                waiting = self._waiting
+                self._waiting = [] if waiting else None
+            if not waiting:
+                return
+            for callback in waiting:
+                try:
+                    callback()
+                except Exception:  # what waits for others must go on
+                    logger.exception("What was to follow a commit failed")
 
 
 @dataclass
@@ -111,9 +124,8 @@ class Database:
         self._idle = asyncio.Event()
         self._commits: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, Commit] | None]
         self._commits = queue.SimpleQueue()
-        self._is_committing = threading.Lock()
-        """Released by the thread when it begins to commit."""
-        self._is_committing.acquire()
+        self._begun: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """The thread tells each time that it has begun to commit."""
         self._thread: threading.Thread | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -257,19 +269,21 @@ class Database:
         else:
             self._commits.put((loop, commit))
             # The thread gets the interpreter now, not when the loop has nothing left to do.
-            self._is_committing.acquire()
-        for job in self._batch:
-            if job.meanwhile is not None and job.error is None:
-                job.meanwhile(job.outcome, commit)
-        if self._thread is None:
-            self._tell(loop)
+            self._begun.get()
+        try:
+            for job in self._batch:
+                if job.meanwhile is not None and job.error is None:
+                    job.meanwhile(job.outcome, commit)
+        finally:
+            if self._thread is None:
+                self._tell(loop)
 
     def _commit(self) -> None:
         """The thread: commits what has been run."""
         while (begun := self._commits.get()) is not None:
             loop, commit = begun
             assert self._writer is not None
-            self._is_committing.release()
+            self._begun.put(None)
             self._finish(self._writer, commit)
             try:
                 loop.call_soon_threadsafe(self._tell, loop)
