@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.vocabulary import (
@@ -77,9 +77,6 @@ class Dispatch:
 
 Begin = Callable[[list[Activity], Commit], list[Activity]]
 """Begins some activities, whose functions wait for the commit; gives those that are left."""
-
-
-_Stored = TypeVar("_Stored", "Dispatch", "Dispatch | None")
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ class Orchestrations:
                 self._memory.keep(remembered)
                 return None  # everything waits for a resume, or for a host of a fitting version
             _pause(episode, pauses, loaded.messages)
-            return await self._store(episode, loaded.remembered, begin)
+            return await self._store(episode, loaded.remembered, begin, _commit)
         terminated = _take_messages(episode, loaded.messages)
         if pauses.has_changed:
             episode.output = pauses.reason
@@ -169,7 +166,7 @@ class Orchestrations:
         else:
             return await self._drop(instance_id, loaded.messages)
         has_run()
-        return await self._store(episode, loaded.remembered, begin)
+        return await self._store(episode, loaded.remembered, begin, _commit)
 
     def continuation_of(self, activity: Activity, after: Commit | None) -> Continuation | None:
         """What a worker may run right behind an activity; None unless all waits for that one.
@@ -250,7 +247,7 @@ class Orchestrations:
         self._note_session(episode, remembered, continued.outcome)
         await self._apply(continuation.name, episode, remembered, continued.outcome)
 
-        def change(connection: sqlite3.Connection) -> Dispatch | None:
+        def change(connection: sqlite3.Connection, episode: Episode) -> Dispatch | None:
             if (
                 instances.find(connection, instance_id) != episode.instance
                 or messages.due(connection, instance_id, episode.stored_now)
@@ -259,7 +256,7 @@ class Orchestrations:
                 return None
             return _put(connection, episode)
 
-        return await self._write(change, episode, remembered, begin)
+        return await self._store(episode, remembered, begin, change)
 
     def _episode(self, remembered: Remembered, now: datetime) -> Episode:
         return Episode(
@@ -272,26 +269,22 @@ class Orchestrations:
             limits=self._limits,
         )
 
-    async def _store(self, episode: Episode, remembered: Remembered, begin: Begin) -> Dispatch:
-        """Commit a turn."""
-        return await self._write(lambda c: _commit(c, episode), episode, remembered, begin)
-
-    async def _write(
+    async def _store(
         self,
-        change: Callable[[sqlite3.Connection], _Stored],
         episode: Episode,
         remembered: Remembered,
         begin: Begin,
-    ) -> _Stored:
+        change: Callable[[sqlite3.Connection, Episode], Dispatch | None],
+    ) -> Dispatch | None:
         """Have a turn committed, and begin what follows while the disk works."""
 
-        def meanwhile(dispatch: _Stored, commit: Commit) -> None:
+        def meanwhile(dispatch: Dispatch | None, commit: Commit) -> None:
             if episode.after is not None:
                 self._memory.keep(remembered.follow(episode, episode.after, commit))
             if dispatch is not None:
                 dispatch.activities = begin(dispatch.activities, commit)
 
-        return await self._database.write(change, meanwhile)
+        return await self._database.write(lambda c: change(c, episode), meanwhile)
 
     def _tell_rejected(self, instance: Instance) -> None:
         key = (instance.instance_id, instance.execution_id)
@@ -654,6 +647,7 @@ def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
 
 
 def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
+    """Store all that a turn has changed, of an instance that is as the turn has found it."""
     before = episode.instance
     instance_id = before.instance_id
     dispatch = Dispatch(activities=episode.activities)
