@@ -7,6 +7,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -286,8 +287,6 @@ class InProcessWorker(Answers):
         self, header: dict[str, Any], payload: bytes, after: Commit | None = None
     ) -> Frame:
         """Invoke a function; raises WorkerRetired when the worker is stopped before it ends."""
-        if after is not None:
-            await after.kept()
         if self.lost.is_set():
             raise WorkerRetired("the app was loaded anew meanwhile")
         loop = asyncio.get_running_loop()
@@ -296,8 +295,12 @@ class InProcessWorker(Answers):
             loop.call_soon_threadsafe(self._take, frame)
 
         number, answer = self.expect()
+        begin = partial(self._functions.begin, {**header, "id": number}, payload, tell)
         try:
-            self._functions.begin({**header, "id": number}, payload, tell)
+            if after is None:
+                begin()
+            else:
+                after.then(lambda: answer.done() or begin())  # if somebody still waits for it
             return await answer
         finally:
             self.forget(number)

@@ -133,6 +133,7 @@ class Functions:
         self._episode_threads = ThreadPoolExecutor(size, thread_name_prefix="episodes")
         self._sessions = Sessions()
         self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = contextvars.copy_context()
         """With what the app has set while it was loaded; every invocation has a copy."""
@@ -153,7 +154,7 @@ class Functions:
             missing = LookupError(f"this worker has no function {header['function']!r}")
             answer(_failed(header, missing))
         elif self._is_awaited(function, header):
-            if asyncio.get_running_loop() is self._loop:
+            if threading.get_ident() == self._loop_thread:
                 self._begin_task(function, header, payload, answer)
             else:
                 begin = self._loop.call_soon_threadsafe
