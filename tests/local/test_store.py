@@ -87,3 +87,50 @@ def test_a_file_of_a_later_release_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=f"has schema {later}.*install the release that wrote it"):
         Database(path).open()
+
+
+async def write_rows(database: Database, numbers: range) -> None:
+    for number in numbers:
+        row = {"name": f"{number}", "value": "x" * 1000}
+        await database.write(
+            lambda c, row=row: c.execute("INSERT INTO settings VALUES (:name, :value)", row)
+        )
+
+
+def test_no_commit_has_to_lengthen_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "hub.sqlite-wal"
+
+    async def sizes() -> set[int]:
+        database = Database(tmp_path / "hub.sqlite")
+        database.open()
+        found = {log.stat().st_size}
+        for first in range(0, 60, 20):
+            await write_rows(database, range(first, first + 20))
+            found.add(log.stat().st_size)
+        await database.close()
+        return found
+
+    [size] = asyncio.run(sizes())
+    assert size > 4_000_000
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_what_fills_the_log_does_not_come_back_after_a_crash(tmp_path: Path, rows: int) -> None:
+    async def run() -> list[str]:
+        made = Database(tmp_path / "hub.sqlite")
+        made.open()
+        await made.close()  # with which the log goes
+        killed = Database(tmp_path / "hub.sqlite")
+        killed.open()
+        await write_rows(killed, range(rows))
+        for file in tmp_path.glob("hub.sqlite*"):  # as it is on disk in this moment
+            if file.name != "hub.sqlite-shm":
+                (tmp_path / file.name.replace("hub", "left")).write_bytes(file.read_bytes())
+        await killed.close()
+        left = Database(tmp_path / "left.sqlite")
+        left.open()
+        found = await left.read(lambda c: c.execute("SELECT name FROM settings").fetchall())
+        await left.close()
+        return [name for [name] in found]
+
+    assert asyncio.run(run()) == [f"{number}" for number in range(rows)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -35,6 +36,9 @@ Meanwhile = Callable[[Result, "Commit"], object]
 Synchronous = Literal["FULL", "NORMAL"]
 
 IN_MEMORY = ":memory:"
+
+_LOG_BYTES = 1024 * (4096 + 24)
+"""The write-ahead log's, when it has the thousand pages after which SQLite begins it anew."""
 
 
 class StoreError(DurableFunctionsError):
@@ -157,11 +161,12 @@ class Database:
                 )
             schema.migrate(self._writer)
             if not self.is_in_memory:
+                self._extend_log()
                 self._reader = self._connect(read_only=True)
         except schema.StoreFromTheFuture as error:
             self._disconnect()
             raise StoreError(f"{self.path}: {error}; install the release that wrote it") from None
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._disconnect()
             raise StoreError(
                 f"cannot open {self.path}: {error}. Is the folder writable and the file a store "
@@ -239,6 +244,19 @@ class Database:
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         return connection
+
+    def _extend_log(self) -> None:
+        """Make the write-ahead log as long as it gets, as a flush that lengthens it takes twice.
+
+        SQLite skips what it finds behind the last frame.
+        """
+        log = Path(f"{self.path}-wal")
+        missing = _LOG_BYTES - log.stat().st_size
+        if missing > 0:
+            with log.open("ab") as file:
+                file.write(bytes(missing))
+                file.flush()
+                os.fsync(file.fileno())
 
     def _disconnect(self) -> None:
         for connection in (self._reader, self._writer):
