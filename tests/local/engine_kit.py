@@ -96,8 +96,7 @@ class DirectInvoker:
         return json.dumps(self.handles[name].explain(trigger))
 
     async def run_activity(self, call: ActivityCall) -> Outcome:
-        if call.after is not None:
-            await call.after.kept()
+        await call.after.kept()
         self.started[f"{call.name}({call.input})"] += 1
         value = json.loads(call.input or "null")
         await asyncio.sleep(0)

@@ -16,7 +16,7 @@ from engine_kit import DirectInvoker, Engine
 import azure.durable_functions as df
 from azure.durable_functions.local.engine.functions import ActivityCall, Outcome, WorkerLost
 from azure.durable_functions.local.engine.hub import HubSettings
-from azure.durable_functions.local.store.database import IN_MEMORY, Commit, Database
+from azure.durable_functions.local.store.database import IN_MEMORY, KEPT, Commit, Database
 from azure.durable_functions.local.store.messages import Activity
 
 Context = df.DurableOrchestrationContext
@@ -160,7 +160,7 @@ def test_no_episode_is_asked_for_on_top_of_a_turn_that_is_not_committed(tmp_path
             activity = Activity("one", 1, execution_id, "step", "2")
             orchestrations = engine.hub._orchestrations
             assert orchestrations.continuation_of(activity, commit) == then
-            assert orchestrations.continuation_of(activity, None) is None
+            assert orchestrations.continuation_of(activity, KEPT) is None
             database.let_go()
             await engine.settle()
             assert await engine.result("one") == ("Completed", None)

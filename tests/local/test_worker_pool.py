@@ -16,7 +16,7 @@ import pytest
 from azure.durable_functions.local import worker_pool
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.engine.functions import ActivityCall, Continuation, WorkerLost
-from azure.durable_functions.local.store.database import Commit
+from azure.durable_functions.local.store.database import KEPT, Commit
 from azure.durable_functions.local.worker import app_loader
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.worker_pool import WorkerPool
@@ -50,11 +50,8 @@ class ScriptedWorker(Answers):
         self.is_retired = False
         self.calls: list[dict[str, Any]] = []
 
-    async def call(
-        self, header: dict[str, Any], payload: bytes, after: Commit | None = None
-    ) -> Frame:
-        if after is not None:
-            await after.kept()
+    async def call(self, header: dict[str, Any], payload: bytes, after: Commit = KEPT) -> Frame:
+        await after.kept()
         self.calls.append(header)
         if payload == b"lost":
             self.lost.set()
@@ -281,17 +278,20 @@ class KilledWorker(WorkerProcess):
 
 def test_a_function_has_its_time_from_the_commit_on() -> None:
     async def run() -> None:
-        worker, commit = KilledWorker(), Commit()
-        limit = worker_pool._TimeLimit(worker, timedelta(minutes=30), commit)
-        limit._exceed()  # a slow disk
+        limit = worker_pool._TimeLimit(timedelta(minutes=30))
+        worker, commit, other = KilledWorker(), Commit(), KilledWorker()
+        invocation = limit.begin(worker, commit)
+        limit._look()  # a slow disk
         commit.keep()
-        limit._exceed()
+        limit.begin(other, KEPT)
+        limit._look()
         assert not worker.was_killed
         assert commit.kept_at is not None
         commit.kept_at -= 1800
-        limit._exceed()
+        invocation._called_at -= 1900
+        limit._look()
         assert worker.was_killed
-        assert limit.was_exceeded
-        limit.end()
+        assert invocation.was_exceeded
+        assert not other.was_killed
 
     asyncio.run(run())

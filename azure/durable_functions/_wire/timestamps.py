@@ -71,7 +71,7 @@ def format_moment(moment: date) -> str:
 
 def format_event_moment(moment: datetime) -> str:
     """Write an aware UTC moment as history events carry it: trailing zeros of the fraction cut."""
-    text = moment.replace(tzinfo=None).isoformat()
+    text = moment.isoformat()[: -len("+00:00")]
     return f"{text.rstrip('0') if moment.microsecond else text}Z"
 
 

@@ -29,7 +29,7 @@ from azure.durable_functions.local.engine.functions import (
     WorkerLost,
     WorkerRetired,
 )
-from azure.durable_functions.local.store.database import Commit
+from azure.durable_functions.local.store.database import KEPT, Commit
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.worker.vocabulary import MOST_SESSIONS
 from azure.durable_functions.local.workers import Worker, WorkerFailed, WorkerProcess
@@ -53,30 +53,65 @@ class Response:
     body: bytes
 
 
-class _TimeLimit:
-    """Kills a worker that takes too long: nothing else ends user code that does not return."""
+class _Limited:
+    """An invocation that may take so long and no longer."""
 
-    def __init__(self, worker: WorkerProcess, timeout: timedelta, after: Commit | None) -> None:
+    def __init__(self, worker: WorkerProcess, after: Commit) -> None:
+        self.worker = worker
         self.was_exceeded = False
-        self._worker = worker
-        self._seconds = timeout.total_seconds()
         self._after = after
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._exceed)
+        self._called_at = time.monotonic()
 
-    def _exceed(self) -> None:
-        left = 0.0
-        if self._after is not None:  # until then it has not run
-            began = self._after.kept_at
-            left = self._seconds if began is None else began + self._seconds - time.monotonic()
-        if left > 0:
-            self._timer = asyncio.get_running_loop().call_later(left, self._exceed)
-        else:
-            self.was_exceeded = True
-            self._worker.kill()
+    def age(self) -> float:
+        """Seconds for which the function may have been running: not before the commit."""
+        kept_at = self._after.kept_at
+        return 0.0 if kept_at is None else time.monotonic() - max(self._called_at, kept_at)
 
-    def end(self) -> None:
-        """The invocation has ended, one way or the other."""
-        self._timer.cancel()
+
+class _TimeLimit:
+    """Kills workers that take too long: nothing else ends user code that does not return.
+
+    One timer stands for all invocations; one for each is a thirtieth of what a call costs the host.
+    """
+
+    def __init__(self, timeout: timedelta) -> None:
+        self._text = time_spans.written(timeout)
+        self._seconds = timeout.total_seconds()
+        self._running: dict[_Limited, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __str__(self) -> str:
+        return self._text
+
+    def begin(self, worker: WorkerProcess, after: Commit) -> _Limited:
+        """An invocation begins when the commit is on disk; `end` is to follow."""
+        invocation = _Limited(worker, after)
+        self._running[invocation] = None
+        if self._timer is None:
+            self._look_in(self._seconds)
+        return invocation
+
+    def end(self, invocation: _Limited) -> None:
+        """It has ended, one way or the other."""
+        self._running.pop(invocation, None)
+
+    def _look_in(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Kill the worker of each whose time is over; come again when the next one's may be."""
+        self._timer = None
+        oldest = 0.0
+        for invocation in list(self._running):
+            age = invocation.age()
+            if age >= self._seconds:
+                invocation.was_exceeded = True
+                invocation.worker.kill()
+                self.end(invocation)
+            else:
+                oldest = max(oldest, age)
+        if self._running:
+            self._look_in(self._seconds - oldest)
 
 
 class WorkerPool:
@@ -102,7 +137,7 @@ class WorkerPool:
         self._has_exclusive_start = has_exclusive_start
         self._start = start
         self._count = count
-        self._timeout = timeout
+        self._time_limit = None if timeout is None else _TimeLimit(timeout)
         self._workers: list[Worker] = []
         self._reserved: Worker | None = None
         self._waiting_alone = 0
@@ -398,7 +433,7 @@ class WorkerPool:
         *,
         alone: bool = False,
         worker: Worker | None = None,
-        after: Commit | None = None,
+        after: Commit = KEPT,
     ) -> Frame:
         sent = self._send(function, header, payload, alone=alone, worker=worker, after=after)
         return await self._logged(function, header, reason, sent, after)
@@ -409,7 +444,7 @@ class WorkerPool:
         header: dict[str, Any],
         reason: str,
         invocation: Awaitable[Frame],
-        after: Commit | None = None,
+        after: Commit = KEPT,
     ) -> Frame:
         """Wait for an invocation, from the first to the last line that the log has of it."""
         log = logging.getLogger(f"Function.{function.name}")
@@ -421,12 +456,12 @@ class WorkerPool:
                 text = "Executing 'Functions.%s' (Reason='%s', Id=%s)"
                 log.info(text, function.name, reason, invocation_id)
 
-        if after is None or after.is_kept:
+        if after.is_kept:
             tell_begin()
         elif log.isEnabledFor(logging.INFO):
             loop = asyncio.get_running_loop()
             after.then(lambda: loop.call_soon_threadsafe(tell_begin))
-        began: float | None = time.monotonic()
+        called_at = time.monotonic()
         problem = "cancelled"
         try:
             frame = await invocation
@@ -439,10 +474,8 @@ class WorkerPool:
             raise
         finally:
             is_over = True
-            if after is not None:
-                began = after.kept_at
-            if began is not None:
-                milliseconds = round(1000 * (time.monotonic() - began))
+            if after.kept_at is not None:  # else it has not begun
+                milliseconds = round(1000 * (time.monotonic() - max(called_at, after.kept_at)))
                 ended = f"Id={invocation_id}, Duration={milliseconds}ms"
                 if problem:
                     text = f"Executed 'Functions.{function.name}' (Failed, {ended})\n{problem}"
@@ -466,7 +499,7 @@ class WorkerPool:
         *,
         alone: bool,
         worker: Worker | None = None,
-        after: Commit | None = None,
+        after: Commit = KEPT,
     ) -> Frame:
         """Send an invocation to a worker that was chosen and counted already, or choose one."""
         if worker is None:
@@ -482,23 +515,23 @@ class WorkerPool:
         function: FunctionInfo,
         worker: Worker,
         answer: Awaitable[Frame],
-        after: Commit | None = None,
+        after: Commit = KEPT,
     ) -> Frame:
         """Wait for an answer as long as a function may run."""
-        if self._timeout is None or not isinstance(worker, WorkerProcess):
+        limit = self._time_limit
+        if limit is None or not isinstance(worker, WorkerProcess):
             return await answer
-        limit = _TimeLimit(worker, self._timeout, after)
+        invocation = limit.begin(worker, after)
         try:
             return await answer
         except WorkerLost:
-            if not limit.was_exceeded:
+            if not invocation.was_exceeded:
                 raise
-            span = time_spans.written(self._timeout)
             raise TimedOut(
-                f"Timeout value of {span} was exceeded by function: Functions.{function.name}"
+                f"Timeout value of {limit} was exceeded by function: Functions.{function.name}"
             ) from None
         finally:
-            limit.end()
+            limit.end(invocation)
 
     def _durable(self, name: str, trigger: str) -> FunctionInfo:
         if self.app.failure is not None:
@@ -517,15 +550,20 @@ class WorkerPool:
 
     async def _pick(self) -> Worker:
         """The worker that has least to do."""
-        async with self._changed:
-            while True:
-                free = [worker for worker in self._workers if worker is not self._reserved]
-                # A pool of one lets who waits for a worker of his own go first.
-                if free and not (self._waiting_alone and len(self._workers) == 1):
-                    chosen = min(free, key=lambda worker: worker.load)
-                    chosen.load += 1
-                    return chosen
-                await self._changed.wait()
+        chosen = self._free_worker()
+        if chosen is None:
+            async with self._changed:
+                while (chosen := self._free_worker()) is None:
+                    await self._changed.wait()
+        chosen.load += 1
+        return chosen
+
+    def _free_worker(self) -> Worker | None:
+        free = [worker for worker in self._workers if worker is not self._reserved]
+        # A pool of one lets who waits for a worker of his own go first.
+        if not free or (self._waiting_alone and len(self._workers) == 1):
+            return None
+        return min(free, key=lambda worker: worker.load)
 
     async def _reserve(self) -> Worker:
         """A worker that does nothing else meanwhile."""

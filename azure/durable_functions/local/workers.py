@@ -15,7 +15,7 @@ from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local import operating_system
 from azure.durable_functions.local.app_info import AppInfo
 from azure.durable_functions.local.engine.functions import WorkerLost, WorkerRetired
-from azure.durable_functions.local.store.database import Commit
+from azure.durable_functions.local.store.database import KEPT, Commit
 from azure.durable_functions.local.worker.link import Frame, Link
 
 _END_SECONDS = 3.0
@@ -40,9 +40,7 @@ class Worker(Protocol):
     is_retired: bool
     """The host ends it, as its code is out of date."""
 
-    async def call(
-        self, header: dict[str, Any], payload: bytes, after: Commit | None = None
-    ) -> Frame:
+    async def call(self, header: dict[str, Any], payload: bytes, after: Commit = KEPT) -> Frame:
         """Invoke a function, after a commit; ``header`` lacks only the number.
 
         Raises WorkerLost.
@@ -172,9 +170,7 @@ class WorkerProcess(Answers):
         """Of the worker process."""
         return self._started.process.pid
 
-    async def call(
-        self, header: dict[str, Any], payload: bytes, after: Commit | None = None
-    ) -> Frame:
+    async def call(self, header: dict[str, Any], payload: bytes, after: Commit = KEPT) -> Frame:
         """Invoke a function.
 
         Raises:
@@ -184,10 +180,7 @@ class WorkerProcess(Answers):
             raise self._loss()
         number, answer = self.expect()
         send = self._link.prepare(Frame({**header, "type": "invoke", "id": number}, payload))
-        if after is None:
-            send()
-        else:
-            after.then(lambda: answer.done() or send())  # if somebody still waits for it
+        after.then(lambda: answer.done() or send())  # if somebody still waits for it
         try:
             return await answer
         finally:
@@ -283,9 +276,7 @@ class InProcessWorker(Answers):
         worker.app = AppInfo.from_frame(await worker._run(load()))
         return worker
 
-    async def call(
-        self, header: dict[str, Any], payload: bytes, after: Commit | None = None
-    ) -> Frame:
+    async def call(self, header: dict[str, Any], payload: bytes, after: Commit = KEPT) -> Frame:
         """Invoke a function; raises WorkerRetired when the worker is stopped before it ends."""
         if self.lost.is_set():
             raise WorkerRetired("the app was loaded anew meanwhile")
@@ -297,10 +288,7 @@ class InProcessWorker(Answers):
         number, answer = self.expect()
         begin = partial(self._functions.begin, {**header, "id": number}, payload, tell)
         try:
-            if after is None:
-                begin()
-            else:
-                after.then(lambda: answer.done() or begin())  # if somebody still waits for it
+            after.then(lambda: answer.done() or begin())  # if somebody still waits for it
             return await answer
         finally:
             self.forget(number)

@@ -17,7 +17,7 @@ import azure.functions as func
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local.app_info import AppInfo
 from azure.durable_functions.local.host_json import HostJson, read_host_json
-from azure.durable_functions.local.store.database import Commit
+from azure.durable_functions.local.store.database import KEPT, Commit
 from azure.durable_functions.local.worker import app_loader, runtime
 from azure.durable_functions.local.worker.functions import Functions
 from azure.durable_functions.local.worker.link import Frame
@@ -124,12 +124,9 @@ class InlineWorker(Answers):
         self.is_retired = False
         self._functions = _InlineFunctions(loaded.functions)
 
-    async def call(
-        self, header: dict[str, Any], payload: bytes, after: Commit | None = None
-    ) -> Frame:
+    async def call(self, header: dict[str, Any], payload: bytes, after: Commit = KEPT) -> Frame:
         """Invoke a function."""
-        if after is not None:
-            await after.kept()
+        await after.kept()
         return await self._functions.invoke({**header, "id": 0}, payload)
 
     async def stop(self) -> None:

@@ -228,8 +228,7 @@ class DoublingPool(WorkerPool):
         if stub is None:
             outcome = await super().run_activity(call)
         else:
-            if call.after is not None:
-                await call.after.kept()
+            await call.after.kept()
             try:
                 outcome = Outcome(value=encode(self._write(await stub.answer(given))))
             except Exception as error:

@@ -66,7 +66,7 @@ class Activities:
         self._http = http
         self._lost = LostWorkers()
 
-    async def run(self, activity: Activity, has_run: HasRun, after: Commit | None) -> Ended:
+    async def run(self, activity: Activity, has_run: HasRun, after: Commit) -> Ended:
         """Run one activity; its result is to be stored by `record_with_turn`, or else `record`.
 
         Args:
@@ -127,10 +127,9 @@ class Activities:
             )
         return recorded
 
-    async def _invoke(self, activity: Activity, after: Commit | None) -> Ended:
+    async def _invoke(self, activity: Activity, after: Commit) -> Ended:
         if activity.name == HTTP_ACTIVITY:
-            if after is not None:
-                await after.kept()
+            await after.kept()
             return await self._send_http(activity)
         then = self._orchestrations.continuation_of(activity, after)
         try:
@@ -154,8 +153,7 @@ class Activities:
             reason = f"Activity function '{activity.name}' failed: {error}"
             return self._failed(activity, failures.not_run(reason, "FunctionTimeoutException"))
         except WorkerLost as error:
-            has_begun = after is None or after.is_kept
-            if not has_begun or not self._lost.is_guilty(activity, error):
+            if not after.is_kept or not self._lost.is_guilty(activity, error):
                 raise
             reason = (
                 f"Activity function '{activity.name}' failed: it has ended {MOST_LOST_WORKERS} "

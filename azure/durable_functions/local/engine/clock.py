@@ -47,9 +47,9 @@ def stored(moment: datetime) -> str:
     """A moment as the store keeps it: sorts as text. Always UTC, six fraction digits."""
     if moment.tzinfo is not timezone.utc:
         moment = moment.astimezone(timezone.utc)
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
+    return moment.isoformat(timespec="microseconds")[: -len("+00:00")]
 
 
 def from_stored(text: str) -> datetime:
     """The reverse of `stored`."""
-    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+    return datetime.fromisoformat(f"{text}+00:00")

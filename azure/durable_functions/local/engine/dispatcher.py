@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from azure.durable_functions.local.store import messages
-from azure.durable_functions.local.store.database import Commit, Database, StoreClosed
+from azure.durable_functions.local.store.database import KEPT, Commit, Database, StoreClosed
 from azure.durable_functions.local.store.messages import Activity
 
 from . import clock
@@ -299,7 +299,7 @@ class Dispatcher:
     def _begin_activity(
         self,
         activity: Activity,
-        after: Commit | None = None,
+        after: Commit = KEPT,
         turn_has_ended: asyncio.Event | None = None,
     ) -> asyncio.Task[None]:
         self._running_activities += 1
@@ -307,7 +307,7 @@ class Dispatcher:
         return self._spawn(self._activity(activity, after, turn_has_ended))
 
     async def _activity(
-        self, activity: Activity, after: Commit | None, turn_has_ended: asyncio.Event | None
+        self, activity: Activity, after: Commit, turn_has_ended: asyncio.Event | None
     ) -> None:
         place = _Place(self._leave_activities)
         try:
@@ -339,9 +339,8 @@ class Dispatcher:
         self._run_activities()
         self._tell_if_quiet()
 
-    async def _schedule_again(self, activity: Activity, after: Commit | None) -> None:
-        if after is not None:
-            await after.kept()
+    async def _schedule_again(self, activity: Activity, after: Commit) -> None:
+        await after.kept()
         self._waiting_activities.append(activity)
 
     async def _record(self, ended: Ended) -> None:

@@ -6,6 +6,7 @@ import copy
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
@@ -118,6 +119,11 @@ class Episode:
     def stored_now(self) -> str:
         """The time of the episode as the store keeps it."""
         return clock.stored(self.now)
+
+    @cached_property
+    def started(self) -> str:
+        """The event with which it begins."""
+        return events.orchestrator_started(self.now)
 
     def take_task_id(self) -> int:
         """The next number of the generation (protocol.md 8.1)."""
@@ -277,7 +283,7 @@ class Episode:
 
     def events_since(self, seen: int) -> str:
         """JSON text of the events behind the first `seen` ones, those of this episode included."""
-        new = [*self.history[seen:], events.orchestrator_started(self.now), *self.batch]
+        new = [*self.history[seen:], self.started, *self.batch]
         return f"[{','.join(new)}]"
 
     @property
@@ -288,7 +294,7 @@ class Episode:
     def trigger(self) -> str:
         """JSON text of the orchestration trigger (protocol.md 1): a join of stored texts."""
         instance = self.instance
-        history = [*self.history, events.orchestrator_started(self.now), *self.batch]
+        history = [*self.history, self.started, *self.batch]
         parent = None if instance.parent is None else json.loads(instance.parent)
         parent_id = None if parent is None else parent["OrchestrationInstance"]["InstanceId"]
         return (
@@ -304,7 +310,7 @@ class Episode:
 
     def new_history(self) -> list[str]:
         """Events to append, in the order of protocol.md 2.4, as later episodes see them."""
-        appended = [events.orchestrator_started(self.now)]
+        appended = [self.started]
         appended += [events.played(event) for event in self.batch]
         appended += [event for _, event in sorted(self.work, key=lambda item: item[0])]
         if self.status in events.STATUS_NUMBERS and self.status not in ("Running", "Suspended"):

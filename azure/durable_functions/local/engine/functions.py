@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from azure.durable_functions.local.store.database import Commit
+from azure.durable_functions.local.store.database import KEPT, Commit
 
 Kind = Literal["orchestrator", "activity", "entity"]
 
@@ -88,7 +88,7 @@ class ActivityCall:
     """In a worker that does nothing else meanwhile."""
     then: Continuation | None = None
     """What is to follow, if its worker can."""
-    after: Commit | None = None
+    after: Commit = KEPT
     """The function must not begin before this one is on disk; all else may."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from azure.durable_functions.local.store.database import Commit
+from azure.durable_functions.local.store.database import KEPT, Commit
 from azure.durable_functions.local.store.instances import Instance, Leaf, OpenTask
 
 from .episodes import Episode
@@ -39,7 +39,7 @@ class Remembered:
     answer: str | None = None
     """What its function has answered last."""
     session: Session | None = None
-    commit: Commit | None = None
+    commit: Commit = KEPT
     """Of the last turn, if it was one of this process."""
 
     def follow(self, episode: Episode, after: Instance, commit: Commit) -> Remembered:

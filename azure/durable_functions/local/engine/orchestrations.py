@@ -168,7 +168,7 @@ class Orchestrations:
         has_run()
         return await self._store(episode, loaded.remembered, begin, _commit)
 
-    def continuation_of(self, activity: Activity, after: Commit | None) -> Continuation | None:
+    def continuation_of(self, activity: Activity, after: Commit) -> Continuation | None:
         """What a worker may run right behind an activity; None unless all waits for that one.
 
         Args:
@@ -178,8 +178,7 @@ class Orchestrations:
         remembered = self._memory.peek(activity.instance_id)
         if remembered is None or remembered.session is None:
             return None
-        commit = remembered.commit
-        if commit is not None and commit is not after and not commit.is_kept:
+        if remembered.commit is not after and not remembered.commit.is_kept:
             return None  # a later turn is on its way to the disk
         instance = remembered.instance
         task = remembered.open_tasks.get(activity.task_id)

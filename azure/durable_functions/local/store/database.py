@@ -101,6 +101,11 @@ class Commit:
                     logger.exception("What was to follow a commit failed")
 
 
+KEPT = Commit()
+"""One that has been on disk from the start."""
+KEPT.keep()
+
+
 @dataclass
 class _Job:
     change: Callable[[sqlite3.Connection], Any]
