@@ -39,7 +39,7 @@ class HistoryBuilder:
     def __init__(
         self, input: Any = None, *, instance_id: str = "test", now: datetime = _BEGINNING
     ) -> None:
-        self._now = now
+        self._now = timestamps.to_utc(now)
         self._input = encode(input)
         self._instance_id = instance_id
         self._events: list[dict[str, Any]] = []
