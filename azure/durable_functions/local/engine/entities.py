@@ -219,11 +219,7 @@ def _commit(
 ) -> Dispatch:
     """Store all that a batch has changed; nothing if the entity was purged meanwhile."""
     messages.delete(connection, [message.message_id for message in taken])
-    current = instances.find(connection, instance_id)
-    was_purged = before is not None and (
-        current is None or current.execution_id != before.execution_id
-    )
-    if was_purged:
+    if before is not None and not instances.is_unchanged(connection, before):
         return Dispatch()
     if ran.exists and before is not None:
         instances.update(connection, before, _row(instance_id, before, ran, now))

@@ -248,8 +248,8 @@ class Orchestrations:
 
         def change(connection: sqlite3.Connection, episode: Episode) -> Dispatch | None:
             if (
-                instances.find(connection, instance_id) != episode.instance
-                or messages.due(connection, instance_id, episode.stored_now)
+                not instances.is_unchanged(connection, episode.instance)
+                or messages.is_due(connection, instance_id, episode.stored_now)
                 or not messages.take(connection, activity)
             ):
                 return None
@@ -393,16 +393,19 @@ def _load(
     connection: sqlite3.Connection, instance_id: str, now: str, remembered: Remembered | None
 ) -> _Loaded:
     waiting = messages.due(connection, instance_id, now)
-    instance = instances.find(connection, instance_id) if waiting else None
+    if not waiting:
+        return _Loaded(None, [], None)
+    if remembered is not None and instances.is_unchanged(connection, remembered.instance):
+        return _Loaded(remembered.instance, waiting, remembered)
+    instance = instances.find(connection, instance_id)
     if instance is None or instance.is_terminal:
         return _Loaded(instance, waiting, None)
-    if remembered is None or remembered.instance != instance:  # ended, rewound or begun anew
-        remembered = Remembered(
-            instance,
-            history.events(connection, instance_id),
-            instances.leaves(connection, instance_id),
-            instances.open_tasks(connection, instance_id),
-        )
+    remembered = Remembered(
+        instance,
+        history.events(connection, instance_id),
+        instances.leaves(connection, instance_id),
+        instances.open_tasks(connection, instance_id),
+    )
     return _Loaded(instance, waiting, remembered)
 
 
@@ -637,9 +640,7 @@ def _continue_as_new(episode: Episode, actions: Sequence[Mapping[str, Any]]) -> 
 
 def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
     """Store all that a turn has changed; nothing if the instance was replaced meanwhile."""
-    before = episode.instance
-    current = instances.find(connection, before.instance_id)
-    if current is None or current.execution_id != before.execution_id or current.is_terminal:
+    if not instances.is_unchanged(connection, episode.instance):
         messages.delete(connection, episode.consumed)
         return Dispatch()
     return _put(connection, episode)

@@ -89,6 +89,16 @@ def due(connection: sqlite3.Connection, instance_id: str, now: str) -> list[Mess
     return arrived + timers
 
 
+def is_due(connection: sqlite3.Connection, instance_id: str, now: str) -> bool:
+    """Whether there is a message of an instance whose time has come."""
+    found = connection.execute(
+        "SELECT 1 FROM messages WHERE instance_id = :instance_id"
+        " AND (due_at IS NULL OR due_at <= :now) LIMIT 1",
+        {"instance_id": instance_id, "now": now},
+    )
+    return found.fetchone() is not None
+
+
 def instances_with_due(connection: sqlite3.Connection, now: str) -> list[str]:
     """Ids of all instances for which something is due."""
     rows = connection.execute(
