@@ -168,7 +168,7 @@ def test_killed_at_every_commit_it_ends_the_same(
     commits = 0
     while asyncio.run(scenario(commits + 1)):
         commits += 1
-    assert commits > (12 if sessions else 16)
+    assert commits > (12 if sessions else 14)
 
 
 def _everything() -> Any:

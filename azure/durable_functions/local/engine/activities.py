@@ -82,21 +82,31 @@ class Activities:
         self._lost.forget(activity)
         return ended
 
-    async def record_with_turn(self, ended: Ended, begin: Begin) -> Dispatch | None:
-        """Store a result and the episode that the worker has run behind it.
+    async def record_with_turn(
+        self, ended: Ended, has_run: HasRun, begin: Begin
+    ) -> Dispatch | None:
+        """Store a result together with the turn that it makes possible.
 
         No other turn of the instance may run meanwhile. Gives what the turn has made possible and
-        `begin` has not begun; None if nothing is stored, because there is no such episode, or it
-        does not count.
+        `begin` has not begun; None if nothing is stored, because that turn does not count. Raises
+        as `Orchestrations.run_turn`.
         """
-        if ended.outcome.continued is None or ended.continuation is None:
-            return None
+        activity, event = ended.activity, ended.event
+        run_turn_on = self._orchestrations.run_turn_on
+        if ended.outcome.continued is None:
+            return await run_turn_on(activity, ended.event_type, event, has_run, begin)
         continued = await ended.outcome.continued
         if continued is None:
             return None
-        event = _completed(ended.activity, ended.outcome, continued.now)
-        return await self._orchestrations.take_over(
-            ended.activity, event, ended.continuation, continued, begin
+        event = _completed(activity, ended.outcome, continued.now)
+        return await run_turn_on(
+            activity,
+            ended.event_type,
+            event,
+            has_run,
+            begin,
+            continuation=ended.continuation,
+            continued=continued,
         )
 
     async def record(self, ended: Ended) -> bool:

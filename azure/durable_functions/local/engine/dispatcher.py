@@ -33,6 +33,8 @@ _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _FEW_TIMERS = 1000
 
+Turn = Awaitable[Dispatch | None]
+
 
 class _Place:
     """One of the places that limit how many functions run at once; freed once."""
@@ -80,7 +82,7 @@ class Dispatcher:
         self,
         database: Database,
         time: Clock,
-        run_turn: Callable[[str, HasRun, Begin], Awaitable[Dispatch | None]],
+        run_turn: Callable[[str, HasRun, Begin], Turn],
         activities: Activities,
         *,
         max_episodes: int,
@@ -219,33 +221,48 @@ class Dispatcher:
                 self._spawn(self._turn(instance_id, lane))
 
     async def _turn(self, instance_id: str, lane: _Lane) -> None:
-        pause = 0.0
-        dispatch = None
-        place = _Place(lambda: self._leave(lane))
-        ahead = _Ahead()
-        begin = partial(self._begin_ahead, ahead)
         try:
-            dispatch = await self._run_turn(instance_id, place.free, begin)
-            self._pauses.pop(instance_id, None)
-        except (WorkerLost, TimedOut, BatchRefused) as error:
-            logger.error("The turn of instance %s is repeated: %s", instance_id, error)
-            pause = self._next_pause(instance_id)
+            dispatch, has_failed = await self._run(
+                instance_id, lane, partial(self._run_turn, instance_id)
+            )
         except StoreClosed:
             return
+        if has_failed:
+            self._pausing.add(instance_id)
+            await self._pause(self._next_pause(instance_id))
+            self._pausing.discard(instance_id)
+            self._again.add(instance_id)
+        else:
+            self._pauses.pop(instance_id, None)
+        self._after_turn(instance_id, dispatch)
+        self._tell_if_quiet()
+
+    async def _run(
+        self, instance_id: str, lane: _Lane, run: Callable[[HasRun, Begin], Turn]
+    ) -> tuple[Dispatch | None, bool]:
+        """Run a turn, for which the place is taken; gives also whether it has failed.
+
+        Raises:
+            StoreClosed
+        """
+        place = _Place(lambda: self._leave(lane))
+        ahead = _Ahead()
+        dispatch = None
+        try:
+            dispatch = await run(place.free, partial(self._begin_ahead, ahead))
+        except StoreClosed:
+            raise
+        except (WorkerLost, TimedOut, BatchRefused) as error:
+            logger.error("The turn of instance %s is repeated: %s", instance_id, error)
+            return None, True
         except Exception:  # one turn must not stop the others; what it read is still there
             logger.exception("The turn of instance %s failed and is repeated", instance_id)
-            pause = self._next_pause(instance_id)
+            return None, True
         finally:
             self._running.discard(instance_id)
             place.free()
             ahead.end(is_stored=dispatch is not None)
-        if pause:
-            self._pausing.add(instance_id)
-            await self._pause(pause)
-            self._pausing.discard(instance_id)
-            self._again.add(instance_id)
-        self._after_turn(instance_id, dispatch)
-        self._tell_if_quiet()
+        return dispatch, False
 
     def _after_turn(self, instance_id: str, dispatch: Dispatch | None) -> None:
         if dispatch is not None:
@@ -255,6 +272,10 @@ class Dispatcher:
         if instance_id in self._again:
             self._again.discard(instance_id)
             self.wake(instance_id)
+
+    def _is_free(self, lane: _Lane) -> bool:
+        """Whether a turn may begin at once, and nobody waits for that."""
+        return self._is_working and not lane.ready and lane.running < lane.limit
 
     def _leave(self, lane: _Lane) -> None:
         lane.running -= 1
@@ -344,12 +365,12 @@ class Dispatcher:
         self._waiting_activities.append(activity)
 
     async def _record(self, ended: Ended) -> None:
-        """Record a result, with the turn behind it if there is one and its instance is idle."""
+        """Record a result, with the turn that it makes possible if its instance is idle."""
         instance_id = ended.activity.instance_id
         continued = ended.outcome.continued
         busy = (self._running, self._pausing, self._queued)
         is_busy = any(instance_id in instances for instances in busy)
-        if continued is not None and not is_busy and await self._record_with_turn(ended):
+        if not is_busy and await self._record_with_turn(ended):
             return
         try:
             if await self._activities.record(ended):
@@ -359,17 +380,16 @@ class Dispatcher:
                 await continued  # which does not count
 
     async def _record_with_turn(self, ended: Ended) -> bool:
+        """False if nothing is stored: the result is to be recorded by itself then."""
         instance_id = ended.activity.instance_id
+        lane = self._orchestrations
+        if ended.outcome.continued is None and not self._is_free(lane):
+            return False
         self._running.add(instance_id)
-        dispatch = None
-        ahead = _Ahead()
-        begin = partial(self._begin_ahead, ahead)
-        try:
-            dispatch = await self._activities.record_with_turn(ended, begin)
-        finally:
-            self._running.discard(instance_id)
-            ahead.end(is_stored=dispatch is not None)
-            self._after_turn(instance_id, dispatch)
+        lane.running += 1
+        run = partial(self._activities.record_with_turn, ended)
+        dispatch, _ = await self._run(instance_id, lane, run)
+        self._after_turn(instance_id, dispatch)
         return dispatch is not None
 
     def _leave_activities(self) -> None:

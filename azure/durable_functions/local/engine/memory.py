@@ -38,6 +38,8 @@ class Remembered:
     open_tasks: dict[int, OpenTask]
     answer: str | None = None
     """What its function has answered last."""
+    seconds: float = 0.0
+    """How long its last episode has taken, if it was a replay."""
     session: Session | None = None
     commit: Commit = KEPT
     """Of the last turn, if it was one of this process."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -60,6 +61,8 @@ _PAUSES = (
     HistoryEventType.EXECUTION_RESUMED.value,
 )
 _CUSTOM_STATUS_KILOBYTES = 16
+_LONGEST_WAIT_SECONDS = 0.1
+"""A result is stored together with the turn behind it if the one before took less."""
 
 
 @dataclass
@@ -135,13 +138,9 @@ class Orchestrations:
         instance = loaded.instance
         if instance is None or instance.is_terminal or loaded.remembered is None:
             return await self._drop(instance_id, loaded.messages)
-        # Two episodes never have the same time (host.md 8.3).
-        now = max(now, clock.from_stored(instance.updated_at) + timedelta(microseconds=1))
         episode = self._episode(loaded.remembered, now)
         pauses = _read_pauses(episode, loaded.messages)
-        is_foreign = not versions.matches(
-            instance.version, self._limits.default_version, self._limits.version_match
-        )
+        is_foreign = self._is_foreign(instance)
         is_rejected = is_foreign and self._limits.version_failure == "Reject"
         if (pauses.is_paused or is_rejected) and not pauses.is_terminated:
             if is_rejected:
@@ -203,48 +202,63 @@ class Orchestrations:
             events.completion_to_be(activity.task_id),
         )
 
-    async def take_over(
+    async def run_turn_on(
         self,
         activity: Activity,
+        event_type: HistoryEventType,
         event: str,
-        continuation: Continuation,
-        continued: Continued,
+        has_run: HasRun,
         begin: Begin,
+        *,
+        continuation: Continuation | None = None,
+        continued: Continued | None = None,
     ) -> Dispatch | None:
-        """Store an activity's result and the episode that its worker has run behind it, as one.
+        """Run the turn of an activity's result, and store the two as one.
 
         Args:
             activity: Which has run.
-            event: Its TaskCompleted, of the episode's time.
-            continuation: What was given to the worker.
-            continued: What came of it.
+            event_type: Of its result.
+            event: Its result; of the episode's time, if that has run.
+            has_run: As for `run_turn`.
             begin: As for `run_turn`.
+            continuation: What its worker was given to run next.
+            continued: What came of it: the episode, if it has run already.
 
         Returns:
-            What the turn has made possible; None if the episode does not count, because something
-            else has come in between: nothing is stored then.
+            What the turn has made possible; None if it does not count, because more than the result
+            is to be looked at: nothing is stored then.
+
+        Raises:
+            WorkerLost, TimedOut: As `run_turn`.
         """
         instance_id = activity.instance_id
         remembered = self._memory.take(instance_id)
-        # Two turns never have the same time, those that only suspend an instance included.
-        if remembered is None or remembered.instance.updated_at != continuation.since:
+        if remembered is None or not self._goes_on(remembered, continuation):
             self._memory.keep(remembered)
             return None
-        episode = self._episode(remembered, continued.now)
+        now = self._clock.now() if continued is None else continued.now
+        episode = self._episode(remembered, now)
         message = Message(
             message_id=0,  # never stored
             instance_id=instance_id,
             execution_id=activity.execution_id,
-            event_type=HistoryEventType.TASK_COMPLETED.value,
+            event_type=event_type.value,
             task_id=activity.task_id,
             created_at=episode.stored_now,
             due_at=None,
             event=event,
         )
         _take_messages(episode, [message])
+        if not episode.batch:  # nobody waits for it any more
+            self._memory.keep(remembered)
+            return None
         episode.consumed.clear()
-        self._note_session(episode, remembered, continued.outcome)
-        await self._apply(continuation.name, episode, remembered, continued.outcome)
+        if continued is None or continuation is None:
+            await self._run_episode(episode, remembered)
+        else:
+            self._note_session(episode, remembered, continued.outcome)
+            await self._apply(continuation.name, episode, remembered, continued.outcome)
+        has_run()
 
         def change(connection: sqlite3.Connection, episode: Episode) -> Dispatch | None:
             if (
@@ -257,7 +271,24 @@ class Orchestrations:
 
         return await self._store(episode, remembered, begin, change)
 
+    def _goes_on(self, remembered: Remembered, continuation: Continuation | None) -> bool:
+        """Whether a result may wait for its turn, or that has run already, and counts."""
+        instance = remembered.instance
+        if continuation is None:  # a slow turn keeps the result from the disk for too long
+            is_next = remembered.seconds < _LONGEST_WAIT_SECONDS
+        else:  # two turns never have the same time, those that only suspend an instance included
+            is_next = instance.updated_at == continuation.since
+        return is_next and instance.status == "Running" and not self._is_foreign(instance)
+
+    def _is_foreign(self, instance: Instance) -> bool:
+        """Whether it is of a version that this host is not for."""
+        limits = self._limits
+        return not versions.matches(instance.version, limits.default_version, limits.version_match)
+
     def _episode(self, remembered: Remembered, now: datetime) -> Episode:
+        """A turn that begins now; but two never have the same time (host.md 8.3)."""
+        earliest = clock.from_stored(remembered.instance.updated_at) + timedelta(microseconds=1)
+        now = max(now, earliest)
         return Episode(
             instance=remembered.instance,
             history=remembered.history,
@@ -348,12 +379,15 @@ class Orchestrations:
         if remembered.session is not None and not alone:
             new = episode.events_since(remembered.session.seen)
             outcome = await self._invoker.advance(name, session, remembered.session.state, new)
-        if outcome is None and self._keeps_sessions:
-            outcome = await self._invoker.orchestrate(
-                name, episode.trigger(), alone=alone, session=session
-            )
         if outcome is None:
-            outcome = await self._invoker.orchestrate(name, episode.trigger(), alone=alone)
+            began = time.monotonic()
+            outcome = await self._invoker.orchestrate(
+                name,
+                episode.trigger(),
+                alone=alone,
+                session=session if self._keeps_sessions else None,
+            )
+            remembered.seconds = time.monotonic() - began
         self._note_session(episode, remembered, outcome)
         return outcome
 

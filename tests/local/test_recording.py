@@ -1,0 +1,161 @@
+"""A result is stored together with the turn that it makes possible, or else by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_kit import DirectInvoker, Engine
+
+import azure.durable_functions as df
+from azure.durable_functions.local.engine import orchestrations
+from azure.durable_functions.local.engine.functions import Outcome, TimedOut, WorkerLost
+from azure.durable_functions.local.engine.hub import HubSettings
+from azure.durable_functions.local.store.database import Database
+
+Context = df.DurableOrchestrationContext
+Orchestration = Generator[Any, Any, Any]
+
+
+def three(context: Context) -> Orchestration:
+    found = []
+    for number in range(3):
+        found.append((yield context.call_activity("step", number)))
+    return found
+
+
+def approved(context: Context) -> Orchestration:
+    approval = context.wait_for_external_event("approval")
+    number = yield context.call_activity("step", 1)
+    return [number, (yield approval)]
+
+
+class CountingDatabase(Database):
+    commits = 0
+
+    def _flush(self, connection: sqlite3.Connection) -> None:
+        self.commits += 1
+        super()._flush(connection)
+
+
+class SecondEpisode(DirectInvoker):
+    """Something happens while it runs, which is the first that a result makes possible."""
+
+    def __init__(self, happens: Callable[[], Any]) -> None:
+        super().__init__({"three": three, "approved": approved}, {"step": lambda number: number})
+        self.happens = happens
+
+    async def orchestrate(
+        self, name: str, trigger: str, *, alone: bool = False, session: str | None = None
+    ) -> Outcome:
+        outcome = await super().orchestrate(name, trigger, alone=alone, session=session)
+        if self.episodes == 2:
+            await self.happens()
+        return outcome
+
+
+async def commits_of_three(path: Path) -> int:
+    """Of an orchestration with three activities in a row."""
+    database = CountingDatabase(path)
+    invoker = DirectInvoker({"three": three}, {"step": lambda number: number})
+    async with Engine(invoker, database) as engine:
+        at_start = database.commits
+        await engine.hub.start_instance("three", instance_id="one")
+        await engine.settle()
+        assert await engine.result("one") == ("Completed", [0, 1, 2])
+        return database.commits - at_start
+
+
+def test_a_result_and_the_turn_behind_it_are_one_commit(tmp_path: Path) -> None:
+    assert asyncio.run(commits_of_three(tmp_path / "hub.sqlite")) == 1 + 1 + 3
+
+
+def test_a_result_does_not_wait_for_a_turn_that_may_be_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orchestrations, "_LONGEST_WAIT_SECONDS", 0)
+    assert asyncio.run(commits_of_three(tmp_path / "hub.sqlite")) == 1 + 1 + 3 * 2
+
+
+def test_a_result_does_not_wait_for_a_place() -> None:
+    async def scenario() -> None:
+        is_there, may_go = asyncio.Event(), asyncio.Event()
+
+        async def happens() -> None:
+            is_there.set()
+            await may_go.wait()
+
+        invoker = SecondEpisode(happens)
+        work = asyncio.Event()
+        settings = HubSettings(max_episodes=1, max_activities=20)
+        async with Engine(invoker, settings=settings) as engine:
+            run_activity = invoker.run_activity
+
+            async def waits(call: Any) -> Outcome:
+                await work.wait()
+                return await run_activity(call)
+
+            invoker.run_activity = waits  # type: ignore[method-assign]
+            await engine.hub.start_instance("three", instance_id="one")
+            while not await engine.count("activities"):
+                await asyncio.sleep(0)
+            await engine.hub.start_instance("three", instance_id="two")
+            await is_there.wait()  # and takes the only place
+            work.set()
+            while await engine.count("messages") != 2:  # the start of two, the result of one
+                await asyncio.sleep(0)
+            may_go.set()
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", [0, 1, 2])
+            assert await engine.result("two") == ("Completed", [0, 1, 2])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("error", [WorkerLost, TimedOut, RuntimeError])
+def test_a_turn_that_fails_does_not_take_the_result_along(error: type[Exception]) -> None:
+    async def happens() -> None:
+        raise error("the worker is gone")
+
+    async def scenario() -> None:
+        invoker = SecondEpisode(happens)
+        async with Engine(invoker) as engine:
+            await engine.hub.start_instance("three", instance_id="one")
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", [0, 1, 2])
+            assert invoker.started == {f"step({number})": 1 for number in range(3)}
+            assert invoker.episodes == 4 + 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("what", ["event", "suspension", "termination"])
+def test_what_comes_during_the_turn_is_not_overlooked(what: str) -> None:
+    async def scenario() -> None:
+        async def happens() -> None:
+            if what == "event":
+                await engine.hub.raise_event("one", "approval", '"yes"')
+            elif what == "suspension":
+                await engine.hub.suspend("one", "wait")
+            else:
+                await engine.hub.terminate("one", "enough")
+
+        invoker = SecondEpisode(happens)
+        async with Engine(invoker) as engine:
+            await engine.hub.start_instance("approved", instance_id="one")
+            await engine.settle()
+            if what == "suspension":
+                assert await engine.result("one") == ("Suspended", "wait")
+                await engine.hub.resume("one", None)
+                await engine.hub.raise_event("one", "approval", '"yes"')
+                await engine.settle()
+            ended = ("Terminated", "enough") if what == "termination" else ("Completed", [1, "yes"])
+            assert await engine.result("one") == ended
+            assert invoker.started == {"step(1)": 1}
+            assert await engine.count("messages") == await engine.count("activities") == 0
+
+    asyncio.run(scenario())
