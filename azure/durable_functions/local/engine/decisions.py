@@ -11,7 +11,7 @@ from typing import Any
 
 from azure.durable_functions._wire import shapes, timestamps
 from azure.durable_functions._wire.vocabulary import ActionType
-from azure.durable_functions.local.store.instances import Leaf
+from azure.durable_functions.local.store.history import Leaf
 
 from . import events, retries, rewinding
 from .children import start_child

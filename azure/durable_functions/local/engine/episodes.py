@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
-from azure.durable_functions.local.store.instances import Instance, Leaf, OpenTask
+from azure.durable_functions.local.store.history import Leaf, OpenTask
+from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
 from . import clock, entity_messages, events, failures

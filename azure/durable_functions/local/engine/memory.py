@@ -10,7 +10,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from azure.durable_functions.local.store.database import KEPT, Commit
-from azure.durable_functions.local.store.instances import Instance, Leaf, OpenTask
+from azure.durable_functions.local.store.history import Leaf, OpenTask
+from azure.durable_functions.local.store.instances import Instance
 
 from .episodes import Episode
 

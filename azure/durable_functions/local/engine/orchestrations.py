@@ -434,12 +434,8 @@ def _load(
     instance = instances.find(connection, instance_id)
     if instance is None or instance.is_terminal:
         return _Loaded(instance, waiting, None)
-    remembered = Remembered(
-        instance,
-        history.events(connection, instance_id),
-        instances.leaves(connection, instance_id),
-        instances.open_tasks(connection, instance_id),
-    )
+    found = history.find(connection, instance_id)
+    remembered = Remembered(instance, found.events, found.leaves, found.open_tasks)
     return _Loaded(instance, waiting, remembered)
 
 
@@ -695,7 +691,15 @@ def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
         return dispatch
     is_unbegun = episode.is_first and episode.status in ("Suspended", "Pending")
     appended = [] if is_unbegun else episode.new_history()
-    history.append(connection, instance_id, before.event_count, appended)
+    history.append(
+        connection,
+        instance_id,
+        before.event_count,
+        appended,
+        episode.new_leaves,
+        episode.opened.values(),
+        episode.closed,
+    )
     after = replace(
         before,
         status=episode.status,
@@ -711,9 +715,6 @@ def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
         _finish(connection, episode, after, dispatch)
         return dispatch
     episode.after, episode.appended = after, appended
-    instances.append_leaves(connection, instance_id, len(episode.leaves), episode.new_leaves)
-    instances.close_tasks(connection, instance_id, episode.closed)
-    instances.add_open_tasks(connection, instance_id, episode.opened.values())
     messages.delete_timers(connection, instance_id, episode.cancelled)
     messages.schedule(connection, episode.activities)
     _start_children(connection, episode, dispatch)
@@ -754,11 +755,6 @@ def _finish(
 ) -> None:
     """Clear away what an ended instance leaves, and tell its parent."""
     messages.delete_of_instance(connection, ended.instance_id)
-    if ended.status == "Failed":  # may be rewound, which needs to know what was asked
-        first = len(episode.leaves)
-        instances.append_leaves(connection, ended.instance_id, first, episode.new_leaves)
-    else:
-        instances.forget_actions(connection, ended.instance_id)
     instances.forget_work(connection, ended.instance_id)
     dispatch.activities = []
     dispatch.finished = True

@@ -15,7 +15,8 @@ from typing import Any
 
 from azure.durable_functions._wire.vocabulary import ActionType, HistoryEventType
 from azure.durable_functions.local.store import history, instances, messages
-from azure.durable_functions.local.store.instances import Instance, OpenTask
+from azure.durable_functions.local.store.history import OpenTask
+from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import NewMessage
 
 from . import clock, events
@@ -77,11 +78,12 @@ class _Rewinding:
         self._instance = instance
         self._now = now
         self._reason = reason
-        self._texts = history.events(connection, instance.instance_id)
-        self._recorded: list[dict[str, Any]] = [json.loads(text) for text in self._texts]
+        self._history = history.find(connection, instance.instance_id)
+        self._history.open_tasks.clear()  # what is to be open again is found anew
+        self._recorded: list[dict[str, Any]] = [json.loads(text) for text in self._history.events]
         self._types = {
             leaf.task_id: leaf.action_type
-            for leaf in instances.leaves(connection, instance.instance_id)
+            for leaf in self._history.leaves
             if leaf.task_id is not None
         }
         self.woken: list[str] = []
@@ -116,16 +118,16 @@ class _Rewinding:
                 self._wait_again(task_id, event["InstanceId"])
             elif kind == HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED:
                 self._rewind_child(position, event["TaskScheduledId"])
-        history.replace(self._connection, self._instance.instance_id, self._texts)
+        history.replace(self._connection, self._instance.instance_id, self._history)
         ready = replace(self._instance, status="Pending", output=None)
         instances.update(self._connection, self._instance, ready)
 
     def _open(self, task_id: int, kind: str) -> None:
-        task = OpenTask(task_id, kind, None)
-        instances.add_open_tasks(self._connection, self._instance.instance_id, [task])
+        self._history.open_tasks[task_id] = OpenTask(task_id, kind, None)
 
     def _erase(self, position: int) -> None:
-        self._texts[position] = events.erased(self._texts[position])
+        texts = self._history.events
+        texts[position] = events.erased(texts[position])
 
     def _rewind_child(self, position: int, task_id: int) -> None:
         """A child that has failed is rewound, and waited for again."""

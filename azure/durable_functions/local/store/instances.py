@@ -1,14 +1,13 @@
-"""Instances, their actions and open tasks."""
+"""Instances."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from . import history
-from .statements import for_each
 
 TERMINAL = ("Completed", "Failed", "Terminated", "Canceled")
 """Statuses that an instance does not leave by itself."""
@@ -45,26 +44,6 @@ class Instance:
     def is_terminal(self) -> bool:
         """Whether the instance has ended."""
         return self.status in TERMINAL
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """An action that the host has started, without the compounds around it."""
-
-    action_type: int
-    name: str | None
-    task_id: int | None
-
-
-@dataclass(frozen=True)
-class OpenTask:
-    """Something scheduled that has not finished."""
-
-    task_id: int
-    kind: str
-    """``activity``, ``orchestration`` or ``timer``."""
-    retry: str | None
-    """JSON text of the retry record, if the host retries the task."""
 
 
 _COLUMNS = (
@@ -191,80 +170,16 @@ def count_unfinished(connection: sqlite3.Connection) -> int:
     return int(count)
 
 
-def leaves(connection: sqlite3.Connection, instance_id: str) -> list[Leaf]:
-    """Actions started so far, in order."""
-    rows = connection.execute(
-        "SELECT action_type, name, task_id FROM actions"
-        " WHERE instance_id = :instance_id ORDER BY position",
-        {"instance_id": instance_id},
-    ).fetchall()
-    return [Leaf(*row) for row in rows]
-
-
-def append_leaves(
-    connection: sqlite3.Connection, instance_id: str, first: int, new: Sequence[Leaf]
-) -> None:
-    """Add actions behind the first `first` ones."""
-    for_each(
-        connection,
-        "INSERT INTO actions (instance_id, position, action_type, name, task_id)"
-        " VALUES (:instance_id, :position, :action_type, :name, :task_id)",
-        [
-            {"instance_id": instance_id, "position": position, **vars(leaf)}
-            for position, leaf in enumerate(new, first)
-        ],
-    )
-
-
-def open_tasks(connection: sqlite3.Connection, instance_id: str) -> dict[int, OpenTask]:
-    """What is scheduled and has not finished, by task id."""
-    rows = connection.execute(
-        "SELECT task_id, kind, retry FROM open_tasks WHERE instance_id = :instance_id",
-        {"instance_id": instance_id},
-    ).fetchall()
-    return {row[0]: OpenTask(*row) for row in rows}
-
-
-def add_open_tasks(
-    connection: sqlite3.Connection, instance_id: str, tasks: Iterable[OpenTask]
-) -> None:
-    """Note that things were scheduled."""
-    for_each(
-        connection,
-        "INSERT OR REPLACE INTO open_tasks (instance_id, task_id, kind, retry)"
-        " VALUES (:instance_id, :task_id, :kind, :retry)",
-        [{"instance_id": instance_id, **vars(task)} for task in tasks],
-    )
-
-
-def close_tasks(connection: sqlite3.Connection, instance_id: str, task_ids: Iterable[int]) -> None:
-    """Note that things have finished or were cancelled."""
-    for_each(
-        connection,
-        "DELETE FROM open_tasks WHERE instance_id = :instance_id AND task_id = :task_id",
-        [{"instance_id": instance_id, "task_id": task_id} for task_id in task_ids],
-    )
-
-
-def forget_actions(connection: sqlite3.Connection, instance_id: str) -> None:
-    """Delete the actions of an instance that will not go on."""
-    connection.execute(
-        "DELETE FROM actions WHERE instance_id = :instance_id", {"instance_id": instance_id}
-    )
-
-
 def forget_work(connection: sqlite3.Connection, instance_id: str) -> None:
     """Delete what only matters while an instance runs."""
-    for table in ("open_tasks", "activities"):
-        connection.execute(
-            f"DELETE FROM {table} WHERE instance_id = :instance_id", {"instance_id": instance_id}
-        )
+    connection.execute(
+        "DELETE FROM activities WHERE instance_id = :instance_id", {"instance_id": instance_id}
+    )
 
 
 def forget_execution(connection: sqlite3.Connection, instance_id: str) -> None:
     """Delete everything that belongs to the current execution but for the row and messages."""
     forget_work(connection, instance_id)
-    forget_actions(connection, instance_id)
     history.delete(connection, instance_id)
 
 

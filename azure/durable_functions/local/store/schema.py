@@ -6,8 +6,11 @@ is never edited: a later one changes what it made.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 
 class StoreFromTheFuture(Exception):
@@ -117,7 +120,35 @@ def _several_events_in_a_row(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE history RENAME COLUMN event TO events")
 
 
-MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (_first, _several_events_in_a_row)
+def _decisions_in_the_history(connection: sqlite3.Connection) -> None:
+    # What an instance has decided so far comes with its first turn: only their order matters.
+    connection.execute("ALTER TABLE history ADD COLUMN decisions TEXT")
+    decided: dict[str, tuple[list[Any], list[Any], list[int]]] = defaultdict(lambda: ([], [], []))
+    for instance_id, *leaf in connection.execute(
+        "SELECT instance_id, action_type, name, task_id FROM actions ORDER BY position"
+    ):
+        decided[instance_id][0].append(leaf)
+    for instance_id, *task in connection.execute(
+        "SELECT instance_id, task_id, kind, retry FROM open_tasks"
+    ):
+        decided[instance_id][1].append(task)
+    connection.executemany(
+        "UPDATE history SET decisions = :decisions"
+        " WHERE instance_id = :instance_id AND position = 0",
+        [
+            {"instance_id": instance_id, "decisions": json.dumps(decisions)}
+            for instance_id, decisions in decided.items()
+        ],
+    )
+    connection.execute("DROP TABLE actions")
+    connection.execute("DROP TABLE open_tasks")
+
+
+MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (
+    _first,
+    _several_events_in_a_row,
+    _decisions_in_the_history,
+)
 """In order; the number of a migration is its place, from 1."""
 
 
