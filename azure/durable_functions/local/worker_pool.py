@@ -424,7 +424,7 @@ class WorkerPool:
         frame = await self._call(function, header, text.encode("utf-8"), reason, alone=alone)
         return _outcome(frame)
 
-    async def _call(
+    def _call(
         self,
         function: FunctionInfo,
         header: dict[str, Any],
@@ -434,9 +434,9 @@ class WorkerPool:
         alone: bool = False,
         worker: Worker | None = None,
         after: Commit = KEPT,
-    ) -> Frame:
+    ) -> Awaitable[Frame]:
         sent = self._send(function, header, payload, alone=alone, worker=worker, after=after)
-        return await self._logged(function, header, reason, sent, after)
+        return self._logged(function, header, reason, sent, after)
 
     async def _logged(
         self,

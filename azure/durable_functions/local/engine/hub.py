@@ -20,12 +20,12 @@ from azure.durable_functions.local.store.messages import NewMessage
 from . import clock, entities, entity_messages, events, rewinding
 from .activities import Activities
 from .clock import Clock
-from .dispatcher import Dispatcher
+from .dispatcher import Dispatcher, Turn
 from .entities import Entities
 from .episodes import Limits
 from .functions import HasRun, HttpSender, Invoker, Registry
 from .instances import new_instance
-from .orchestrations import Begin, Dispatch, Orchestrations
+from .orchestrations import Begin, Orchestrations
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -121,10 +121,10 @@ class TaskHub:
         self._orchestrations.registry = registry
         self._entities.registry = registry
 
-    async def _run_turn(self, instance_id: str, has_run: HasRun, begin: Begin) -> Dispatch | None:
+    def _run_turn(self, instance_id: str, has_run: HasRun, begin: Begin) -> Turn:
         if entities.is_entity(instance_id):
-            return await self._entities.run_turn(instance_id, has_run)
-        return await self._orchestrations.run_turn(instance_id, has_run, begin)
+            return self._entities.run_turn(instance_id, has_run)
+        return self._orchestrations.run_turn(instance_id, has_run, begin)
 
     async def start(self) -> None:
         """Go on with everything that is unfinished."""
