@@ -18,4 +18,4 @@ async def test_the_chain_survives_a_crash_anywhere(durable_host) -> None:  # typ
     async def chain(host) -> object:  # type: ignore[no-untyped-def]
         return await (await host.start("chaining_orchestrator")).result()
 
-    assert await durable_host.crash_everywhere(chain) > 5
+    assert await durable_host.crash_everywhere(chain) > 6

@@ -12,7 +12,6 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine import orchestrations
 from azure.durable_functions.local.engine.functions import Outcome, TimedOut, WorkerLost
 from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.store.database import Database
@@ -58,11 +57,11 @@ class SecondEpisode(DirectInvoker):
         return outcome
 
 
-async def commits_of_three(path: Path) -> int:
+async def commits_of_three(path: Path, settings: HubSettings | None = None) -> int:
     """Of an orchestration with three activities in a row."""
     database = CountingDatabase(path)
     invoker = DirectInvoker({"three": three}, {"step": lambda number: number})
-    async with Engine(invoker, database) as engine:
+    async with Engine(invoker, database, settings=settings) as engine:
         at_start = database.commits
         await engine.hub.start_instance("three", instance_id="one")
         await engine.settle()
@@ -74,11 +73,27 @@ def test_a_result_and_the_turn_behind_it_are_one_commit(tmp_path: Path) -> None:
     assert asyncio.run(commits_of_three(tmp_path / "hub.sqlite")) == 1 + 1 + 3
 
 
-def test_a_result_does_not_wait_for_a_turn_that_may_be_slow(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(orchestrations, "_LONGEST_WAIT_SECONDS", 0)
-    assert asyncio.run(commits_of_three(tmp_path / "hub.sqlite")) == 1 + 1 + 3 * 2
+def test_a_result_does_not_wait_for_a_turn_that_may_be_slow(tmp_path: Path) -> None:
+    settings = HubSettings(result_patience_seconds=1e-9)  # the one before took longer
+    assert asyncio.run(commits_of_three(tmp_path / "hub.sqlite", settings)) == 1 + 1 + 3 * 2
+
+
+def test_a_result_does_not_wait_for_a_turn_that_hangs(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        may_go = asyncio.Event()
+        invoker = SecondEpisode(may_go.wait)
+        async with Engine(invoker, Database(tmp_path / "hub.sqlite")) as engine:
+            engine.hub.dispatcher._result_patience = 0  # over before the turn is
+            await engine.hub.start_instance("three", instance_id="one")
+            while not invoker.started or await engine.count("activities"):
+                await asyncio.sleep(0)
+            assert await engine.count("messages") == 1
+            may_go.set()
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", [0, 1, 2])
+            assert invoker.started == {f"step({number})": 1 for number in range(3)}
+
+    asyncio.run(scenario())
 
 
 def test_a_result_does_not_wait_for_a_place() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 from collections.abc import Generator
 from datetime import timedelta
@@ -149,6 +150,34 @@ def test_no_commit_has_to_lengthen_the_log(tmp_path: Path) -> None:
 
     [size] = asyncio.run(sizes())
     assert size > 4_000_000
+
+
+def test_a_store_may_stand_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "hub.sqlite").symlink_to(tmp_path / "there" / "real.sqlite")
+    database = Database(tmp_path / "hub.sqlite")
+    database.open()
+    assert (tmp_path / "there" / "real.sqlite-wal").stat().st_size > 4_000_000
+    asyncio.run(database.close())
+
+
+def test_a_log_that_cannot_be_lengthened_is_used_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError("Disk quota exceeded")
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+    async def run() -> int:
+        database = Database(tmp_path / "hub.sqlite")
+        database.open()
+        await write_rows(database, range(3))
+        count = await database.read(lambda c: c.execute("SELECT count(*) FROM settings").fetchone())
+        await database.close()
+        return int(count[0])
+
+    assert asyncio.run(run()) == 3
 
 
 @pytest.mark.parametrize("rows", [0, 3])

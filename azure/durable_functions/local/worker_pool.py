@@ -101,17 +101,15 @@ class _TimeLimit:
     def _look(self) -> None:
         """Kill the worker of each whose time is over; come again when the next one's may be."""
         self._timer = None
-        oldest = 0.0
-        for invocation in list(self._running):
-            age = invocation.age()
-            if age >= self._seconds:
-                invocation.was_exceeded = True
-                invocation.worker.kill()
-                self.end(invocation)
-            else:
-                oldest = max(oldest, age)
+        ages = {invocation: invocation.age() for invocation in self._running}
+        late = [invocation for invocation, age in ages.items() if age >= self._seconds]
+        for invocation in late:
+            self.end(invocation)
         if self._running:
-            self._look_in(self._seconds - oldest)
+            self._look_in(self._seconds - max(ages[invocation] for invocation in self._running))
+        for invocation in late:
+            invocation.was_exceeded = True
+            invocation.worker.kill()
 
 
 class WorkerPool:
@@ -579,6 +577,7 @@ class WorkerPool:
                     await self._changed.wait()
             finally:
                 self._waiting_alone -= 1
+                self._changed.notify_all()  # those who let this one go first, if it was cancelled
 
     async def _hand_back(self, worker: Worker) -> None:
         worker.load -= 1

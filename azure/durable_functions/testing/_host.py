@@ -8,7 +8,7 @@ import json
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -409,7 +409,8 @@ class DurableTestHost:
             self._clock,
             self._pool,
             registry_of(self._pool.app),
-            self._settings or HubSettings(),
+            # How many commits there are must not depend on how fast the machine is.
+            replace(self._settings or HubSettings(), result_patience_seconds=0),
             self.http_responses,
         )
         self._management = ManagementApi(self._hub, self._links)

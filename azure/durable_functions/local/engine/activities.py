@@ -91,22 +91,15 @@ class Activities:
         `begin` has not begun; None if nothing is stored, because that turn does not count. Raises
         as `Orchestrations.run_turn`.
         """
-        activity, event = ended.activity, ended.event
-        run_turn_on = self._orchestrations.run_turn_on
-        if ended.outcome.continued is None:
-            return await run_turn_on(activity, ended.event_type, event, has_run, begin)
-        continued = await ended.outcome.continued
-        if continued is None:
-            return None
-        event = _completed(activity, ended.outcome, continued.now)
-        return await run_turn_on(
-            activity,
-            ended.event_type,
-            event,
-            has_run,
-            begin,
-            continuation=ended.continuation,
-            continued=continued,
+        event, ran = ended.event, None
+        if ended.outcome.continued is not None and ended.continuation is not None:
+            continued = await ended.outcome.continued
+            if continued is None:
+                return None
+            event = _completed(ended.activity, ended.outcome, continued.now)
+            ran = ended.continuation, continued
+        return await self._orchestrations.run_turn_on(
+            ended.activity, ended.event_type, event, has_run, begin, ran
         )
 
     async def record(self, ended: Ended) -> bool:

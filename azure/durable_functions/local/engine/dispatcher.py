@@ -88,6 +88,7 @@ class Dispatcher:
         max_episodes: int,
         max_activities: int,
         max_entity_turns: int,
+        result_patience_seconds: float,
         on_finished: Callable[[str], None] = lambda instance_id: None,
     ) -> None:
         self._database = database
@@ -97,6 +98,7 @@ class Dispatcher:
         self._orchestrations = _Lane(max_episodes)
         self._entities = _Lane(max_entity_turns)
         self._max_activities = max_activities
+        self._result_patience = result_patience_seconds
         self._on_finished = on_finished
         self._queued: set[str] = set()
         self._running: set[str] = set()
@@ -216,13 +218,16 @@ class Dispatcher:
             while lane.ready and lane.running < lane.limit and self._is_working:
                 instance_id = lane.ready.popleft()
                 self._queued.discard(instance_id)
-                self._running.add(instance_id)
-                lane.running += 1
+                self._take_place(instance_id, lane)
                 self._spawn(self._turn(instance_id, lane))
+
+    def _take_place(self, instance_id: str, lane: _Lane) -> None:
+        self._running.add(instance_id)
+        lane.running += 1
 
     async def _turn(self, instance_id: str, lane: _Lane) -> None:
         try:
-            dispatch, has_failed = await self._run(
+            dispatch, has_failed = await self._run_in_lane(
                 instance_id, lane, partial(self._run_turn, instance_id)
             )
         except StoreClosed:
@@ -237,7 +242,7 @@ class Dispatcher:
         self._after_turn(instance_id, dispatch)
         self._tell_if_quiet()
 
-    async def _run(
+    async def _run_in_lane(
         self, instance_id: str, lane: _Lane, run: Callable[[HasRun, Begin], Turn]
     ) -> tuple[Dispatch | None, bool]:
         """Run a turn, for which the place is taken; gives also whether it has failed.
@@ -370,27 +375,45 @@ class Dispatcher:
         continued = ended.outcome.continued
         busy = (self._running, self._pausing, self._queued)
         is_busy = any(instance_id in instances for instances in busy)
-        if not is_busy and await self._record_with_turn(ended):
+        if continued is not None:
+            if not is_busy and await self._record_with_turn(ended):
+                return
+        elif not is_busy and self._is_free(self._orchestrations):
+            await self._record_with_turn_soon(ended)
             return
         try:
-            if await self._activities.record(ended):
-                self.wake(instance_id)
+            await self._record_alone(ended)
         finally:
             if continued is not None and is_busy:
                 await continued  # which does not count
 
+    async def _record_alone(self, ended: Ended) -> None:
+        if await self._activities.record(ended):
+            self.wake(ended.activity.instance_id)
+
     async def _record_with_turn(self, ended: Ended) -> bool:
         """False if nothing is stored: the result is to be recorded by itself then."""
-        instance_id = ended.activity.instance_id
-        lane = self._orchestrations
-        if ended.outcome.continued is None and not self._is_free(lane):
-            return False
-        self._running.add(instance_id)
-        lane.running += 1
+        instance_id, lane = ended.activity.instance_id, self._orchestrations
+        self._take_place(instance_id, lane)
         run = partial(self._activities.record_with_turn, ended)
-        dispatch, _ = await self._run(instance_id, lane, run)
+        dispatch, _ = await self._run_in_lane(instance_id, lane, run)
         self._after_turn(instance_id, dispatch)
         return dispatch is not None
+
+    async def _record_with_turn_soon(self, ended: Ended) -> None:
+        """Record a result with its turn; if that takes long, by itself, and the turn is void."""
+        alone: list[asyncio.Task[None]] = []
+
+        def lose_patience() -> None:
+            alone.append(self._spawn(self._record_alone(ended)))
+
+        timer = asyncio.get_running_loop().call_later(self._result_patience, lose_patience)
+        try:
+            is_recorded = await self._record_with_turn(ended)
+        finally:
+            timer.cancel()
+        if not is_recorded:
+            await (alone[0] if alone else self._record_alone(ended))
 
     def _leave_activities(self) -> None:
         self._running_activities -= 1

@@ -68,6 +68,9 @@ class HubSettings:
     max_entity_turns: int = 10
     keeps_sessions: bool = False
     """Workers keep orchestrations between episodes instead of replaying them."""
+    result_patience_seconds: float = 0.1
+    """How long the result of an activity may wait for the turn that it makes possible, to be stored
+    together with it; with 0 it is always stored by itself, at once."""
     may_replace_running: bool = False
     retention: timedelta | None = None
     """How long ended instances are kept; None keeps them."""
@@ -96,6 +99,7 @@ class TaskHub:
             registry,
             settings.limits,
             keeps_sessions=settings.keeps_sessions,
+            result_patience_seconds=settings.result_patience_seconds,
         )
         self._entities = Entities(database, time, invoker, registry, settings.limits)
         self.dispatcher = Dispatcher(
@@ -106,6 +110,7 @@ class TaskHub:
             max_episodes=settings.max_episodes,
             max_activities=settings.max_activities,
             max_entity_turns=settings.max_entity_turns,
+            result_patience_seconds=settings.result_patience_seconds,
             on_finished=self._tell_finished,
         )
         self._expiry: asyncio.Task[None] | None = None

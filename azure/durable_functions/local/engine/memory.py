@@ -40,7 +40,7 @@ class Remembered:
     answer: str | None = None
     """What its function has answered last."""
     seconds: float = 0.0
-    """How long its last episode has taken, if it was a replay."""
+    """How long its last episode has taken, waiting for a worker included."""
     session: Session | None = None
     commit: Commit = KEPT
     """Of the last turn, if it was one of this process."""

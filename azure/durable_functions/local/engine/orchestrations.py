@@ -61,8 +61,6 @@ _PAUSES = (
     HistoryEventType.EXECUTION_RESUMED.value,
 )
 _CUSTOM_STATUS_KILOBYTES = 16
-_LONGEST_WAIT_SECONDS = 0.1
-"""A result is stored together with the turn behind it if the one before took less."""
 
 
 @dataclass
@@ -101,7 +99,8 @@ class Orchestrations:
         registry: Registry,
         limits: Limits,
         *,
-        keeps_sessions: bool = False,
+        keeps_sessions: bool,
+        result_patience_seconds: float,
     ) -> None:
         self._database = database
         self._clock = time
@@ -109,6 +108,7 @@ class Orchestrations:
         self.registry = registry
         self._limits = limits
         self._keeps_sessions = keeps_sessions
+        self._result_patience = result_patience_seconds
         self._memory = Memory()
         self._lost = LostWorkers()
         self._rejected: set[tuple[str, str]] = set()
@@ -209,9 +209,7 @@ class Orchestrations:
         event: str,
         has_run: HasRun,
         begin: Begin,
-        *,
-        continuation: Continuation | None = None,
-        continued: Continued | None = None,
+        ran: tuple[Continuation, Continued] | None = None,
     ) -> Dispatch | None:
         """Run the turn of an activity's result, and store the two as one.
 
@@ -221,23 +219,29 @@ class Orchestrations:
             event: Its result; of the episode's time, if that has run.
             has_run: As for `run_turn`.
             begin: As for `run_turn`.
-            continuation: What its worker was given to run next.
-            continued: What came of it: the episode, if it has run already.
+            ran: What the activity's worker was given to run next, and the episode that came of it,
+                if it has run.
 
         Returns:
             What the turn has made possible; None if it does not count, because more than the result
-            is to be looked at: nothing is stored then.
+            is to be looked at, or may take long: nothing is stored then.
 
         Raises:
             WorkerLost, TimedOut: As `run_turn`.
         """
         instance_id = activity.instance_id
         remembered = self._memory.take(instance_id)
-        if remembered is None or not self._goes_on(remembered, continuation):
+        if remembered is None:
+            return None
+        instance = remembered.instance
+        if ran is None:
+            may_run = remembered.seconds < self._result_patience
+        else:  # two turns never have the same time, those that only suspend an instance included
+            may_run = instance.updated_at == ran[0].since
+        if not may_run or instance.status != "Running" or self._is_foreign(instance):
             self._memory.keep(remembered)
             return None
-        now = self._clock.now() if continued is None else continued.now
-        episode = self._episode(remembered, now)
+        episode = self._episode(remembered, self._clock.now() if ran is None else ran[1].now)
         message = Message(
             message_id=0,  # never stored
             instance_id=instance_id,
@@ -253,9 +257,10 @@ class Orchestrations:
             self._memory.keep(remembered)
             return None
         episode.consumed.clear()
-        if continued is None or continuation is None:
+        if ran is None:
             await self._run_episode(episode, remembered)
         else:
+            continuation, continued = ran
             self._note_session(episode, remembered, continued.outcome)
             await self._apply(continuation.name, episode, remembered, continued.outcome)
         has_run()
@@ -270,15 +275,6 @@ class Orchestrations:
             return _put(connection, episode)
 
         return await self._store(episode, remembered, begin, change)
-
-    def _goes_on(self, remembered: Remembered, continuation: Continuation | None) -> bool:
-        """Whether a result may wait for its turn, or that has run already, and counts."""
-        instance = remembered.instance
-        if continuation is None:  # a slow turn keeps the result from the disk for too long
-            is_next = remembered.seconds < _LONGEST_WAIT_SECONDS
-        else:  # two turns never have the same time, those that only suspend an instance included
-            is_next = instance.updated_at == continuation.since
-        return is_next and instance.status == "Running" and not self._is_foreign(instance)
 
     def _is_foreign(self, instance: Instance) -> bool:
         """Whether it is of a version that this host is not for."""
@@ -376,18 +372,18 @@ class Orchestrations:
         session = _session_of(instance)
         alone = self._lost.must_run_alone((instance.instance_id, instance.execution_id))
         outcome = None
+        began = time.monotonic()
         if remembered.session is not None and not alone:
             new = episode.events_since(remembered.session.seen)
             outcome = await self._invoker.advance(name, session, remembered.session.state, new)
         if outcome is None:
-            began = time.monotonic()
             outcome = await self._invoker.orchestrate(
                 name,
                 episode.trigger(),
                 alone=alone,
                 session=session if self._keeps_sessions else None,
             )
-            remembered.seconds = time.monotonic() - began
+        remembered.seconds = time.monotonic() - began
         self._note_session(episode, remembered, outcome)
         return outcome
 

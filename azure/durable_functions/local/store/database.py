@@ -171,7 +171,7 @@ class Database:
         except schema.StoreFromTheFuture as error:
             self._disconnect()
             raise StoreError(f"{self.path}: {error}; install the release that wrote it") from None
-        except (sqlite3.Error, OSError) as error:
+        except sqlite3.Error as error:
             self._disconnect()
             raise StoreError(
                 f"cannot open {self.path}: {error}. Is the folder writable and the file a store "
@@ -255,13 +255,16 @@ class Database:
 
         SQLite skips what it finds behind the last frame.
         """
-        log = Path(f"{self.path}-wal")
-        missing = _LOG_BYTES - log.stat().st_size
-        if missing > 0:
-            with log.open("ab") as file:
-                file.write(bytes(missing))
-                file.flush()
-                os.fsync(file.fileno())
+        log = Path(f"{os.path.realpath(self.path)}-wal")
+        try:
+            missing = _LOG_BYTES - log.stat().st_size
+            if missing > 0:
+                with log.open("ab") as file:
+                    file.write(bytes(missing))
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError:  # a quota, say; it is slower then, and no worse
+            logger.debug("The log %s keeps its length", log, exc_info=True)
 
     def _disconnect(self) -> None:
         for connection in (self._reader, self._writer):

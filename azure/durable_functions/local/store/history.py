@@ -67,7 +67,11 @@ def find(connection: sqlite3.Connection, instance_id: str) -> History:
 
 def events(connection: sqlite3.Connection, instance_id: str) -> list[str]:
     """All events of the current execution, oldest first."""
-    return find(connection, instance_id).events
+    rows = connection.execute(
+        "SELECT events FROM history WHERE instance_id = :instance_id ORDER BY position",
+        {"instance_id": instance_id},
+    ).fetchall()
+    return [event for [text] in rows for event in text.split("\n")]
 
 
 def append(
