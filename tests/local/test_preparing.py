@@ -85,7 +85,12 @@ def test_behind_an_activity(tmp_path: Path, sessions: bool, fails: bool) -> None
             return number
 
         invoker = DirectInvoker({"four": four}, {"step": step})
-        settings = HubSettings(max_episodes=20, max_activities=2, keeps_sessions=sessions)
+        settings = HubSettings(
+            max_episodes=20,
+            max_activities=2,
+            keeps_sessions=sessions,
+            result_patience_seconds=60,
+        )
         async with engine_on(database, invoker, settings=settings) as engine:
             await engine.hub.start_instance("four", instance_id="one")
             await database.is_held.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from azure.durable_functions.local.store.database import Database
 
 Context = df.DurableOrchestrationContext
 Orchestration = Generator[Any, Any, Any]
+
+PATIENT = HubSettings(max_episodes=20, max_activities=20, result_patience_seconds=60)
+"""However slow the machine is."""
 
 
 def three(context: Context) -> Orchestration:
@@ -57,7 +61,7 @@ class SecondEpisode(DirectInvoker):
         return outcome
 
 
-async def commits_of_three(path: Path, settings: HubSettings | None = None) -> int:
+async def commits_of_three(path: Path, settings: HubSettings) -> int:
     """Of an orchestration with three activities in a row."""
     database = CountingDatabase(path)
     invoker = DirectInvoker({"three": three}, {"step": lambda number: number})
@@ -70,11 +74,11 @@ async def commits_of_three(path: Path, settings: HubSettings | None = None) -> i
 
 
 def test_a_result_and_the_turn_behind_it_are_one_commit(tmp_path: Path) -> None:
-    assert asyncio.run(commits_of_three(tmp_path / "hub.sqlite")) == 1 + 1 + 3
+    assert asyncio.run(commits_of_three(tmp_path / "hub.sqlite", PATIENT)) == 1 + 1 + 3
 
 
 def test_a_result_does_not_wait_for_a_turn_that_may_be_slow(tmp_path: Path) -> None:
-    settings = HubSettings(result_patience_seconds=1e-9)  # the one before took longer
+    settings = replace(PATIENT, result_patience_seconds=0)  # the one before took longer
     assert asyncio.run(commits_of_three(tmp_path / "hub.sqlite", settings)) == 1 + 1 + 3 * 2
 
 
@@ -82,7 +86,7 @@ def test_a_result_does_not_wait_for_a_turn_that_hangs(tmp_path: Path) -> None:
     async def scenario() -> None:
         may_go = asyncio.Event()
         invoker = SecondEpisode(may_go.wait)
-        async with Engine(invoker, Database(tmp_path / "hub.sqlite")) as engine:
+        async with Engine(invoker, Database(tmp_path / "hub.sqlite"), settings=PATIENT) as engine:
             engine.hub.dispatcher._result_patience = 0  # over before the turn is
             await engine.hub.start_instance("three", instance_id="one")
             while not invoker.started or await engine.count("activities"):
@@ -106,7 +110,7 @@ def test_a_result_does_not_wait_for_a_place() -> None:
 
         invoker = SecondEpisode(happens)
         work = asyncio.Event()
-        settings = HubSettings(max_episodes=1, max_activities=20)
+        settings = replace(PATIENT, max_episodes=1)
         async with Engine(invoker, settings=settings) as engine:
             run_activity = invoker.run_activity
 
@@ -138,7 +142,7 @@ def test_a_turn_that_fails_does_not_take_the_result_along(error: type[Exception]
 
     async def scenario() -> None:
         invoker = SecondEpisode(happens)
-        async with Engine(invoker) as engine:
+        async with Engine(invoker, settings=PATIENT) as engine:
             await engine.hub.start_instance("three", instance_id="one")
             await engine.settle()
             assert await engine.result("one") == ("Completed", [0, 1, 2])
@@ -160,7 +164,7 @@ def test_what_comes_during_the_turn_is_not_overlooked(what: str) -> None:
                 await engine.hub.terminate("one", "enough")
 
         invoker = SecondEpisode(happens)
-        async with Engine(invoker) as engine:
+        async with Engine(invoker, settings=PATIENT) as engine:
             await engine.hub.start_instance("approved", instance_id="one")
             await engine.settle()
             if what == "suspension":

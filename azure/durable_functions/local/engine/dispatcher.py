@@ -379,7 +379,7 @@ class Dispatcher:
             if not is_busy and await self._record_with_turn(ended):
                 return
         elif not is_busy and self._is_free(self._orchestrations):
-            await self._record_with_turn_soon(ended)
+            await self._record_with_quick_turn(ended)
             return
         try:
             await self._record_alone(ended)
@@ -400,7 +400,7 @@ class Dispatcher:
         self._after_turn(instance_id, dispatch)
         return dispatch is not None
 
-    async def _record_with_turn_soon(self, ended: Ended) -> None:
+    async def _record_with_quick_turn(self, ended: Ended) -> None:
         """Record a result with its turn; if that takes long, by itself, and the turn is void."""
         alone: list[asyncio.Task[None]] = []
 
