@@ -140,8 +140,8 @@ async def life_with_one_death(
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize(
     ("sessions", "patience", "least"),
-    [(False, 0, 16), (False, 60, 14), (True, 0, 12)],
-    ids=["results alone", "results with turns", "sessions"],
+    [(False, 0, 16), (False, 60, 14), (True, 0, 12), (True, 60, 12)],
+    ids=["results alone", "results with turns", "sessions", "sessions, results with turns"],
 )
 def test_killed_at_every_commit_it_ends_the_same(
     tmp_path: Path, moment: Moment, sessions: bool, patience: float, least: int
