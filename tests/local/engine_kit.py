@@ -9,7 +9,6 @@ import traceback
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -77,7 +76,7 @@ class DirectInvoker:
         if outcome.value == "":
             return None
         self.advanced += 1
-        return replace(outcome, is_increment=True)
+        return outcome._replace(is_increment=True)
 
     def _answered(self, name: str, session: str, state: str | None, payload: str) -> Outcome:
         header = {"session": session, "state": state, "invocationId": uuid.uuid4().hex}
@@ -90,7 +89,7 @@ class DirectInvoker:
             return frame.payload.decode()
 
         outcome = _outcome(answer)
-        return replace(outcome, session_state=after)
+        return outcome._replace(session_state=after)
 
     async def explain(self, name: str, trigger: str) -> str | None:
         return json.dumps(self.handles[name].explain(trigger))
@@ -109,17 +108,17 @@ class DirectInvoker:
         async def continued() -> Continued | None:  # complains if nobody awaits it
             return await running
 
-        return replace(outcome, continued=continued())
+        return outcome._replace(continued=continued())
 
     async def go_on(self, then: Continuation, result: str) -> Continued | None:
         if not self.sessions.is_in(then.session, then.state):
             return None
-        now, text = with_completion(vars(then), self.now(), result)
+        now, text = with_completion(then._asdict(), self.now(), result)
         outcome = self._answered(then.name, then.session, then.state, text)
         if outcome.value == "":
             return None
         self.continued += 1
-        return Continued(now, replace(outcome, is_increment=True))
+        return Continued(now, outcome._replace(is_increment=True))
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         self.batches.append(json.loads(trigger))

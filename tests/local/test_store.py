@@ -94,11 +94,11 @@ def test_a_file_of_the_first_schema_goes_on(tmp_path: Path) -> None:
         )
         file.executemany(
             "INSERT INTO actions VALUES ('one', ?, ?, ?, ?)",
-            [(place, *vars(leaf).values()) for place, leaf in enumerate(before.leaves)],
+            [(place, *leaf) for place, leaf in enumerate(before.leaves)],
         )
         file.executemany(
             "INSERT INTO open_tasks VALUES ('one', ?, ?, ?)",
-            [tuple(vars(task).values()) for task in before.open_tasks.values()],
+            [tuple(task) for task in before.open_tasks.values()],
         )
         file.execute("DELETE FROM migrations WHERE number > 1")
     file.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from datetime import date, datetime, timedelta, timezone
@@ -69,6 +70,7 @@ def format_moment(moment: date) -> str:
     return moment.strftime(DATETIME_STRING_FORMAT)
 
 
+@functools.lru_cache(maxsize=32)  # a turn writes its moment five times; equal ones, equal texts
 def format_event_moment(moment: datetime) -> str:
     """Write an aware UTC moment as history events carry it: trailing zeros of the fraction cut."""
     text = moment.isoformat()[: -len("+00:00")]

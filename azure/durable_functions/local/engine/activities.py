@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.store import messages
@@ -35,14 +35,13 @@ from .orchestrations import Begin, Dispatch, Orchestrations
 logger = logging.getLogger("azure.durable_functions.local")
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """An activity that has run, and what is to be stored of it."""
 
     activity: Activity
     event_type: HistoryEventType
     event: str
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: Outcome = Outcome()
     """Of its function, if one has returned."""
     continuation: Continuation | None = None
     """What its worker was given to run next."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from datetime import datetime, timezone
 from typing import Protocol
 
@@ -43,6 +44,7 @@ class SystemClock:
             return
 
 
+@functools.lru_cache(maxsize=32)  # a turn has one moment, and writes it five times
 def stored(moment: datetime) -> str:
     """A moment as the store keeps it: sorts as text. Always UTC, six fraction digits."""
     if moment.tzinfo is not timezone.utc:

@@ -10,7 +10,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -244,7 +244,7 @@ def _row(instance_id: str, before: Instance | None, ran: _Ran, now: datetime) ->
     moment = clock.stored(now)
     scheduler = events.dump({"exists": True, "state": ran.state, "sorter": {}})
     if before is not None:
-        return replace(before, input=scheduler, updated_at=moment)
+        return before._replace(input=scheduler, updated_at=moment)
     return Instance(
         instance_id=instance_id,
         execution_id=uuid.uuid4().hex,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
@@ -96,8 +94,14 @@ class Episode:
     """The row that is committed, if the instance goes on."""
     appended: list[str] = field(default_factory=list)
     """Events that are committed."""
+    started: str = field(init=False)
+    """The event with which it begins."""
+    stored_now: str = field(init=False)
+    """The time of the episode as the store keeps it."""
 
     def __post_init__(self) -> None:
+        self.started = events.orchestrator_started(self.now)
+        self.stored_now = clock.stored(self.now)
         self.next_task_id = self.instance.next_task_id
         self.action_count = self.instance.action_count
         self.custom_status = self.instance.custom_status
@@ -105,7 +109,8 @@ class Episode:
 
     def changes(self) -> dict[str, Any]:
         """Copies of everything that an answer may change, for `undo`."""
-        return {name: copy.copy(getattr(self, name)) for name in _CHANGED_BY_ANSWERS}
+        now = vars(self)
+        return {name: type(now[name])(now[name]) for name in _CHANGED_BY_ANSWERS}
 
     def undo(self, before: dict[str, Any]) -> None:
         """Go back to what `changes` gave."""
@@ -115,16 +120,6 @@ class Episode:
     def is_first(self) -> bool:
         """Whether the generation begins with this episode."""
         return not self.history
-
-    @property
-    def stored_now(self) -> str:
-        """The time of the episode as the store keeps it."""
-        return clock.stored(self.now)
-
-    @cached_property
-    def started(self) -> str:
-        """The event with which it begins."""
-        return events.orchestrator_started(self.now)
 
     def take_task_id(self) -> int:
         """The next number of the generation (protocol.md 8.1)."""

@@ -50,16 +50,32 @@ def _event(
     event_type: HistoryEventType, now: datetime, event_id: int = NOT_SCHEDULED, **fields: Any
 ) -> str:
     # Put together: in half the time of an object, and every turn writes a handful.
-    tail = f",{dump(fields)[1:]}" if fields else "}"
+    return f"{_begin(event_type.value, now, event_id)},{dump(fields)[1:]}"
+
+
+def _begin(event_type: int, now: datetime, event_id: int = NOT_SCHEDULED) -> str:
+    """Text of the fields that all events have."""
     return (
-        f'{{"EventType":{event_type.value},"EventId":{event_id},"IsPlayed":false,'
-        f'"Timestamp":"{timestamps.format_event_moment(now)}"{tail}'
+        f'{{"EventType":{event_type},"EventId":{event_id},"IsPlayed":false,'
+        f'"Timestamp":"{timestamps.format_event_moment(now)}"'
     )
+
+
+# The events of a chain's step are written out, as an object's encoding takes 2 us each.
+
+_ORCHESTRATOR_STARTED = HistoryEventType.ORCHESTRATOR_STARTED.value
+_ORCHESTRATOR_COMPLETED = HistoryEventType.ORCHESTRATOR_COMPLETED.value
+_TASK_SCHEDULED = HistoryEventType.TASK_SCHEDULED.value
+_TASK_COMPLETED = HistoryEventType.TASK_COMPLETED.value
+
+
+def _text(value: str | None) -> str:
+    return "null" if value is None else dump(value)
 
 
 def orchestrator_started(now: datetime) -> str:
     """Start of an episode."""
-    return _event(HistoryEventType.ORCHESTRATOR_STARTED, now)
+    return f"{_begin(_ORCHESTRATOR_STARTED, now)}}}"
 
 
 def completion_to_be(task_id: int) -> list[dict[str, Any]]:
@@ -73,7 +89,7 @@ def completion_to_be(task_id: int) -> list[dict[str, Any]]:
 
 def orchestrator_completed(now: datetime) -> str:
     """End of an episode."""
-    return _event(HistoryEventType.ORCHESTRATOR_COMPLETED, now)
+    return f"{_begin(_ORCHESTRATOR_COMPLETED, now)}}}"
 
 
 def execution_started(
@@ -151,21 +167,15 @@ def erased(event: str) -> str:
 
 def task_scheduled(now: datetime, task_id: int, name: str, input_text: str | None) -> str:
     """An activity was scheduled."""
-    return _event(
-        HistoryEventType.TASK_SCHEDULED,
-        now,
-        task_id,
-        Name=name,
-        Version="",
-        Input=input_text,
-        ParentTraceContext=None,
-        Tags=None,
+    return (
+        f'{_begin(_TASK_SCHEDULED, now, task_id)},"Name":{dump(name)},"Version":"",'
+        f'"Input":{_text(input_text)},"ParentTraceContext":null,"Tags":null}}'
     )
 
 
 def task_completed(now: datetime, task_id: int, result: str | None) -> str:
     """An activity has returned; the result is JSON text."""
-    return _event(HistoryEventType.TASK_COMPLETED, now, TaskScheduledId=task_id, Result=result)
+    return f'{_begin(_TASK_COMPLETED, now)},"TaskScheduledId":{task_id},"Result":{_text(result)}}}'
 
 
 def task_failed(now: datetime, task_id: int, failure: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from azure.durable_functions.local.store.database import KEPT, Commit
 
@@ -31,8 +31,7 @@ class Failure:
         return f"{self.type_name}: {self.message}"
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How an invocation ended: with a value or with a failure."""
 
     value: str | None = None
@@ -46,8 +45,7 @@ class Outcome:
     """What comes of a `Continuation`, or None; to be awaited, once."""
 
 
-@dataclass(frozen=True)
-class Continuation:
+class Continuation(NamedTuple):
     """The episode that is to follow an activity, if the worker that has run it can go on at once.
 
     It saves a call of the worker, and storing a result that the next commit would delete again.
@@ -66,8 +64,7 @@ class Continuation:
     """Of the episode; all lack ``Timestamp``, and the last one the activity's ``Result``."""
 
 
-@dataclass(frozen=True)
-class Continued:
+class Continued(NamedTuple):
     """The episode has run."""
 
     now: datetime
@@ -75,8 +72,7 @@ class Continued:
     outcome: Outcome
 
 
-@dataclass(frozen=True)
-class ActivityCall:
+class ActivityCall(NamedTuple):
     """An activity that is to be run."""
 
     name: str

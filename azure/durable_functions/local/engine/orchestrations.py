@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -266,11 +266,7 @@ class Orchestrations:
         has_run()
 
         def change(connection: sqlite3.Connection, episode: Episode) -> Dispatch | None:
-            if (
-                not instances.is_unchanged(connection, episode.instance)
-                or messages.is_due(connection, instance_id, episode.stored_now)
-                or not messages.take(connection, activity)
-            ):
+            if not messages.take_with_turn(connection, activity, instance, episode.stored_now):
                 return None
             return _put(connection, episode)
 
@@ -488,16 +484,17 @@ def _take_messages(episode: Episode, waiting: Sequence[Message]) -> _Terminated 
     wanted = [message for message in waiting if _is_wanted(episode, message)]
     taken = {message.message_id for message in wanted}
     episode.consumed += [m.message_id for m in waiting if m.message_id not in taken]
-    first = [message for message in wanted if retries.takes_task_id(episode, message)]
-    moved = {message.message_id for message in first}
-    # The start stays the second event of the history; what waited for a resume comes behind it.
-    wanted.sort(
-        key=lambda message: (
-            message.event_type != HistoryEventType.EXECUTION_STARTED,
-            message.event_type not in _PAUSES,
-            message.message_id not in moved,
+    if len(wanted) > 1:
+        first = [message for message in wanted if retries.takes_task_id(episode, message)]
+        moved = {message.message_id for message in first}
+        # The start stays the second event of the history; what waited for a resume follows it.
+        wanted.sort(
+            key=lambda message: (
+                message.event_type != HistoryEventType.EXECUTION_STARTED,
+                message.event_type not in _PAUSES,
+                message.message_id not in moved,
+            )
         )
-    )
     for message in wanted:
         take(episode, message)
         if message.event_type in _COMPLETIONS and message.task_id is not None:
@@ -696,8 +693,7 @@ def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
         episode.opened.values(),
         episode.closed,
     )
-    after = replace(
-        before,
+    after = before._replace(
         status=episode.status,
         output=episode.output,
         custom_status=episode.custom_status,

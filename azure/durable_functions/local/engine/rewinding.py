@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -119,7 +118,7 @@ class _Rewinding:
             elif kind == HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED:
                 self._rewind_child(position, event["TaskScheduledId"])
         history.replace(self._connection, self._instance.instance_id, self._history)
-        ready = replace(self._instance, status="Pending", output=None)
+        ready = self._instance._replace(status="Pending", output=None)
         instances.update(self._connection, self._instance, ready)
 
     def _open(self, task_id: int, kind: str) -> None:

@@ -11,12 +11,12 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """An action that the host has started, without the compounds around it."""
 
     action_type: int
@@ -24,8 +24,7 @@ class Leaf:
     task_id: int | None
 
 
-@dataclass(frozen=True)
-class OpenTask:
+class OpenTask(NamedTuple):
     """Something scheduled that has not finished."""
 
     task_id: int
@@ -96,20 +95,11 @@ def append(
     """
     if not events:
         return
-    decisions = [
-        [[leaf.action_type, leaf.name, leaf.task_id] for leaf in leaves],
-        [[task.task_id, task.kind, task.retry] for task in opened],
-        [*closed],
-    ]
+    decisions = [[*leaves], [*opened], [*closed]]
+    text = _compact(decisions) if any(decisions) else None
     connection.execute(
-        "INSERT INTO history (instance_id, position, events, decisions)"
-        " VALUES (:instance_id, :position, :events, :decisions)",
-        {
-            "instance_id": instance_id,
-            "position": first,
-            "events": "\n".join(events),
-            "decisions": _compact(decisions) if any(decisions) else None,
-        },
+        "INSERT INTO history (instance_id, position, events, decisions) VALUES (?, ?, ?, ?)",
+        (instance_id, first, "\n".join(events), text),
     )
 
 

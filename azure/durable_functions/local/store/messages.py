@@ -1,16 +1,21 @@
-"""What waits: messages for instances, and activities to be run."""
+"""What waits: messages for instances, and activities to be run.
+
+Rows are tuples, as SQLite takes and gives them; as objects with fields they took three times as
+long to make.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from . import instances
+from .instances import Instance
 from .statements import for_each
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """A history event that waits for its instance."""
 
     message_id: int
@@ -27,8 +32,7 @@ class Message:
     """JSON text."""
 
 
-@dataclass(frozen=True)
-class NewMessage:
+class NewMessage(NamedTuple):
     """A message to be stored; fields as in `Message`."""
 
     instance_id: str
@@ -40,8 +44,7 @@ class NewMessage:
     due_at: str | None = None
 
 
-@dataclass(frozen=True)
-class Activity:
+class Activity(NamedTuple):
     """A scheduled activity whose result is not there yet."""
 
     instance_id: str
@@ -52,18 +55,21 @@ class Activity:
     """JSON text, or any text."""
 
 
-_COLUMNS = "message_id, instance_id, execution_id, event_type, task_id, created_at, due_at, event"
+_COLUMNS = ", ".join(Message._fields)
+_SEND = (
+    f"INSERT INTO messages ({', '.join(NewMessage._fields)})"
+    f" VALUES ({', '.join('?' for _ in NewMessage._fields)})"
+)
+_ACTIVITY_COLUMNS = ", ".join(Activity._fields)
+_SCHEDULE = (
+    f"INSERT INTO activities ({_ACTIVITY_COLUMNS})"
+    f" VALUES ({', '.join('?' for _ in Activity._fields)})"
+)
 
 
-def send(connection: sqlite3.Connection, new: Iterable[NewMessage]) -> None:
+def send(connection: sqlite3.Connection, new: Sequence[NewMessage]) -> None:
     """Store messages, in order."""
-    for_each(
-        connection,
-        "INSERT INTO messages"
-        " (instance_id, execution_id, event_type, task_id, created_at, due_at, event) VALUES"
-        " (:instance_id, :execution_id, :event_type, :task_id, :created_at, :due_at, :event)",
-        [vars(message) for message in new],
-    )
+    for_each(connection, _SEND, new)
 
 
 def due(connection: sqlite3.Connection, instance_id: str, now: str) -> list[Message]:
@@ -87,16 +93,6 @@ def due(connection: sqlite3.Connection, instance_id: str, now: str) -> list[Mess
                 arrived.append(timers.pop(0))
             arrived.append(message)
     return arrived + timers
-
-
-def is_due(connection: sqlite3.Connection, instance_id: str, now: str) -> bool:
-    """Whether there is a message of an instance whose time has come."""
-    found = connection.execute(
-        "SELECT 1 FROM messages WHERE instance_id = :instance_id"
-        " AND (due_at IS NULL OR due_at <= :now) LIMIT 1",
-        {"instance_id": instance_id, "now": now},
-    )
-    return found.fetchone() is not None
 
 
 def instances_with_due(connection: sqlite3.Connection, now: str) -> list[str]:
@@ -155,32 +151,56 @@ def delete_of_instance(connection: sqlite3.Connection, instance_id: str) -> None
 
 def schedule(connection: sqlite3.Connection, new: Sequence[Activity]) -> None:
     """Store activities to be run."""
-    for_each(
-        connection,
-        "INSERT INTO activities (instance_id, task_id, execution_id, name, input)"
-        " VALUES (:instance_id, :task_id, :execution_id, :name, :input)",
-        [vars(activity) for activity in new],
-    )
+    for_each(connection, _SCHEDULE, new)
 
 
 def scheduled(connection: sqlite3.Connection) -> list[Activity]:
     """Every activity whose result is not there yet."""
     rows = connection.execute(
-        "SELECT instance_id, task_id, execution_id, name, input FROM activities"
-        " ORDER BY instance_id, task_id"
+        f"SELECT {_ACTIVITY_COLUMNS} FROM activities ORDER BY instance_id, task_id"
     ).fetchall()
     return [Activity(*row) for row in rows]
+
+
+_TAKE = (
+    "DELETE FROM activities WHERE instance_id = :instance_id AND task_id = :task_id"
+    " AND execution_id = :execution_id"
+)
 
 
 def take(connection: sqlite3.Connection, activity: Activity) -> bool:
     """Remove a finished activity; False if it is not waited for any more."""
     cursor = connection.execute(
-        "DELETE FROM activities WHERE instance_id = :instance_id AND task_id = :task_id"
-        " AND execution_id = :execution_id",
+        _TAKE,
         {
             "instance_id": activity.instance_id,
             "task_id": activity.task_id,
             "execution_id": activity.execution_id,
+        },
+    )
+    return cursor.rowcount > 0
+
+
+def take_with_turn(
+    connection: sqlite3.Connection, activity: Activity, known: Instance, now: str
+) -> bool:
+    """As `take`, for a turn that has seen nothing but the activity's result.
+
+    False too if the instance does not stand any more as it is `known`, or has a message that is
+    due `now`.
+    """
+    cursor = connection.execute(
+        f"{_TAKE}"
+        f" AND EXISTS ({instances.UNCHANGED})"
+        " AND NOT EXISTS (SELECT 1 FROM messages WHERE instance_id = :instance_id"
+        " AND (due_at IS NULL OR due_at <= :now))",
+        {
+            "instance_id": activity.instance_id,
+            "task_id": activity.task_id,
+            "execution_id": activity.execution_id,
+            "updated_at": known.updated_at,
+            "status": known.status,
+            "now": now,
         },
     )
     return cursor.rowcount > 0
