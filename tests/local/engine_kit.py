@@ -113,12 +113,13 @@ class DirectInvoker:
     async def go_on(self, then: Continuation, result: str) -> Continued | None:
         if not self.sessions.is_in(then.session, then.state):
             return None
-        now, text = with_completion(then._asdict(), self.now(), result)
+        told = then._asdict()
+        moment, text = with_completion(told, self.now().replace(tzinfo=None), result)
         outcome = self._answered(then.name, then.session, then.state, text)
         if outcome.value == "":
             return None
         self.continued += 1
-        return Continued(now, outcome._replace(is_increment=True))
+        return Continued(clock.from_stored(moment), outcome._replace(is_increment=True))
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         self.batches.append(json.loads(trigger))

@@ -28,7 +28,7 @@ from azure.durable_functions.local.workers import (
 )
 from azure.durable_functions.testing._apps import InlineWorker
 
-NOW = "2026-01-15T10:00:00+00:00"
+NOW = "2024-05-01T12:00:00.000000"
 
 
 class ScriptedWorker(Answers):
@@ -94,7 +94,7 @@ async def opened(pool: WorkerPool, session: str) -> Continuation:
     """The continuation of an orchestration that a worker has just begun to keep."""
     outcome = await pool.orchestrate("main", "{}", session=session)
     assert outcome.session_state is not None
-    return Continuation("main", session, outcome.session_state, "", [], [])
+    return Continuation("main", session, outcome.session_state, "", [], ("", ""))
 
 
 async def continued(pool: WorkerPool, then: Continuation) -> str | None:
@@ -176,7 +176,7 @@ def test_sessions_that_have_ended_do_not_displace_one_in_use(
         state = (await opened(pool, "long")).state
         for number in range(5):
             assert await continued(pool, await opened(pool, f"short {number}")) is None
-            after = await continued(pool, Continuation("main", "long", state, "", [], []))
+            after = await continued(pool, Continuation("main", "long", state, "", [], ("", "")))
             assert after is not None
             state = after
 

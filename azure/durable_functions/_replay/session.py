@@ -65,7 +65,8 @@ class OrchestrationSession:
             self._context._events if events is None else json.loads(events)
         )
         text = state.to_json_string()
-        text = f'{text[:-1]}, "canceledTimers": {json.dumps(self._newly_cancelled())}}}'
+        cancelled = ", ".join(map(str, self._newly_cancelled()))
+        text = f'{text[:-1]}, "canceledTimers": [{cancelled}]}}'
         if error is not None:
             raise Exception(f"{error}{FAILURE_LABEL}{text}") from error
         return text

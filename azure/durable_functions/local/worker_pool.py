@@ -12,13 +12,14 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
 from azure.durable_functions.local import time_spans
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
+from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.functions import (
     ActivityCall,
     Continued,
@@ -354,7 +355,7 @@ class WorkerPool:
             await self._hand_back(worker)
         if frame.header.get("noSession"):
             return None
-        now = datetime.fromisoformat(frame.header["now"])
+        now = clock.from_stored(frame.header["now"])
         outcome = self._note_session(header["session"], worker, frame, is_increment=True)
         return Continued(now, outcome)
 

@@ -78,13 +78,13 @@ def orchestrator_started(now: datetime) -> str:
     return f"{_begin(_ORCHESTRATOR_STARTED, now)}}}"
 
 
-def completion_to_be(task_id: int) -> list[dict[str, Any]]:
-    """An episode with the result of one activity: events without time and result."""
-    begin = {"EventId": NOT_SCHEDULED, "IsPlayed": False}
-    return [
-        {"EventType": HistoryEventType.ORCHESTRATOR_STARTED.value, **begin},
-        {"EventType": HistoryEventType.TASK_COMPLETED.value, **begin, "TaskScheduledId": task_id},
-    ]
+def completion_to_be(task_id: int) -> tuple[str, str]:
+    """An episode with the result of one activity: two events up to their time and result."""
+    begin = f'"EventId":{NOT_SCHEDULED},"IsPlayed":false'
+    return (
+        f'{{"EventType":{_ORCHESTRATOR_STARTED},{begin}',
+        f'{{"EventType":{_TASK_COMPLETED},{begin},"TaskScheduledId":{task_id}',
+    )
 
 
 def orchestrator_completed(now: datetime) -> str:

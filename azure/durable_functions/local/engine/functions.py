@@ -60,8 +60,8 @@ class Continuation(NamedTuple):
     """When the orchestration's last turn was, as the store writes it; the episode is later."""
     recorded: Sequence[str]
     """Events, JSON texts, that its last episode has added to the history."""
-    events: Sequence[Mapping[str, Any]]
-    """Of the episode; all lack ``Timestamp``, and the last one the activity's ``Result``."""
+    events: tuple[str, str]
+    """Of the episode, JSON texts up to ``Timestamp`` and, of the second, the ``Result``."""
 
 
 class Continued(NamedTuple):

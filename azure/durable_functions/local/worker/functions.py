@@ -182,8 +182,10 @@ class Functions:
     ) -> None:
         async def run() -> None:
             frame = await self._run_async(function, header, payload)
-            if self._answer_for(header, frame, answer):
+            goes_on = self._goes_on(header, frame)
+            if goes_on:  # the thread wakes while the result is sent
                 self._episode_threads.submit(self._go_on, header["then"], frame, answer)
+            _tell_result(frame, answer, goes_on=goes_on)
 
         task = self._context.copy().run(self._loop.create_task, run())
         self._tasks.add(task)
@@ -198,20 +200,17 @@ class Functions:
     ) -> None:
         _thread_storage.invocation_id = header["invocationId"]
         frame = self._context.copy().run(self._run, function, header, payload)
-        if self._answer_for(header, frame, answer):
+        goes_on = self._goes_on(header, frame)
+        _tell_result(frame, answer, goes_on=goes_on)
+        if goes_on:
             self._go_on(header["then"], frame, answer)
 
-    def _answer_for(
-        self, header: dict[str, Any], result: Frame, answer: Callable[[Frame], object]
-    ) -> bool:
-        """Answer; whether an episode is to follow and can."""
+    def _goes_on(self, header: dict[str, Any], result: Frame) -> bool:
+        """Whether an episode is to follow on what was run, and can."""
         then = header.get("then")
         if then is None or result.header.keys() & {"error", "starts"}:
-            goes_on = False  # what starts instances needs the host first
-        else:
-            goes_on = self._sessions.is_in(then["session"], then["state"])
-        answer(Frame({**result.header, "goesOn": True}, result.payload) if goes_on else result)
-        return goes_on
+            return False  # what starts instances needs the host first
+        return self._sessions.is_in(then["session"], then["state"])
 
     def _go_on(
         self, then: dict[str, Any], result: Frame, answer: Callable[[Frame], object]
@@ -219,10 +218,11 @@ class Functions:
         """Behind an activity, run the episode that waits for nothing else."""
         _thread_storage.invocation_id = then["invocationId"]
         text = result.payload.decode("utf-8")
-        now, events = with_completion(then, datetime.now(timezone.utc), text)
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        moment, events = with_completion(then, now, text)
         function = self._functions[then["function"]]
         frame = self._context.copy().run(self._run, function, then, events.encode("utf-8"))
-        answer(Frame({**frame.header, "now": now.isoformat()}, frame.payload))
+        answer(Frame({**frame.header, "now": moment}, frame.payload))
 
     def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
         """Run a function that need not be awaited; its context is to be this invocation's own."""
@@ -304,6 +304,11 @@ class Functions:
             returned = outputs[http_output].value
         response, body = bindings.encode_http(returned)
         return Frame({**header, "response": response}, body)
+
+
+def _tell_result(result: Frame, answer: Callable[[Frame], object], *, goes_on: bool) -> None:
+    """Answer, and say whether an episode follows that will be answered too."""
+    answer(Frame({**result.header, "goesOn": True}, result.payload) if goes_on else result)
 
 
 def _starts(function: LoadedFunction, outputs: dict[str, bindings.Out]) -> dict[str, Any]:

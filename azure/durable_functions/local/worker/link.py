@@ -145,7 +145,7 @@ class Link:
                 if len(received) < end:
                     break
                 first = end
-                header = json.loads(received[begin:middle])
+                header = json.loads(received[begin:middle].decode())
                 self._on_frame(Frame(header, bytes(received[middle:end])))
         finally:
             del received[:first]

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from .link import Frame
@@ -94,24 +94,26 @@ def _leave(session: _Session) -> None:
         logger.debug("An orchestration's code raised when it was left", exc_info=True)
 
 
-def with_completion(header: Mapping[str, Any], now: datetime, result: str) -> tuple[datetime, str]:
+def with_completion(header: Mapping[str, Any], now: datetime, result: str) -> tuple[str, str]:
     """JSON text of the events that follow on an activity, to be given to its session.
 
     Args:
         header: Its ``recorded`` are JSON texts of events that the history has gained since the
-            session's last episode. Those that follow are its ``events``, which lack ``Timestamp``
-            and, the last one, ``Result``: the host could not know them.
-        now: Aware UTC.
+            session's last episode. Of those that follow its ``events`` are the beginnings, as the
+            host could not know ``Timestamp`` nor, of the last one, ``Result``.
+        now: Naive UTC.
         result: JSON text.
 
     Returns:
-        The episode's time, which is later than ``since`` of the header, whatever the clock says;
-        and the text.
+        The episode's time as the store writes it, which is later than ``since`` of the header,
+        whatever the clock says; and the text.
     """
-    earliest = datetime.fromisoformat(header["since"]) + timedelta(microseconds=1)
-    now = max(now, earliest.replace(tzinfo=timezone.utc))
-    text = now.replace(tzinfo=None).isoformat()  # as the host writes it
-    moment = f"{text.rstrip('0') if now.microsecond else text}Z"
-    events = [{**event, "Timestamp": moment} for event in header["events"]]
-    events[-1]["Result"] = None if result == "null" else result
-    return now, f"[{','.join([*header['recorded'], *map(json.dumps, events)])}]"
+    moment = now.isoformat(timespec="microseconds")
+    if moment <= header["since"]:
+        since = datetime.fromisoformat(header["since"])
+        moment = (since + timedelta(microseconds=1)).isoformat(timespec="microseconds")
+    time = f',"Timestamp":"{moment.rstrip("0").rstrip(".")}Z"'  # as the host writes it
+    started, completed = header["events"]
+    text = "null" if result == "null" else json.dumps(result)
+    events = [*header["recorded"], f"{started}{time}}}", f'{completed}{time},"Result":{text}}}']
+    return moment, f"[{','.join(events)}]"
