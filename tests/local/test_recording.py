@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,37 +101,95 @@ def test_a_result_does_not_wait_for_a_turn_that_hangs(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_result_does_not_wait_for_a_place() -> None:
+@asynccontextmanager
+async def waiting_result(
+    database: Database | None = None, orchestrator: str = "three", patience_seconds: float = 60
+) -> AsyncIterator[tuple[Engine, asyncio.Event]]:
+    """The first result of "one" has come while "two" has the only place, until the event is set."""
+    is_taken, may_go, work = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        is_taken.set()
+        await may_go.wait()
+
+    invoker = SecondEpisode(hold)
+    run_activity = invoker.run_activity
+
+    async def waits(call: Any) -> Outcome:
+        await work.wait()
+        return await run_activity(call)
+
+    invoker.run_activity = waits  # type: ignore[method-assign]
+    async with Engine(invoker, database, settings=replace(PATIENT, max_episodes=1)) as engine:
+        engine.hub.dispatcher._result_patience = patience_seconds
+        await engine.hub.start_instance(orchestrator, instance_id="one")
+        while not await engine.count("activities"):
+            await asyncio.sleep(0)
+        await engine.hub.start_instance("three", instance_id="two")
+        await is_taken.wait()
+        work.set()
+        while not invoker.started:
+            await asyncio.sleep(0)
+        yield engine, may_go
+
+
+def test_a_result_waits_for_a_place_so_as_to_be_stored_with_its_turn() -> None:
     async def scenario() -> None:
-        is_there, may_go = asyncio.Event(), asyncio.Event()
+        async with waiting_result() as (engine, may_go):
+            may_go.set()
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", [0, 1, 2])
+            assert await engine.result("two") == ("Completed", [0, 1, 2])
+            [ever] = await engine.database.read(
+                lambda c: c.execute("SELECT seq FROM sqlite_sequence").fetchone()
+            )
+            assert ever == 2  # messages: no more than the two starts
 
-        async def happens() -> None:
-            is_there.set()
-            await may_go.wait()
+    asyncio.run(scenario())
 
-        invoker = SecondEpisode(happens)
-        work = asyncio.Event()
-        settings = replace(PATIENT, max_episodes=1)
-        async with Engine(invoker, settings=settings) as engine:
-            run_activity = invoker.run_activity
 
-            async def waits(call: Any) -> Outcome:
-                await work.wait()
-                return await run_activity(call)
-
-            invoker.run_activity = waits  # type: ignore[method-assign]
-            await engine.hub.start_instance("three", instance_id="one")
-            while not await engine.count("activities"):
-                await asyncio.sleep(0)
-            await engine.hub.start_instance("three", instance_id="two")
-            await is_there.wait()  # and takes the only place
-            work.set()
+def test_a_result_does_not_wait_long_for_a_place(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        database = Database(tmp_path / "hub.sqlite")
+        async with waiting_result(database, patience_seconds=0) as (engine, may_go):
             while await engine.count("messages") != 2:  # the start of two, the result of one
                 await asyncio.sleep(0)
             may_go.set()
             await engine.settle()
             assert await engine.result("one") == ("Completed", [0, 1, 2])
-            assert await engine.result("two") == ("Completed", [0, 1, 2])
+
+    asyncio.run(scenario())
+
+
+def test_a_result_waits_no_longer_when_something_else_comes(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        database = Database(tmp_path / "hub.sqlite")
+        async with waiting_result(database, "approved") as (engine, may_go):
+            await engine.hub.raise_event("one", "approval", '"yes"')
+            while await engine.count("messages") != 3:  # the start of two, and both for one
+                await asyncio.sleep(0)
+            may_go.set()
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", [1, "yes"])
+
+    asyncio.run(scenario())
+
+
+def test_a_result_that_waits_for_a_place_is_stored_when_the_host_stops(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        database = Database(tmp_path / "hub.sqlite")
+        async with waiting_result(database) as (engine, may_go):
+            stopping = asyncio.ensure_future(engine.hub.stop())
+            while await engine.count("activities"):
+                await asyncio.sleep(0)
+            may_go.set()
+            await stopping
+        invoker = DirectInvoker({"three": three}, {"step": lambda number: number})
+        async with Engine(invoker, Database(tmp_path / "hub.sqlite")) as engine:
+            await engine.settle()
+            for instance_id in ("one", "two"):
+                assert await engine.result(instance_id) == ("Completed", [0, 1, 2])
+            assert invoker.started["step(0)"] == 1  # of two, whose turn was on its way
 
     asyncio.run(scenario())
 

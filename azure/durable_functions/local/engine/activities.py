@@ -81,6 +81,10 @@ class Activities:
         self._lost.forget(activity)
         return ended
 
+    def may_have_turn(self, ended: Ended) -> bool:
+        """Whether a result may wait until it is stored with the turn that it makes possible."""
+        return self._orchestrations.may_run_on(ended.activity)
+
     async def record_with_turn(
         self, ended: Ended, has_run: HasRun, begin: Begin
     ) -> Dispatch | None:

@@ -101,6 +101,8 @@ class Dispatcher:
         self._result_patience = result_patience_seconds
         self._on_finished = on_finished
         self._queued: set[str] = set()
+        self._in_hand: dict[str, asyncio.Future[bool]] = {}
+        """Of those queued the ones whose turn stands on a result that is not stored yet."""
         self._running: set[str] = set()
         self._again: set[str] = set()
         self._pausing: set[str] = set()
@@ -134,6 +136,8 @@ class Dispatcher:
         """Take no new work, let running functions finish for a while, abandon the rest."""
         self._stopping = True
         self._timer_set.set()
+        for instance_id in [*self._in_hand]:
+            self._let_go(instance_id)
         running = [task for task in self._tasks if not task.done()]
         if running:
             _, unfinished = await asyncio.wait(running, timeout=patience_seconds)
@@ -207,11 +211,16 @@ class Dispatcher:
         """Something waits for the instance."""
         if instance_id in self._running or instance_id in self._pausing:
             self._again.add(instance_id)
-        elif instance_id not in self._queued:
-            self._queued.add(instance_id)
+        elif instance_id in self._queued:
+            self._let_go(instance_id)  # the turn has more to look at than the result
+        else:
             lane = self._entities if is_entity(instance_id) else self._orchestrations
-            lane.ready.append(instance_id)
+            self._queue(instance_id, lane)
             self._run_turns()
+
+    def _queue(self, instance_id: str, lane: _Lane) -> None:
+        self._queued.add(instance_id)
+        lane.ready.append(instance_id)
 
     def _run_turns(self) -> None:
         for lane in (self._orchestrations, self._entities):
@@ -219,7 +228,11 @@ class Dispatcher:
                 instance_id = lane.ready.popleft()
                 self._queued.discard(instance_id)
                 self._take_place(instance_id, lane)
-                self._spawn(self._turn(instance_id, lane))
+                waiter = self._in_hand.pop(instance_id, None)
+                if waiter is None or waiter.done():
+                    self._spawn(self._turn(instance_id, lane))
+                else:
+                    waiter.set_result(True)
 
     def _take_place(self, instance_id: str, lane: _Lane) -> None:
         self._running.add(instance_id)
@@ -376,9 +389,11 @@ class Dispatcher:
         busy = (self._running, self._pausing, self._queued)
         is_busy = any(instance_id in instances for instances in busy)
         if continued is not None:
-            if not is_busy and await self._record_with_turn(ended):
-                return
-        elif not is_busy and self._is_free(self._orchestrations):
+            if not is_busy:
+                self._take_place(instance_id, self._orchestrations)
+                if await self._record_with_turn(ended):
+                    return
+        elif not is_busy and self._activities.may_have_turn(ended):
             await self._record_with_quick_turn(ended)
             return
         try:
@@ -392,28 +407,61 @@ class Dispatcher:
             self.wake(ended.activity.instance_id)
 
     async def _record_with_turn(self, ended: Ended) -> bool:
-        """False if nothing is stored: the result is to be recorded by itself then."""
-        instance_id, lane = ended.activity.instance_id, self._orchestrations
-        self._take_place(instance_id, lane)
+        """Record a result with its turn, for which the place is taken.
+
+        False if nothing is stored: the result is to be recorded by itself then.
+        """
+        instance_id = ended.activity.instance_id
         run = partial(self._activities.record_with_turn, ended)
-        dispatch, _ = await self._run_in_lane(instance_id, lane, run)
+        dispatch, _ = await self._run_in_lane(instance_id, self._orchestrations, run)
         self._after_turn(instance_id, dispatch)
         return dispatch is not None
 
     async def _record_with_quick_turn(self, ended: Ended) -> None:
         """Record a result with its turn; if that takes long, by itself, and the turn is void."""
+        instance_id = ended.activity.instance_id
         alone: list[asyncio.Task[None]] = []
 
         def lose_patience() -> None:
-            alone.append(self._spawn(self._record_alone(ended)))
+            if not self._let_go(instance_id):
+                alone.append(self._spawn(self._record_alone(ended)))
 
         timer = asyncio.get_running_loop().call_later(self._result_patience, lose_patience)
         try:
-            is_recorded = await self._record_with_turn(ended)
+            has_place = await self._wait_for_place(instance_id)
+            is_recorded = has_place and await self._record_with_turn(ended)
         finally:
             timer.cancel()
         if not is_recorded:
             await (alone[0] if alone else self._record_alone(ended))
+
+    async def _wait_for_place(self, instance_id: str) -> bool:
+        """Take a place for the turn of an instance that is idle; False after `_let_go`."""
+        lane = self._orchestrations
+        if self._is_free(lane):
+            self._take_place(instance_id, lane)
+            return True
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._in_hand[instance_id] = waiter
+        self._queue(instance_id, lane)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled() and waiter.result():  # nobody takes what was given
+                self._running.discard(instance_id)
+                self._leave(lane)
+            raise
+
+    def _let_go(self, instance_id: str) -> bool:
+        """Have a result stored whose turn is still queued; False if none is in hand.
+
+        Its turn keeps its place in the queue.
+        """
+        waiter = self._in_hand.pop(instance_id, None)
+        if waiter is None or waiter.done():
+            return False
+        waiter.set_result(False)
+        return True
 
     def _leave_activities(self) -> None:
         self._running_activities -= 1

@@ -202,6 +202,14 @@ class Orchestrations:
             events.completion_to_be(activity.task_id),
         )
 
+    def may_run_on(self, activity: Activity) -> bool:
+        """Whether the turn of an activity's result is likely to count, and not to take long."""
+        remembered = self._memory.peek(activity.instance_id)
+        return remembered is not None and self._is_quick(remembered)
+
+    def _is_quick(self, remembered: Remembered) -> bool:
+        return remembered.seconds < self._result_patience
+
     async def run_turn_on(
         self,
         activity: Activity,
@@ -234,10 +242,8 @@ class Orchestrations:
         if remembered is None:
             return None
         instance = remembered.instance
-        if ran is None:
-            may_run = remembered.seconds < self._result_patience
-        else:  # two turns never have the same time, those that only suspend an instance included
-            may_run = instance.updated_at == ran[0].since
+        # Two turns never have the same time, those that only suspend an instance included.
+        may_run = self._is_quick(remembered) if ran is None else instance.updated_at == ran[0].since
         if not may_run or instance.status != "Running" or self._is_foreign(instance):
             self._memory.keep(remembered)
             return None
