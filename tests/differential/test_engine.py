@@ -167,6 +167,7 @@ async def _run(
                 or held._queued
                 or held._waiting_activities
                 or held._pausing
+                or held._resting
                 or len(held._running) != invoker.turns_held
                 or len(invoker.gates) != invoker.turns_held + held._unrecorded_activities
             ):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.store import messages
 from azure.durable_functions.local.store.database import KEPT, Commit, Database, StoreClosed
 from azure.durable_functions.local.store.messages import Activity
@@ -25,7 +26,7 @@ from .activities import Activities, Ended
 from .clock import Clock
 from .entities import BatchRefused, is_entity
 from .functions import HasRun, TimedOut, WorkerLost
-from .orchestrations import Begin, Dispatch
+from .orchestrations import Begin, Dispatch, Rest
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -67,6 +68,16 @@ class _Ahead:
 
 
 @dataclass
+class _Resting:
+    """An instance that waits for more results before its next turn."""
+
+    awaited: int
+    come: int
+    """Results that wait for it."""
+    timer: asyncio.TimerHandle
+
+
+@dataclass
 class _Lane:
     """Turns of one kind: those that are to be run, and how many may run at once (host.md 9.3)."""
 
@@ -105,6 +116,9 @@ class Dispatcher:
         """Of those queued the ones whose turn stands on a result that is not stored yet."""
         self._running: set[str] = set()
         self._again: set[str] = set()
+        self._results: Counter[str] = Counter()
+        """Of activities, that have come during the turn of an instance."""
+        self._resting: dict[str, _Resting] = {}
         self._pausing: set[str] = set()
         """Their turn has failed and is tried again later."""
         self._waiting_activities: deque[Activity] = deque()
@@ -169,6 +183,7 @@ class Dispatcher:
         return not (
             self._queued
             or self._running
+            or self._resting
             or self._waiting_activities
             or self._unrecorded_activities
             or due
@@ -209,6 +224,7 @@ class Dispatcher:
 
     def wake(self, instance_id: str) -> None:
         """Something waits for the instance."""
+        self._end_rest(instance_id)
         if instance_id in self._running or instance_id in self._pausing:
             self._again.add(instance_id)
         elif instance_id in self._queued:
@@ -217,6 +233,36 @@ class Dispatcher:
             lane = self._entities if is_entity(instance_id) else self._orchestrations
             self._queue(instance_id, lane)
             self._run_turns()
+
+    def _note_result(self, ended: Ended) -> None:
+        """A result waits for its instance, which may rest unless the activity has failed."""
+        instance_id = ended.activity.instance_id
+        resting = self._resting.get(instance_id)
+        if ended.event_type is not HistoryEventType.TASK_COMPLETED:
+            self.wake(instance_id)
+        elif instance_id in self._running:
+            self._results[instance_id] += 1
+        elif resting is None or resting.come + 1 >= resting.awaited:
+            self.wake(instance_id)
+        else:
+            resting.come += 1
+
+    def _begin_rest(self, instance_id: str, rest: Rest, come: int) -> None:
+        def wake_up() -> None:
+            if self._end_rest(instance_id):
+                self.wake(instance_id)
+            self._tell_if_quiet()
+
+        timer = asyncio.get_running_loop().call_later(rest.seconds, wake_up)
+        self._resting[instance_id] = _Resting(rest.awaited, come, timer)
+
+    def _end_rest(self, instance_id: str) -> int:
+        """How many results have come meanwhile."""
+        resting = self._resting.pop(instance_id, None)
+        if resting is None:
+            return 0
+        resting.timer.cancel()
+        return resting.come
 
     def _queue(self, instance_id: str, lane: _Lane) -> None:
         self._queued.add(instance_id)
@@ -287,8 +333,14 @@ class Dispatcher:
             self.follow_up(dispatch)
             if dispatch.finished:
                 self._on_finished(instance_id)
+        come = self._results.pop(instance_id, 0)
+        rest = None if dispatch is None else dispatch.rest
         if instance_id in self._again:
             self._again.discard(instance_id)
+            self.wake(instance_id)
+        elif rest is not None and come < rest.awaited:
+            self._begin_rest(instance_id, rest, come)
+        elif come:
             self.wake(instance_id)
 
     def _is_free(self, lane: _Lane) -> bool:
@@ -386,7 +438,7 @@ class Dispatcher:
         """Record a result, with the turn that it makes possible if its instance is idle."""
         instance_id = ended.activity.instance_id
         continued = ended.outcome.continued
-        busy = (self._running, self._pausing, self._queued)
+        busy = (self._running, self._pausing, self._queued, self._resting)
         is_busy = any(instance_id in instances for instances in busy)
         if continued is not None:
             if not is_busy:
@@ -404,7 +456,7 @@ class Dispatcher:
 
     async def _record_alone(self, ended: Ended) -> None:
         if await self._activities.record(ended):
-            self.wake(ended.activity.instance_id)
+            self._note_result(ended)
 
     async def _record_with_turn(self, ended: Ended) -> bool:
         """Record a result with its turn, for which the place is taken.

@@ -81,6 +81,8 @@ class Episode:
     """To the instance itself; void when it ends."""
     letters: list[NewMessage] = field(default_factory=list)
     """To entities; sent in any case."""
+    is_known: bool = False
+    """It asks for what it has asked for already, as the wait for the rest of a fan-out."""
     status: str = "Running"
     output: str | None = None
     custom_status: str | None = None

@@ -63,6 +63,15 @@ _PAUSES = (
 _CUSTOM_STATUS_KILOBYTES = 16
 
 
+@dataclass(frozen=True)
+class Rest:
+    """How long an instance need not be looked at, though results come."""
+
+    seconds: float
+    awaited: int
+    """When so many activities have ended, there is nothing left to wait for."""
+
+
 @dataclass
 class Dispatch:
     """What is to be done after a commit."""
@@ -74,6 +83,8 @@ class Dispatch:
     """Due time and instance of timers that were set."""
     finished: bool = False
     """The instance of the turn has ended."""
+    rest: Rest | None = None
+    """Of the instance of the turn."""
 
 
 Begin = Callable[[list[Activity], Commit], list[Activity]]
@@ -311,8 +322,21 @@ class Orchestrations:
                 self._memory.keep(remembered.follow(episode, episode.after, commit))
             if dispatch is not None:
                 dispatch.activities = begin(dispatch.activities, commit)
+                if episode.is_known:
+                    dispatch.rest = self._rest(remembered)
 
         return await self._database.write(lambda c: change(c, episode), meanwhile)
+
+    def _rest(self, remembered: Remembered) -> Rest | None:
+        """After a replay that has changed nothing, as each of a fan-out but the last.
+
+        The next result will change nothing either, most likely. So replays get a third of the time
+        and the activities, which the same workers run, the rest.
+        """
+        tasks = remembered.open_tasks.values()
+        awaited = sum(1 for task in tasks if task.kind == "activity")
+        seconds = min(2 * remembered.seconds, self._result_patience)
+        return Rest(seconds, awaited) if seconds and awaited > 1 else None
 
     def _tell_rejected(self, instance: Instance) -> None:
         key = (instance.instance_id, instance.execution_id)
@@ -357,7 +381,8 @@ class Orchestrations:
         """Let the episode do what its function has answered."""
         is_known = outcome.value is not None and outcome.value == remembered.answer
         if is_known and not outcome.is_increment:
-            return  # asks for what it has asked for already, as the wait for the rest of a fan-out
+            episode.is_known = True
+            return
         remembered.answer = None
         try:
             if _apply_outcome(episode, outcome) and not outcome.is_increment:
