@@ -219,7 +219,8 @@ class Orchestrations:
         return remembered is not None and self._is_quick(remembered)
 
     def _is_quick(self, remembered: Remembered) -> bool:
-        return remembered.seconds < self._result_patience
+        """Whether it has taken less than half the patience: there may be no place at once."""
+        return remembered.seconds < self._result_patience / 2
 
     async def run_turn_on(
         self,
