@@ -61,12 +61,13 @@ def _begin(event_type: int, now: datetime, event_id: int = NOT_SCHEDULED) -> str
     )
 
 
-# The events of a chain's step are written out, as an object's encoding takes 2 us each.
+# The most frequent events are written out, as an object's encoding takes 2 us each.
 
 _ORCHESTRATOR_STARTED = HistoryEventType.ORCHESTRATOR_STARTED.value
 _ORCHESTRATOR_COMPLETED = HistoryEventType.ORCHESTRATOR_COMPLETED.value
 _TASK_SCHEDULED = HistoryEventType.TASK_SCHEDULED.value
 _TASK_COMPLETED = HistoryEventType.TASK_COMPLETED.value
+_EVENT_RAISED = HistoryEventType.EVENT_RAISED.value
 
 
 def _text(value: str | None) -> str:
@@ -247,6 +248,7 @@ def event_sent(now: datetime, task_id: int, target: str, message: str) -> str:
 
 def event_raised(now: datetime, name: str, input_text: str | None) -> str:
     """Somebody raised an event; the payload is JSON text."""
-    return _event(
-        HistoryEventType.EVENT_RAISED, now, Name=name, Input=input_text, ParentTraceContext=None
+    return (
+        f'{_begin(_EVENT_RAISED, now)},"Name":{dump(name)},"Input":{_text(input_text)},'
+        '"ParentTraceContext":null}'
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from .orchestrations import Begin, Orchestrations
 
 logger = logging.getLogger("azure.durable_functions.local")
 
-_FORBIDDEN = frozenset("/\\#?")
+_FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _MOST_PURGED_AT_ONCE = 200
 _LONGEST_INSTANCE_ID = 256
 _LONGEST_EXPIRY_PAUSE = timedelta(hours=1)
@@ -432,7 +433,7 @@ def _cannot(operation: str, instance: Instance) -> str:
 
 
 def _has_forbidden_character(text: str) -> bool:
-    return any(char in _FORBIDDEN or ord(char) < 32 or 127 <= ord(char) < 160 for char in text)
+    return _FORBIDDEN.search(text) is not None
 
 
 def check_instance_id(instance_id: str) -> None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -42,7 +43,7 @@ class Request:
             if part
         ]
 
-    @property
+    @cached_property
     def query(self) -> Query:
         """The query string's parameters."""
         return Query(self.query_text)
