@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ def approved(context: Context) -> Orchestration:
     return [number, (yield approval)]
 
 
+def first_of(context: Context) -> Orchestration:
+    result = context.call_activity("step", 1)
+    stopped = context.wait_for_external_event("stop")
+    winner = yield context.task_any([result, stopped])
+    return "result" if winner is result else "stopped"
+
+
 class CountingDatabase(Database):
     commits = 0
 
@@ -50,7 +58,8 @@ class SecondEpisode(DirectInvoker):
     """Something happens while it runs, which is the first that a result makes possible."""
 
     def __init__(self, happens: Callable[[], Any]) -> None:
-        super().__init__({"three": three, "approved": approved}, {"step": lambda number: number})
+        orchestrators = {"three": three, "approved": approved, "first_of": first_of}
+        super().__init__(orchestrators, {"step": lambda number: number})
         self.happens = happens
 
     async def orchestrate(
@@ -171,6 +180,48 @@ def test_a_result_waits_no_longer_when_something_else_comes(tmp_path: Path) -> N
             may_go.set()
             await engine.settle()
             assert await engine.result("one") == ("Completed", [1, "yes"])
+
+    asyncio.run(scenario())
+
+
+def test_a_result_that_waits_comes_before_what_is_sent_later(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        database = Database(tmp_path / "hub.sqlite")
+        async with waiting_result(database, "first_of") as (engine, may_go):
+            while not engine.hub.dispatcher._in_hand:
+                await asyncio.sleep(0)
+            engine.clock.move_to(engine.clock.now() + timedelta(seconds=1))
+            await engine.hub.raise_event("one", "stop", "null")
+            while await engine.count("messages") != 3:  # the start of two, and both for one
+                await asyncio.sleep(0)
+            may_go.set()
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", "result")
+
+    asyncio.run(scenario())
+
+
+def test_a_result_does_not_wait_for_a_host_that_stops(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        may_end = asyncio.Event()
+        invoker = DirectInvoker({"three": three}, {"step": lambda number: number})
+        run_activity = invoker.run_activity
+
+        async def waits(call: Any) -> Outcome:
+            await may_end.wait()
+            return await run_activity(call)
+
+        invoker.run_activity = waits  # type: ignore[method-assign]
+        async with Engine(invoker, Database(tmp_path / "hub.sqlite"), settings=PATIENT) as engine:
+            await engine.hub.start_instance("three", instance_id="one")
+            while not await engine.count("activities"):
+                await asyncio.sleep(0)
+            stopping = asyncio.ensure_future(engine.hub.stop())
+            await asyncio.sleep(0)
+            may_end.set()
+            await asyncio.wait_for(stopping, 30)
+            assert await engine.count("activities") == 0
+            assert await engine.count("messages") == 1
 
     asyncio.run(scenario())
 

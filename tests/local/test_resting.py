@@ -41,6 +41,15 @@ def third(context: Context) -> Orchestration:
     return wanted.result
 
 
+def with_last_attempts(context: Context) -> Orchestration:
+    once = df.RetryOptions(1, 1)
+    tasks = [context.call_activity_with_retry("step", once, n) for n in range(10)]
+    try:
+        yield context.task_all(tasks)
+    except Exception:
+        return (yield context.call_activity("mend", 0))
+
+
 def step(number: int) -> int:
     if number < 0:
         raise ValueError("no such step")
@@ -54,11 +63,14 @@ async def fan_out(
     """Ten activities that end when `finish` is called; each turn seems to take so many seconds."""
     clock = itertools.count(step=turn)
     monkeypatch.setattr(orchestrations, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(orchestrations, "_LONGEST_REST_SECONDS", 600)
     ends: dict[int, asyncio.Future[str]] = {}
-    invoker = DirectInvoker({"main": orchestrator}, {"step": step})
+    invoker = DirectInvoker({"main": orchestrator}, {"step": step, "mend": lambda _: "mended"})
     run_activity = invoker.run_activity
 
     async def waits(call: ActivityCall) -> Outcome:
+        if call.name == "mend":
+            return await run_activity(call)
         number = int(str(call.input))
         ends[number] = asyncio.get_running_loop().create_future()
         return await run_activity(call._replace(input=await ends[number]))
@@ -157,5 +169,22 @@ def test_the_rest_is_twice_as_long_as_the_turn(monkeypatch: pytest.MonkeyPatch) 
                 await finish(number)
             await engine.settle()
             assert await engine.result("one") == ("Completed", 3)
+
+    asyncio.run(scenario())
+
+
+def test_what_the_turn_itself_has_sent_is_not_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with fan_out(monkeypatch, with_last_attempts, turn=60) as (engine, finish):
+            await finish(
+                0, "-1"
+            )  # whose last attempt it was: a timer tells so, in a turn of its own
+            while "mend(0)" not in engine.invoker.started:
+                await asyncio.sleep(0)
+            assert engine.hub.dispatcher._resting == {}
+            for number in range(1, 10):
+                await finish(number)
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", "mended")
 
     asyncio.run(scenario())

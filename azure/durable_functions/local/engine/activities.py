@@ -41,6 +41,7 @@ class Ended(NamedTuple):
     activity: Activity
     event_type: HistoryEventType
     event: str
+    at: datetime
     outcome: Outcome = Outcome()
     """Of its function, if one has returned."""
     continuation: Continuation | None = None
@@ -108,7 +109,6 @@ class Activities:
     async def record(self, ended: Ended) -> bool:
         """Store a result as a message for its instance; whether the instance waits for it."""
         activity = ended.activity
-        now = self._clock.now()
 
         def record(connection: sqlite3.Connection) -> bool:
             if not messages.take(connection, activity):
@@ -117,7 +117,7 @@ class Activities:
                 instance_id=activity.instance_id,
                 execution_id=activity.execution_id,
                 event_type=ended.event_type.value,
-                created_at=clock.stored(now),
+                created_at=clock.stored(ended.at),
                 event=ended.event,
                 task_id=activity.task_id,
             )
@@ -168,8 +168,9 @@ class Activities:
             return self._failed(activity, failures.not_run(reason, "WorkerLost"))
         if outcome.failure is not None:
             return self._failed(activity, failures.activity_failed(activity.name, outcome.failure))
-        event = _completed(activity, outcome, self._clock.now())
-        return Ended(activity, HistoryEventType.TASK_COMPLETED, event, outcome, then)
+        now = self._clock.now()
+        event = _completed(activity, outcome, now)
+        return Ended(activity, HistoryEventType.TASK_COMPLETED, event, now, outcome, then)
 
     async def _send_http(self, activity: Activity) -> Ended:
         try:
@@ -179,12 +180,14 @@ class Activities:
         except Exception as error:  # a request that is not as it must be would never get better
             text = f"The request cannot be sent: {type(error).__name__}: {error}"
             return self._failed(activity, failures.not_run(text, "ArgumentException"))
-        event = events.task_completed(self._clock.now(), activity.task_id, events.dump(answer))
-        return Ended(activity, HistoryEventType.TASK_COMPLETED, event)
+        now = self._clock.now()
+        event = events.task_completed(now, activity.task_id, events.dump(answer))
+        return Ended(activity, HistoryEventType.TASK_COMPLETED, event, now)
 
     def _failed(self, activity: Activity, failure: dict[str, object]) -> Ended:
-        event = events.task_failed(self._clock.now(), activity.task_id, failure)
-        return Ended(activity, HistoryEventType.TASK_FAILED, event)
+        now = self._clock.now()
+        event = events.task_failed(now, activity.task_id, failure)
+        return Ended(activity, HistoryEventType.TASK_FAILED, event, now)
 
 
 def _completed(activity: Activity, outcome: Outcome, now: datetime) -> str:

@@ -150,8 +150,7 @@ class Dispatcher:
         """Take no new work, let running functions finish for a while, abandon the rest."""
         self._stopping = True
         self._timer_set.set()
-        for instance_id in [*self._in_hand]:
-            self._let_go(instance_id)
+        self._let_all_go()
         running = [task for task in self._tasks if not task.done()]
         if running:
             _, unfinished = await asyncio.wait(running, timeout=patience_seconds)
@@ -163,6 +162,7 @@ class Dispatcher:
     def pause(self) -> None:
         """Begin nothing new until `go_on`; what runs goes on."""
         self._paused = True
+        self._let_all_go()
 
     def go_on(self) -> None:
         """End a pause."""
@@ -275,7 +275,7 @@ class Dispatcher:
                 self._queued.discard(instance_id)
                 self._take_place(instance_id, lane)
                 waiter = self._in_hand.pop(instance_id, None)
-                if waiter is None or waiter.done():
+                if waiter is None:
                     self._spawn(self._turn(instance_id, lane))
                 else:
                     waiter.set_result(True)
@@ -338,6 +338,8 @@ class Dispatcher:
         if instance_id in self._again:
             self._again.discard(instance_id)
             self.wake(instance_id)
+        elif instance_id in self._queued or instance_id in self._running:
+            return  # it has been woken by what it has sent itself
         elif rest is not None and come < rest.awaited:
             self._begin_rest(instance_id, rest, come)
         elif come:
@@ -445,7 +447,7 @@ class Dispatcher:
                 self._take_place(instance_id, self._orchestrations)
                 if await self._record_with_turn(ended):
                     return
-        elif not is_busy and self._activities.may_have_turn(ended):
+        elif not is_busy and self._is_working and self._activities.may_have_turn(ended):
             await self._record_with_quick_turn(ended)
             return
         try:
@@ -471,17 +473,17 @@ class Dispatcher:
 
     async def _record_with_quick_turn(self, ended: Ended) -> None:
         """Record a result with its turn; if that takes long, by itself, and the turn is void."""
-        instance_id = ended.activity.instance_id
+        if not await self._wait_for_place(ended.activity.instance_id):
+            await self._record_alone(ended)
+            return
         alone: list[asyncio.Task[None]] = []
 
         def lose_patience() -> None:
-            if not self._let_go(instance_id):
-                alone.append(self._spawn(self._record_alone(ended)))
+            alone.append(self._spawn(self._record_alone(ended)))
 
         timer = asyncio.get_running_loop().call_later(self._result_patience, lose_patience)
         try:
-            has_place = await self._wait_for_place(instance_id)
-            is_recorded = has_place and await self._record_with_turn(ended)
+            is_recorded = await self._record_with_turn(ended)
         finally:
             timer.cancel()
         if not is_recorded:
@@ -489,31 +491,34 @@ class Dispatcher:
 
     async def _wait_for_place(self, instance_id: str) -> bool:
         """Take a place for the turn of an instance that is idle; False after `_let_go`."""
-        lane = self._orchestrations
+        lane, loop = self._orchestrations, asyncio.get_running_loop()
         if self._is_free(lane):
             self._take_place(instance_id, lane)
             return True
-        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[bool] = loop.create_future()
         self._in_hand[instance_id] = waiter
         self._queue(instance_id, lane)
+        timer = loop.call_later(2 * self._result_patience, self._let_go, instance_id)
         try:
             return await waiter
         except asyncio.CancelledError:
+            self._in_hand.pop(instance_id, None)
             if not waiter.cancelled() and waiter.result():  # nobody takes what was given
                 self._running.discard(instance_id)
                 self._leave(lane)
             raise
+        finally:
+            timer.cancel()
 
-    def _let_go(self, instance_id: str) -> bool:
-        """Have a result stored whose turn is still queued; False if none is in hand.
-
-        Its turn keeps its place in the queue.
-        """
+    def _let_go(self, instance_id: str) -> None:
+        """Have a result stored that is in hand; its turn keeps its place in the queue."""
         waiter = self._in_hand.pop(instance_id, None)
-        if waiter is None or waiter.done():
-            return False
-        waiter.set_result(False)
-        return True
+        if waiter is not None:
+            waiter.set_result(False)
+
+    def _let_all_go(self) -> None:
+        for instance_id in [*self._in_hand]:
+            self._let_go(instance_id)
 
     def _leave_activities(self) -> None:
         self._running_activities -= 1

@@ -69,9 +69,10 @@ class HubSettings:
     max_entity_turns: int = 10
     keeps_sessions: bool = False
     """Workers keep orchestrations between episodes instead of replaying them."""
-    result_patience_seconds: float = 0.25
+    result_patience_seconds: float = 0.1
     """How long the result of an activity may wait for the turn that it makes possible, to be stored
-    together with it; with 0 it is always stored by itself, at once."""
+    together with it, and before that twice as long until there is a place for the turn; with 0 it
+    is always stored by itself, at once."""
     may_replace_running: bool = False
     retention: timedelta | None = None
     """How long ended instances are kept; None keeps them."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -61,6 +63,7 @@ _PAUSES = (
     HistoryEventType.EXECUTION_RESUMED.value,
 )
 _CUSTOM_STATUS_KILOBYTES = 16
+_LONGEST_REST_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -219,7 +222,7 @@ class Orchestrations:
         return remembered is not None and self._is_quick(remembered)
 
     def _is_quick(self, remembered: Remembered) -> bool:
-        """Whether it has taken less than half the patience: there may be no place at once."""
+        """Whether the next turn is to be waited for: it may take twice as long as the last one."""
         return remembered.seconds < self._result_patience / 2
 
     async def run_turn_on(
@@ -336,8 +339,9 @@ class Orchestrations:
         """
         tasks = remembered.open_tasks.values()
         awaited = sum(1 for task in tasks if task.kind == "activity")
-        seconds = min(2 * remembered.seconds, self._result_patience)
-        return Rest(seconds, awaited) if seconds and awaited > 1 else None
+        if not self._result_patience or awaited <= 1:
+            return None
+        return Rest(min(2 * remembered.seconds, _LONGEST_REST_SECONDS), awaited)
 
     def _tell_rejected(self, instance: Instance) -> None:
         key = (instance.instance_id, instance.execution_id)
@@ -450,7 +454,7 @@ def _session_of(instance: Instance) -> str:
 def _load(
     connection: sqlite3.Connection, instance_id: str, now: str, remembered: Remembered | None
 ) -> _Loaded:
-    waiting = messages.due(connection, instance_id, now)
+    waiting = _in_order_of_arrival(messages.due(connection, instance_id, now))
     if not waiting:
         return _Loaded(None, [], None)
     if remembered is not None and instances.is_unchanged(connection, remembered.instance):
@@ -461,6 +465,38 @@ def _load(
     found = history.find(connection, instance_id)
     remembered = Remembered(instance, found.events, found.leaves, found.open_tasks)
     return _Loaded(instance, waiting, remembered)
+
+
+_RESULTS = (HistoryEventType.TASK_COMPLETED.value, HistoryEventType.TASK_FAILED.value)
+
+
+def _in_order_of_arrival(waiting: list[Message]) -> list[Message]:
+    """Messages in the order of their commits; but some do not arrive when they are stored.
+
+    A timer arrives when it falls due, not when it was set, and the result of an activity, which may
+    have waited for its turn, when that has ended.
+    """
+    moved = deque(sorted(filter(_has_moment, waiting), key=_arrival))
+    if not moved:
+        return waiting
+    arrived: list[Message] = []
+    for message in waiting:
+        if not _has_moment(message):
+            while moved and _arrival(moved[0]) < _arrival(message):
+                arrived.append(moved.popleft())
+            arrived.append(message)
+    return [*arrived, *moved]
+
+
+def _has_moment(message: Message) -> bool:
+    return message.due_at is not None or message.event_type in _RESULTS
+
+
+def _arrival(message: Message) -> tuple[str, float]:
+    """The moment, and the place among messages of the same: a timer comes behind all others."""
+    if message.due_at is not None:
+        return message.due_at, math.inf
+    return message.created_at, message.message_id
 
 
 @dataclass(frozen=True)

@@ -73,26 +73,13 @@ def send(connection: sqlite3.Connection, new: Sequence[NewMessage]) -> None:
 
 
 def due(connection: sqlite3.Connection, instance_id: str, now: str) -> list[Message]:
-    """Messages of an instance whose time has come, in order of arrival.
-
-    That is the order of their commits; a timer arrives when it falls due, not when it was set.
-    """
+    """Messages of an instance whose time has come, in the order of their commits."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM messages WHERE instance_id = :instance_id"
-        " AND (due_at IS NULL OR due_at <= :now) ORDER BY due_at, message_id",
+        " AND (due_at IS NULL OR due_at <= :now) ORDER BY message_id",
         {"instance_id": instance_id, "now": now},
     ).fetchall()
-    found = [Message(*row) for row in rows]
-    timers = [message for message in found if message.due_at is not None]
-    if not timers:
-        return found
-    arrived: list[Message] = []
-    for message in found:
-        if message.due_at is None:
-            while timers and str(timers[0].due_at) < message.created_at:
-                arrived.append(timers.pop(0))
-            arrived.append(message)
-    return arrived + timers
+    return [Message(*row) for row in rows]
 
 
 def instances_with_due(connection: sqlite3.Connection, now: str) -> list[str]:
