@@ -109,11 +109,11 @@ def test_behind_an_activity(tmp_path: Path, sessions: bool, fails: bool) -> None
 class EarlyAnswers(HeldDatabase):
     """Tells of a commit so late that workers have answered meanwhile what it has let go."""
 
-    def _tell(self, loop: asyncio.AbstractEventLoop, patience: int = 10) -> None:
+    def _tell(self, loop: asyncio.AbstractEventLoop, commit: Commit, patience: int = 10) -> None:
         if patience:
-            loop.call_soon(self._tell, loop, patience - 1)
+            loop.call_soon(self._tell, loop, commit, patience - 1)
         else:
-            super()._tell(loop)
+            super()._tell(loop, commit)
 
 
 def test_an_answer_does_not_overtake_the_end_of_the_turn_before(tmp_path: Path) -> None:

@@ -257,6 +257,7 @@ def test_a_function_begins_after_the_commit_that_it_waits_for(
                 second.cancel()
                 await asyncio.wait([second])
             commit.keep()
+            commit.tell()
             assert is_cancelled or (await second).value == "2"
             last = await pool.run_activity(ActivityCall("count", None, "three", after=commit))
             assert last.value == ("2" if is_cancelled else "3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -184,6 +185,7 @@ def start(
         status = 1
     if in_process:
         # Threads of user code that still run would keep the process from ending.
+        logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -558,6 +558,7 @@ def python_of(root: Path, environment: Mapping[str, str], options: Options) -> s
 
 async def run(options: Options, console: Console, stop_requested: asyncio.Event) -> None:
     """Run a host until it is asked to stop; a changed host.json makes it start again."""
+    console.gather()
     setup = Setup.read(options.folder)
     while not stop_requested.is_set():
         host = LocalHost(options, console, setup)

@@ -6,13 +6,16 @@ app logs, ``Function.NAME`` for its invocations, ``Host.Triggers.DurableTask`` f
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
+from typing import TextIO
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local.worker.link import Frame
@@ -48,9 +51,15 @@ class Levels:
     options: Options = field(default_factory=Options)
     configured: Mapping[str, int] = field(default_factory=dict[str, int])
     """``logging.logLevel`` of host.json."""
+    _known: dict[str, int] = field(default_factory=dict[str, int], init=False)
 
     def of(self, category: str) -> int:
         """The longest prefix in host.json decides; else what host.md 11.3 says."""
+        if category not in self._known:
+            self._known[category] = self._find(category)
+        return self._known[category]
+
+    def _find(self, category: str) -> int:
         is_user = category.endswith(".User")
         if is_user and self.options.user_level is not None:
             return self.options.user_level
@@ -100,6 +109,54 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(shown, ensure_ascii=False)
 
 
+class _Gathering(logging.StreamHandler[TextIO]):
+    """Writes what one turn of the host's event loop logs at the end of it, all at once.
+
+    Each write wakes who reads the output: with one for each record the four lines that a step of a
+    chain logs took a third of its time. Other threads write at once, behind what is there already.
+    """
+
+    host_loop: asyncio.AbstractEventLoop | None = None
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._gathered: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._gathered.append(f"{self.format(record)}{self.terminator}")
+            loop = self._running_host_loop()
+            if loop is None:
+                self.flush()
+            elif len(self._gathered) == 1:
+                loop.call_soon(self._flush_later, record)
+        except Exception:  # as in every handler: what cannot be written must not end the host
+            self.handleError(record)
+
+    def flush(self) -> None:
+        self.acquire()
+        try:
+            gathered, self._gathered = self._gathered, []
+            if gathered:
+                self.stream.write("".join(gathered))
+            super().flush()
+        finally:
+            self.release()
+
+    def _flush_later(self, first: logging.LogRecord) -> None:
+        try:
+            self.flush()
+        except Exception:
+            self.handleError(first)
+
+    def _running_host_loop(self) -> asyncio.AbstractEventLoop | None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return None
+        return loop if loop is self.host_loop else None
+
+
 class Console:
     """Where the host writes: log records, and the lines of its start."""
 
@@ -111,16 +168,16 @@ class Console:
         """
         self.levels = Levels(options)
         self._as_json = options.as_json
-        handler = logging.StreamHandler(sys.stdout)
+        handler = _Gathering(sys.stdout)
         handler.setFormatter(
             JsonFormatter()
             if options.as_json
             else ConsoleFormatter(is_terminal=sys.stdout.isatty())
         )
-        self._handlers: list[logging.Handler] = [handler]
+        self._handlers = [handler]
         if options.json_file is not None:
             try:
-                file = logging.FileHandler(options.json_file, encoding="utf-8")
+                file = _Gathering(options.json_file.open("a", encoding="utf-8"))
             except OSError as error:
                 raise SettingsError(f"cannot write the log file: {error}") from None
             file.setFormatter(JsonFormatter())
@@ -135,9 +192,14 @@ class Console:
                 source.addHandler(each)
         self.configure({})
 
+    def gather(self) -> None:
+        """Write what each turn of the running event loop logs at once, from now on."""
+        for handler in self._handlers:
+            handler.host_loop = asyncio.get_running_loop()
+
     def configure(self, levels: Mapping[str, int]) -> None:
         """Take the levels of host.json."""
-        self.levels.configured = levels
+        self.levels = Levels(self.levels.options, levels)
         shown = [*levels.values(), self.levels.of("Function."), self.levels.of(HOST_CATEGORY)]
         for name in (_OURS, "Function"):
             # What no category shows is not even formatted.
@@ -150,9 +212,12 @@ class Console:
         if self._as_json:
             console.emit(record)
         else:
-            print(line, flush=True)
+            console.flush()
+            print(line, file=console.stream, flush=True)
         for file in files:
             file.emit(record)
+        for handler in self._handlers:
+            handler.flush()
 
     def show_user_record(self, frame: Frame) -> None:
         """Write a log record that user code has written in a worker."""
@@ -177,8 +242,12 @@ class Console:
 
 
 def _moment(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+    return f"{_second(int(record.created))}.{int(record.msecs):03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _text(formatter: logging.Formatter, record: logging.LogRecord) -> str:

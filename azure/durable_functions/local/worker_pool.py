@@ -458,8 +458,7 @@ class WorkerPool:
         if after.is_kept:
             tell_begin()
         elif log.isEnabledFor(logging.INFO):
-            loop = asyncio.get_running_loop()
-            after.then(lambda: loop.call_soon_threadsafe(tell_begin))
+            after.when_told(tell_begin)
         called_at = time.monotonic()
         problem = "cancelled"
         try:

@@ -56,6 +56,8 @@ class Commit:
         self._lock = threading.Lock()
         self._waiting: list[Callable[[], object]] | None = []
         """What is to be called; None when all has been and later callbacks need not wait."""
+        self._told: list[Callable[[], object]] | None = []
+        """The same, of those that the loop calls."""
         self.kept_at: float | None = None
         """When it was on disk, as `time.monotonic` says; None before, and for ever if it fails."""
 
@@ -76,6 +78,18 @@ class Commit:
                 return
         callback()
 
+    def when_told(self, callback: Callable[[], object]) -> None:
+        """As `then`, but called on the loop, when those who wait for the transaction are told."""
+        if self._told is None:
+            callback()
+        else:
+            self._told.append(callback)
+
+    def tell(self) -> None:
+        """It is on disk, and the loop knows."""
+        told, self._told = self._told or [], None
+        _call(told)
+
     async def kept(self) -> None:
         """Wait until the transaction is on disk: for ever, if it is not kept."""
         if self.is_kept:
@@ -94,16 +108,21 @@ class Commit:
                 self._waiting = [] if waiting else None
             if not waiting:
                 return
-            for callback in waiting:
-                try:
-                    callback()
-                except Exception:  # what waits for others must go on
-                    logger.exception("What was to follow a commit failed")
+            _call(waiting)
+
+
+def _call(callbacks: list[Callable[[], object]]) -> None:
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:  # what waits for others must go on
+            logger.exception("What was to follow a commit failed")
 
 
 KEPT = Commit()
 """One that has been on disk from the start."""
 KEPT.keep()
+KEPT.tell()
 
 
 @dataclass
@@ -276,6 +295,7 @@ class Database:
         """Run all changes that wait, in a transaction, and have it committed."""
         assert self._writer is not None  # open, as long as somebody waits
         connection = self._writer
+        commit = Commit()
         self._batch, self._waiting = self._waiting, []
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -287,9 +307,8 @@ class Database:
                     self._run(job, connection)
         except BaseException as error:
             self._fail(error)
-            self._tell(loop)
+            self._tell(loop, commit)
             return
-        commit = Commit()
         if self._thread is None:
             self._finish(connection, commit)
         else:
@@ -302,7 +321,7 @@ class Database:
                     job.meanwhile(job.outcome, commit)
         finally:
             if self._thread is None:
-                self._tell(loop)
+                self._tell(loop, commit)
 
     def _commit(self) -> None:
         """The thread: commits what has been run."""
@@ -312,7 +331,7 @@ class Database:
             self._begun.put(None)
             self._finish(self._writer, commit)
             try:
-                loop.call_soon_threadsafe(self._tell, loop)
+                loop.call_soon_threadsafe(self._tell, loop, commit)
             except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
                 continue
 
@@ -330,9 +349,11 @@ class Database:
             job.error = error
         self._roll_back(self._writer)
 
-    def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _tell(self, loop: asyncio.AbstractEventLoop, commit: Commit) -> None:
         """Tell who waits for the batch, and go on with what has come meanwhile."""
         batch, self._batch = self._batch, []
+        if commit.is_kept:
+            commit.tell()
         for job in batch:
             if job.done.done():  # the waiter was cancelled
                 continue
