@@ -151,13 +151,16 @@ class Dispatcher:
         self._stopping = True
         self._timer_set.set()
         self._let_all_go()
-        running = [task for task in self._tasks if not task.done()]
-        if running:
-            _, unfinished = await asyncio.wait(running, timeout=patience_seconds)
-            for task in unfinished:
-                task.cancel()
-            if unfinished:
-                await asyncio.wait(unfinished)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + patience_seconds
+        while running := [task for task in self._tasks if not task.done()]:  # which begin others
+            seconds_left = end - loop.time()
+            if seconds_left > 0:
+                await asyncio.wait(running, timeout=seconds_left)
+            else:
+                for task in running:
+                    task.cancel()
+                await asyncio.wait(running)
 
     def pause(self) -> None:
         """Begin nothing new until `go_on`; what runs goes on."""
