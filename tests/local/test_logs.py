@@ -118,5 +118,8 @@ def test_a_log_file_gets_the_same_records(
     both.say("started")
     assert '"message": "on its way"' in file.read_text()
     assert '"message": "started"' in file.read_text()
+    for handler in both._handlers:
+        handler.close()
+    assert not sys.stdout.closed
     with pytest.raises(logs.SettingsError, match="cannot write the log file"):
         logs.Console(logs.Options(json_file=tmp_path))

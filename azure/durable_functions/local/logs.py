@@ -118,8 +118,9 @@ class _Gathering(logging.StreamHandler[TextIO]):
 
     host_loop: asyncio.AbstractEventLoop | None = None
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, closes: bool = False) -> None:
         super().__init__(stream)
+        self._closes = closes
         self._gathered: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -142,6 +143,12 @@ class _Gathering(logging.StreamHandler[TextIO]):
             super().flush()
         finally:
             self.release()
+
+    def close(self) -> None:
+        if self._closes:
+            self.flush()
+            self.stream.close()
+        super().close()
 
     def _flush_later(self, first: logging.LogRecord) -> None:
         try:
@@ -177,7 +184,7 @@ class Console:
         self._handlers = [handler]
         if options.json_file is not None:
             try:
-                file = _Gathering(options.json_file.open("a", encoding="utf-8"))
+                file = _Gathering(options.json_file.open("a", encoding="utf-8"), closes=True)
             except OSError as error:
                 raise SettingsError(f"cannot write the log file: {error}") from None
             file.setFormatter(JsonFormatter())

@@ -107,7 +107,8 @@ def load(root: Path, only: Collection[str] = ()) -> LoadedApp:
 
 def unload(root: Path) -> None:
     """Forget every module below an app folder, so that the next `load` reads them anew."""
-    for name, module in list(sys.modules.items()):
+    # A copy made at one go: while a list of pairs is made finalizers may run, and import something.
+    for name, module in sys.modules.copy().items():
         file = getattr(module, "__file__", None)
         if name == _NAMESPACE_PACKAGE or (file and _belongs_to_app(Path(file), root)):
             del sys.modules[name]
