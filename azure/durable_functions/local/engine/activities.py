@@ -42,6 +42,7 @@ class Ended(NamedTuple):
     event_type: HistoryEventType
     event: str
     at: datetime
+    """When it has ended, which is when the result arrives."""
     outcome: Outcome = Outcome()
     """Of its function, if one has returned."""
     continuation: Continuation | None = None
