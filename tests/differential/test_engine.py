@@ -111,12 +111,20 @@ class OfficialMain(GatedInvoker):
         return Outcome(failure=Failure("Exception", message, "", {}))
 
 
-class LosingSessions(GatedInvoker):
-    """The main orchestrator is kept in sessions; some are evicted, some workers are lost."""
+class LosingWorkers(GatedInvoker):
+    """Some workers are lost while they run the episode behind an activity."""
 
     def __init__(self, program: programs.Program, seed: int) -> None:
         super().__init__(program, seed)
         self._luck = random.Random(seed)
+
+    async def go_on(self, then: Continuation, result: str) -> Continued | None:
+        continued = await super().go_on(then, result)
+        return None if self._luck.random() < 0.1 else continued
+
+
+class LosingSessions(LosingWorkers):
+    """The main orchestrator is kept in sessions; some are evicted, some workers are lost."""
 
     async def advance(self, name: str, session: str, state: str, events: str) -> Outcome | None:
         roll = self._luck.random()
@@ -130,8 +138,7 @@ class LosingSessions(GatedInvoker):
     async def go_on(self, then: Continuation, result: str) -> Continued | None:
         if self._luck.random() < 0.15:
             self.sessions = Sessions()  # another worker
-        continued = await super().go_on(then, result)
-        return None if self._luck.random() < 0.1 else continued
+        return await super().go_on(then, result)
 
 
 def _child(context: df.DurableOrchestrationContext) -> Any:
@@ -154,7 +161,12 @@ async def _run(
     """What an instance comes to: status, output, custom status and the ids in its history."""
     rng = random.Random(seed)
     events = list(program["events"])
-    settings = HubSettings(max_episodes=20, max_activities=20, keeps_sessions=keeps_sessions)
+    settings = HubSettings(
+        max_episodes=20,
+        max_activities=20,
+        keeps_sessions=keeps_sessions,
+        result_patience_seconds=60,  # however slow the machine is
+    )
     async with Engine(invoker, time=StandingClock(), http=invoker, settings=settings) as engine:
         held = engine.hub.dispatcher
         await engine.hub.start_instance("Main", instance_id="main", input_text='"0"')
@@ -245,22 +257,24 @@ def test_programs_end_alike_with_both_packages() -> None:
     assert ended > compared * 0.8
 
 
-def test_programs_end_alike_with_and_without_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_end_alike_however_workers_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only when they are asked, by themselves behind an activity, or in sessions."""
     monkeypatch.setattr(dispatcher, "_FIRST_PAUSE_SECONDS", 1e-9)
-    advanced = 0
+    advanced = continued = 0
     for seed in SEEDS:
         program = programs.random_program(random.Random(seed))
         # Whether the code is replaying is what sessions change on purpose.
         kept = [statement for statement in program.get("statements", []) if statement != ["look"]]
         program = {**program, "statements": kept} if "statements" in program else program
-        made: list[LosingSessions] = []
-
-        def losing(program: programs.Program = program, seed: int = seed) -> LosingSessions:
-            made.append(LosingSessions(program, seed))  # noqa: B023  # used within the turn
-            return made[-1]  # noqa: B023
-
-        plain = _end(lambda p=program, s=seed: GatedInvoker(p, s), program, seed)
-        assert _end(losing, program, seed, keeps_sessions=True) == plain, f"seed {seed}"
-        advanced += made[0].advanced
+        asked, alone = GatedInvoker(program, seed), LosingWorkers(program, seed)
+        keeping = LosingSessions(program, seed)
+        asked.goes_on = False
+        plain = _end(lambda a=asked: a, program, seed)
+        assert _end(lambda a=alone: a, program, seed) == plain, f"seed {seed}"
+        kept = _end(lambda k=keeping: k, program, seed, keeps_sessions=True)
+        assert kept == plain, f"seed {seed}"
+        advanced += keeping.advanced
+        continued += alone.continued
 
     assert advanced > len(SEEDS)
+    assert continued > len(SEEDS) / 4

@@ -26,7 +26,8 @@ from azure.durable_functions.local.engine.functions import (
 )
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
 from azure.durable_functions.local.store.database import IN_MEMORY, Database
-from azure.durable_functions.local.worker.sessions import Sessions, with_completion
+from azure.durable_functions.local.worker.continuations import following
+from azure.durable_functions.local.worker.sessions import Sessions
 from azure.durable_functions.testing._clock import VirtualClock
 
 BEGINNING = datetime(2026, 1, 15, 10, 0, tzinfo=timezone.utc)
@@ -60,6 +61,7 @@ class DirectInvoker:
         self.episodes = 0
         self.advanced = 0
         self.continued = 0
+        self.goes_on = True
         self.now: Callable[[], datetime] = lambda: BEGINNING
         self.sessions = Sessions()
 
@@ -101,7 +103,7 @@ class DirectInvoker:
         await asyncio.sleep(0)
         outcome = _outcome(lambda: json.dumps(self.activities[call.name](value)))
         then = call.then
-        if then is None or outcome.value is None:
+        if then is None or outcome.value is None or not self.goes_on:
             return outcome
         running = asyncio.ensure_future(self.go_on(then, outcome.value))
 
@@ -111,15 +113,23 @@ class DirectInvoker:
         return outcome._replace(continued=continued())
 
     async def go_on(self, then: Continuation, result: str) -> Continued | None:
-        if not self.sessions.is_in(then.session, then.state):
-            return None
-        told = then._asdict()
-        moment, text = with_completion(told, self.now().replace(tzinfo=None), result)
-        outcome = self._answered(then.name, then.session, then.state, text)
-        if outcome.value == "":
-            return None
+        before, behind = (text.encode() for text in then.around)
+        told = {"since": then.since, "events": then.events, "around": (0, len(before))}
+        now = self.now().replace(tzinfo=None)
+        moment, payload = following(told, before + behind, now, result)
+        text = payload.decode()
+        if then.session is None:
+            outcome = await self.orchestrate(then.name, text)
+        else:
+            session, state = then.session
+            if not self.sessions.is_in(session, state):
+                return None
+            outcome = self._answered(then.name, session, state, text)
+            if outcome.value == "":
+                return None
+            outcome = outcome._replace(is_increment=True)
         self.continued += 1
-        return Continued(clock.from_stored(moment), outcome._replace(is_increment=True))
+        return Continued(clock.from_stored(moment), outcome)
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         self.batches.append(json.loads(trigger))

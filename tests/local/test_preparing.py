@@ -160,7 +160,8 @@ def test_no_episode_is_asked_for_on_top_of_a_turn_that_is_not_committed(tmp_path
             await some_turns_of_the_loop()
             then, commit = calls[1].then, calls[1].after
             assert then is not None
-            execution_id = then.session.partition("/")[2]
+            assert then.session is not None
+            execution_id = then.session[0].partition("/")[2]
             activity = Activity("one", 1, execution_id, "step", "2")
             orchestrations = engine.hub._orchestrations
             assert orchestrations.continuation_of(activity, commit) == then

@@ -57,10 +57,11 @@ class CountingDatabase(Database):
 class SecondEpisode(DirectInvoker):
     """Something happens while it runs, which is the first that a result makes possible."""
 
-    def __init__(self, happens: Callable[[], Any]) -> None:
+    def __init__(self, happens: Callable[[], Any], *, goes_on: bool = False) -> None:
         orchestrators = {"three": three, "approved": approved, "first_of": first_of}
         super().__init__(orchestrators, {"step": lambda number: number})
         self.happens = happens
+        self.goes_on = goes_on
 
     async def orchestrate(
         self, name: str, trigger: str, *, alone: bool = False, session: str | None = None
@@ -71,10 +72,11 @@ class SecondEpisode(DirectInvoker):
         return outcome
 
 
-async def commits_of_three(path: Path, settings: HubSettings) -> int:
+async def commits_of_three(path: Path, settings: HubSettings, *, goes_on: bool = False) -> int:
     """Of an orchestration with three activities in a row."""
     database = CountingDatabase(path)
     invoker = DirectInvoker({"three": three}, {"step": lambda number: number})
+    invoker.goes_on = goes_on
     async with Engine(invoker, database, settings=settings) as engine:
         at_start = database.commits
         await engine.hub.start_instance("three", instance_id="one")
@@ -83,8 +85,14 @@ async def commits_of_three(path: Path, settings: HubSettings) -> int:
         return database.commits - at_start
 
 
-def test_a_result_and_the_turn_behind_it_are_one_commit(tmp_path: Path) -> None:
-    assert asyncio.run(commits_of_three(tmp_path / "hub.sqlite", PATIENT)) == 1 + 1 + 3
+BEHIND = pytest.mark.parametrize("goes_on", [False, True], ids=["asked for", "behind it"])
+"""Who runs the turn of a result: a worker that the host asks, or the activity's at once."""
+
+
+@BEHIND
+def test_a_result_and_the_turn_behind_it_are_one_commit(tmp_path: Path, goes_on: bool) -> None:
+    commits = asyncio.run(commits_of_three(tmp_path / "hub.sqlite", PATIENT, goes_on=goes_on))
+    assert commits == 1 + 1 + 3
 
 
 def test_a_result_does_not_wait_for_a_turn_that_may_be_slow(tmp_path: Path) -> None:
@@ -92,10 +100,11 @@ def test_a_result_does_not_wait_for_a_turn_that_may_be_slow(tmp_path: Path) -> N
     assert asyncio.run(commits_of_three(tmp_path / "hub.sqlite", settings)) == 1 + 1 + 3 * 2
 
 
-def test_a_result_does_not_wait_for_a_turn_that_hangs(tmp_path: Path) -> None:
+@BEHIND
+def test_a_result_does_not_wait_for_a_turn_that_hangs(tmp_path: Path, goes_on: bool) -> None:
     async def scenario() -> None:
         may_go = asyncio.Event()
-        invoker = SecondEpisode(may_go.wait)
+        invoker = SecondEpisode(may_go.wait, goes_on=goes_on)
         async with Engine(invoker, Database(tmp_path / "hub.sqlite"), settings=PATIENT) as engine:
             engine.hub.dispatcher._result_patience = 0  # over before the turn is
             await engine.hub.start_instance("three", instance_id="one")
@@ -205,6 +214,7 @@ def test_a_result_does_not_wait_for_a_host_that_stops(tmp_path: Path) -> None:
     async def scenario() -> None:
         may_end = asyncio.Event()
         invoker = DirectInvoker({"three": three}, {"step": lambda number: number})
+        invoker.goes_on = False
         run_activity = invoker.run_activity
 
         async def waits(call: Any) -> Outcome:
@@ -245,13 +255,16 @@ def test_a_result_that_waits_for_a_place_is_stored_when_the_host_stops(tmp_path:
     asyncio.run(scenario())
 
 
+@BEHIND
 @pytest.mark.parametrize("error", [WorkerLost, TimedOut, RuntimeError])
-def test_a_turn_that_fails_does_not_take_the_result_along(error: type[Exception]) -> None:
+def test_a_turn_that_fails_does_not_take_the_result_along(
+    error: type[Exception], goes_on: bool
+) -> None:
     async def happens() -> None:
         raise error("the worker is gone")
 
     async def scenario() -> None:
-        invoker = SecondEpisode(happens)
+        invoker = SecondEpisode(happens, goes_on=goes_on)
         async with Engine(invoker, settings=PATIENT) as engine:
             await engine.hub.start_instance("three", instance_id="one")
             await engine.settle()
@@ -262,8 +275,9 @@ def test_a_turn_that_fails_does_not_take_the_result_along(error: type[Exception]
     asyncio.run(scenario())
 
 
+@BEHIND
 @pytest.mark.parametrize("what", ["event", "suspension", "termination"])
-def test_what_comes_during_the_turn_is_not_overlooked(what: str) -> None:
+def test_what_comes_during_the_turn_is_not_overlooked(what: str, goes_on: bool) -> None:
     async def scenario() -> None:
         async def happens() -> None:
             if what == "event":
@@ -273,7 +287,7 @@ def test_what_comes_during_the_turn_is_not_overlooked(what: str) -> None:
             else:
                 await engine.hub.terminate("one", "enough")
 
-        invoker = SecondEpisode(happens)
+        invoker = SecondEpisode(happens, goes_on=goes_on)
         async with Engine(invoker, settings=PATIENT) as engine:
             await engine.hub.start_instance("approved", instance_id="one")
             await engine.settle()

@@ -30,6 +30,8 @@ from azure.durable_functions.local.worker.sessions import Sessions
 Context = df.DurableOrchestrationContext
 Orchestration = Generator[Any, Any, Any]
 SESSIONS = HubSettings(keeps_sessions=True)
+REPLAYS = HubSettings(max_episodes=20, max_activities=20, result_patience_seconds=60)
+"""Without sessions, and however slow the machine is."""
 
 
 def chain(context: Context) -> Orchestration:
@@ -263,7 +265,8 @@ class Jittery(DirectInvoker):
         return None if self.luck.random() < 0.05 else continued
 
 
-def test_whatever_comes_in_between_a_replay_of_the_history_agrees() -> None:
+@pytest.mark.parametrize("settings", [SESSIONS, REPLAYS], ids=["sessions", "replays"])
+def test_whatever_comes_in_between_a_replay_of_the_history_agrees(settings: HubSettings) -> None:
     async def interfere(engine: Engine, invoker: Jittery) -> None:
         for number in range(12):
             await invoker.linger()
@@ -281,7 +284,7 @@ def test_whatever_comes_in_between_a_replay_of_the_history_agrees() -> None:
 
     async def scenario(seed: int) -> int:
         invoker = Jittery(seed)
-        async with Engine(invoker, settings=SESSIONS) as engine:
+        async with Engine(invoker, settings=settings) as engine:
             await engine.hub.start_instance("wandering", instance_id="one", input_text=str(seed))
             await interfere(engine, invoker)
             assert [await engine.count(table) for table in ("messages", "activities")] == [0, 0]
@@ -306,12 +309,13 @@ def _last(history: list[dict[str, Any]], kind: HistoryEventType) -> int:
     return max(place for place, event in enumerate(history) if event["EventType"] == kind)
 
 
-def test_an_episode_is_not_earlier_than_the_one_before() -> None:
+@pytest.mark.parametrize("settings", [SESSIONS, REPLAYS], ids=["sessions", "replays"])
+def test_an_episode_is_not_earlier_than_the_one_before(settings: HubSettings) -> None:
     """A worker's clock may be behind the host's, as in a container."""
 
     async def scenario() -> Any:
         invoker = DirectInvoker({"chain": chain}, {"same": same})
-        async with Engine(invoker, settings=SESSIONS) as engine:
+        async with Engine(invoker, settings=settings) as engine:
             invoker.now = lambda: BEGINNING
             instance_id = await engine.hub.start_instance("chain", input_text="3")
             await engine.settle()

@@ -62,7 +62,7 @@ class ScriptedWorker(Answers):
         if "then" not in header:
             return Frame({"state": header["invocationId"]} if "session" in header else {})
         then = header["then"]
-        has_ended = then["session"].startswith("short")
+        has_ended = then.get("session", "short").startswith("short")
         after = {} if has_ended else {"state": then["invocationId"]}
         answer = Frame({"id": then["id"], "now": NOW, **after}, b"{}")
         asyncio.get_running_loop().call_soon(self._take, answer)
@@ -94,7 +94,16 @@ async def opened(pool: WorkerPool, session: str) -> Continuation:
     """The continuation of an orchestration that a worker has just begun to keep."""
     outcome = await pool.orchestrate("main", "{}", session=session)
     assert outcome.session_state is not None
-    return Continuation("main", session, outcome.session_state, "", [], ("", ""))
+    return behind_an_activity(session, outcome.session_state)
+
+
+def behind_an_activity(session: str, state: str) -> Continuation:
+    return Continuation("main", "", ("", ""), ("", "", ""), (session, state))
+
+
+def state_of(then: Continuation) -> str:
+    assert then.session is not None
+    return then.session[1]
 
 
 async def continued(pool: WorkerPool, then: Continuation) -> str | None:
@@ -151,6 +160,20 @@ def test_a_worker_that_has_more_to_do_than_others_is_not_chosen_for_what_it_keep
     in_pool(scenario)
 
 
+def test_without_a_session_what_follows_may_run_in_any_worker() -> None:
+    async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
+        workers[0].load += 1
+        then = Continuation("main", "", ("before", "behind"), ("", "", ""))
+
+        assert await continued(pool, then) is None
+
+        assert [len(worker.calls) for worker in workers] == [0, 1]
+        assert workers[1].calls[0]["then"].keys().isdisjoint(("session", "state"))
+        workers[0].load -= 1
+
+    in_pool(scenario)
+
+
 @pytest.mark.parametrize("trouble", ["fails", "lost"])
 def test_nothing_is_left_of_a_continuation_that_never_comes(trouble: str) -> None:
     async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
@@ -173,10 +196,10 @@ def test_sessions_that_have_ended_do_not_displace_one_in_use(
     monkeypatch.setattr(worker_pool, "MOST_SESSIONS", 1)  # two, for two workers
 
     async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
-        state = (await opened(pool, "long")).state
+        state = state_of(await opened(pool, "long"))
         for number in range(5):
             assert await continued(pool, await opened(pool, f"short {number}")) is None
-            after = await continued(pool, Continuation("main", "long", state, "", [], ("", "")))
+            after = await continued(pool, behind_an_activity("long", state))
             assert after is not None
             state = after
 
@@ -196,8 +219,8 @@ def test_of_those_in_use_the_one_used_longest_ago_is_forgotten(
         await continued(pool, first)
         await opened(pool, "third")
 
-        assert await pool.advance("main", "second", second.state, "[]") is None
-        assert await pool.advance("main", "first", first.state, "[]") is not None
+        assert await pool.advance("main", "second", state_of(second), "[]") is None
+        assert await pool.advance("main", "first", state_of(first), "[]") is not None
 
     in_pool(scenario)
 

@@ -245,15 +245,17 @@ def in_trouble_once(context):
 
 
 @pytest.mark.parametrize("trouble", ["dies", "hangs"])
-@pytest.mark.parametrize("activity", ["note", "note_async"])
+@pytest.mark.parametrize(
+    ("activity", "options"), [("note", []), ("note_async", []), ("note", ["--sessions"])]
+)
 def test_an_activity_is_not_blamed_for_what_its_worker_runs_next(
-    app: Path, tmp_path: Path, activity: str, trouble: str
+    app: Path, tmp_path: Path, activity: str, options: list[str], trouble: str
 ) -> None:
-    """With sessions the worker goes on by itself; the activity has ended then, and stays so."""
+    """The worker goes on by itself; the activity has ended then, and stays so."""
     (app / "host.json").write_text('{"version": "2.0", "functionTimeout": "00:00:01"}')
     with (app / "function_app.py").open("a") as script:
         script.write(TROUBLE_BEHIND_ACTIVITIES)
-    with HostProcess(app, "--sessions") as host:
+    with HostProcess(app, *options) as host:
         given = [activity, str(tmp_path / "notes"), trouble]
         finished = host.run("in_trouble_once", given)
 

@@ -24,7 +24,11 @@ class StartedProcess:
 
 
 def start_worker(
-    python: Sequence[str], root: Path, environment: Mapping[str, str], only: Sequence[str] = ()
+    python: Sequence[str],
+    root: Path,
+    environment: Mapping[str, str],
+    only: Sequence[str] = (),
+    places: int = 0,
 ) -> StartedProcess:
     """Start a worker of an app; it inherits two sockets, and nobody else can reach them.
 
@@ -33,6 +37,7 @@ def start_worker(
         root: The app folder.
         environment: Of the process.
         only: Names of the functions to load; without any, all are.
+        places: How many orchestrators may run in it at once; 0 if the host counts them.
 
     Raises:
         OSError: The interpreter cannot be started.
@@ -46,6 +51,7 @@ def start_worker(
                 str(WORKER_ENTRY),
                 str(there.fileno()),
                 str(lifeline_there.fileno()),
+                str(places),
                 str(root),
                 *only,
             ],

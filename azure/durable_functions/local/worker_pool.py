@@ -301,7 +301,9 @@ class WorkerPool:
         header = {**self._header(function), "activity": told}
         payload = text.encode("utf-8")
         then = call.then
-        worker = None if then is None or call.alone else self._keeper(then.session)
+        worker = None
+        if then is not None and not call.alone:
+            worker = self._free_worker() if then.session is None else self._keeper(then.session[0])
         if then is None or worker is None or worker.load > min(w.load for w in self._workers):
             frame = await self._call(
                 function, header, payload, _NO_REASON, alone=call.alone, after=call.after
@@ -312,12 +314,15 @@ class WorkerPool:
         header["then"] = {
             **self._header(next_function),
             "id": number,
-            "session": then.session,
-            "state": then.state,
             "since": then.since,
-            "recorded": then.recorded,
             "events": then.events,
         }
+        if then.session is not None:
+            header["then"]["session"], header["then"]["state"] = then.session
+        before, behind = (text.encode("utf-8") for text in then.around)
+        begin = len(payload)
+        header["then"]["around"] = begin, begin + len(before)
+        payload = b"".join((payload, before, behind))
         worker.load += 2  # one for each of the two
         goes_on = False
         try:
@@ -344,6 +349,7 @@ class WorkerPool:
         answer: Awaitable[Frame],
     ) -> Continued | None:
         """Wait for what a worker runs behind an activity."""
+        began = time.monotonic()
         try:
             frame = await self._logged(
                 function, header, _NO_REASON, self._limited(function, worker, answer)
@@ -355,9 +361,11 @@ class WorkerPool:
             await self._hand_back(worker)
         if frame.header.get("noSession"):
             return None
-        now = clock.from_stored(frame.header["now"])
+        now, seconds = clock.from_stored(frame.header["now"]), time.monotonic() - began
+        if "session" not in header:
+            return Continued(now, _outcome(frame), seconds)
         outcome = self._note_session(header["session"], worker, frame, is_increment=True)
-        return Continued(now, outcome)
+        return Continued(now, outcome, seconds)
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         """Run a batch of operations."""

@@ -120,6 +120,7 @@ class WorkerProcess(Answers):
         on_log: LogSink,
         *,
         only: Sequence[str] = (),
+        places: int = 0,
         patience_seconds: float | None = None,
     ) -> WorkerProcess:
         """Start a process and wait until it has loaded the app.
@@ -130,13 +131,14 @@ class WorkerProcess(Answers):
             environment: Of the process.
             on_log: Receives the log records of user code.
             only: Names of the functions to load; without any, all are.
+            places: As for `continuations.Places`.
             patience_seconds: How long loading may take; None for ever.
 
         Raises:
             WorkerFailed: It cannot be started, ends before that, or takes too long.
         """
         try:
-            started = operating_system.start_worker(python, root, environment, only)
+            started = operating_system.start_worker(python, root, environment, only, places)
         except (OSError, ValueError) as error:  # ValueError: an environment that cannot be
             raise WorkerFailed(f"cannot start the worker's Python {python[0]}: {error}") from error
         worker = cls(started, on_log)
@@ -257,7 +259,9 @@ class InProcessWorker(Answers):
         self._end_logging: Callable[[], None]
 
     @classmethod
-    async def start(cls, root: Path, on_log: LogSink, only: Sequence[str] = ()) -> InProcessWorker:
+    async def start(
+        cls, root: Path, on_log: LogSink, only: Sequence[str] = (), places: int = 0
+    ) -> InProcessWorker:
         """Load the app in this process, anew if it was loaded before."""
         from azure.durable_functions.local.worker import app_loader, runtime
         from azure.durable_functions.local.worker.functions import Functions
@@ -270,7 +274,7 @@ class InProcessWorker(Answers):
         async def load() -> Frame:
             app_loader.unload(root)
             app = app_loader.load(root, only)
-            worker._functions = Functions(app.functions)
+            worker._functions = Functions(app.functions, places)
             return runtime.describe(app)
 
         worker.app = AppInfo.from_frame(await worker._run(load()))

@@ -48,6 +48,12 @@ class Ended(NamedTuple):
     continuation: Continuation | None = None
     """What its worker was given to run next."""
 
+    @property
+    def is_session_advanced(self) -> bool:
+        """Whether its worker runs the next episode, in the session that it has kept."""
+        then = self.continuation
+        return self.outcome.continued is not None and then is not None and then.session is not None
+
 
 class Activities:
     """Has activities run and records what they return."""

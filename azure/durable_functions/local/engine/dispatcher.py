@@ -444,52 +444,49 @@ class Dispatcher:
         instance_id = ended.activity.instance_id
         continued = ended.outcome.continued
         busy = (self._running, self._pausing, self._queued, self._resting)
-        is_busy = any(instance_id in instances for instances in busy)
-        if continued is not None:
-            if not is_busy:
-                self._take_place(instance_id, self._orchestrations)
-                if await self._record_with_turn(ended):
-                    return
-        elif not is_busy and self._is_working and self._activities.may_have_turn(ended):
-            await self._record_with_quick_turn(ended)
-            return
-        try:
+        if any(instance_id in instances for instances in busy):
+            try:
+                await self._record_alone(ended)
+            finally:
+                if continued is not None:
+                    await continued  # which does not count
+        elif continued is not None:  # it runs: the place is taken, whether one is free or not
+            self._take_place(instance_id, self._orchestrations)
+            await self._record_with_turn(ended)
+        elif (
+            self._is_working
+            and self._activities.may_have_turn(ended)
+            and await self._wait_for_place(instance_id)
+        ):
+            await self._record_with_turn(ended)
+        else:
             await self._record_alone(ended)
-        finally:
-            if continued is not None and is_busy:
-                await continued  # which does not count
 
     async def _record_alone(self, ended: Ended) -> None:
         if await self._activities.record(ended):
             self._note_result(ended)
 
-    async def _record_with_turn(self, ended: Ended) -> bool:
+    async def _record_with_turn(self, ended: Ended) -> None:
         """Record a result with its turn, for which the place is taken.
 
-        False if nothing is stored: the result is to be recorded by itself then.
+        It is recorded by itself if the turn does not count, or takes long, in which case it is
+        void; but not if that would cost a session.
         """
         instance_id = ended.activity.instance_id
-        run = partial(self._activities.record_with_turn, ended)
-        dispatch, _ = await self._run_in_lane(instance_id, self._orchestrations, run)
-        self._after_turn(instance_id, dispatch)
-        return dispatch is not None
-
-    async def _record_with_quick_turn(self, ended: Ended) -> None:
-        """Record a result with its turn; if that takes long, by itself, and the turn is void."""
-        if not await self._wait_for_place(ended.activity.instance_id):
-            await self._record_alone(ended)
-            return
         alone: list[asyncio.Task[None]] = []
 
         def lose_patience() -> None:
-            alone.append(self._spawn(self._record_alone(ended)))
+            if not ended.is_session_advanced:
+                alone.append(self._spawn(self._record_alone(ended)))
 
         timer = asyncio.get_running_loop().call_later(self._result_patience, lose_patience)
         try:
-            is_recorded = await self._record_with_turn(ended)
+            run = partial(self._activities.record_with_turn, ended)
+            dispatch, _ = await self._run_in_lane(instance_id, self._orchestrations, run)
+            self._after_turn(instance_id, dispatch)
         finally:
             timer.cancel()
-        if not is_recorded:
+        if dispatch is None:
             await (alone[0] if alone else self._record_alone(ended))
 
     async def _wait_for_place(self, instance_id: str) -> bool:

@@ -291,20 +291,8 @@ class Episode:
 
     def trigger(self) -> str:
         """JSON text of the orchestration trigger (protocol.md 1): a join of stored texts."""
-        instance = self.instance
-        history = [*self.history, self.started, *self.batch]
-        parent = None if instance.parent is None else json.loads(instance.parent)
-        parent_id = None if parent is None else parent["OrchestrationInstance"]["InstanceId"]
-        return (
-            f'{{"history":[{",".join(history)}],"input":{instance.input or "null"},'
-            f'"instanceId":{events.dump(instance.instance_id)},'
-            f'"isReplaying":{"false" if self.is_first else "true"},'
-            f'"parentInstanceId":{events.dump(parent_id)},'
-            '"upperSchemaVersion":1,"upperSchemaVersionNew":2,'
-            '"longRunningTimerIntervalDuration":"00:00:00","maximumShortTimerDuration":"00:00:00",'
-            '"defaultHttpAsyncRequestSleepTimeMillseconds":'
-            f"{self.limits.http_poll_milliseconds}}}"
-        )
+        begin, end = trigger_around(self.instance, self.limits, is_first=self.is_first)
+        return f"{begin}{','.join([*self.history, self.started, *self.batch])}{end}"
 
     def new_history(self) -> list[str]:
         """Events to append, in the order of protocol.md 2.4, as later episodes see them."""
@@ -317,6 +305,25 @@ class Episode:
             )
         appended.append(events.orchestrator_completed(self.now))
         return appended
+
+
+def trigger_around(
+    instance: Instance, limits: Limits, *, is_first: bool = False
+) -> tuple[str, str]:
+    """JSON text of an orchestration trigger (protocol.md 1): before its events, and behind them."""
+    parent = None if instance.parent is None else json.loads(instance.parent)
+    parent_id = None if parent is None else parent["OrchestrationInstance"]["InstanceId"]
+    end = (
+        f'],"input":{instance.input or "null"},'
+        f'"instanceId":{events.dump(instance.instance_id)},'
+        f'"isReplaying":{"false" if is_first else "true"},'
+        f'"parentInstanceId":{events.dump(parent_id)},'
+        '"upperSchemaVersion":1,"upperSchemaVersionNew":2,'
+        '"longRunningTimerIntervalDuration":"00:00:00","maximumShortTimerDuration":"00:00:00",'
+        '"defaultHttpAsyncRequestSleepTimeMillseconds":'
+        f"{limits.http_poll_milliseconds}}}"
+    )
+    return '{"history":[', end
 
 
 def take(episode: Episode, message: Message) -> None:

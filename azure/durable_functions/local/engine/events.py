@@ -79,12 +79,17 @@ def orchestrator_started(now: datetime) -> str:
     return f"{_begin(_ORCHESTRATOR_STARTED, now)}}}"
 
 
-def completion_to_be(task_id: int) -> tuple[str, str]:
-    """An episode with the result of one activity: two events up to their time and result."""
-    begin = f'"EventId":{NOT_SCHEDULED},"IsPlayed":false'
+def completion_to_be(task_id: int) -> tuple[str, str, str]:
+    """An episode with the result of one activity, whose time and result are not known yet.
+
+    Gives what stands before the time, between the time and the time of the second event, and
+    between that and the result.
+    """
+    begin = f'"EventId":{NOT_SCHEDULED},"IsPlayed":false,"Timestamp":'
     return (
         f'{{"EventType":{_ORCHESTRATOR_STARTED},{begin}',
-        f'{{"EventType":{_TASK_COMPLETED},{begin},"TaskScheduledId":{task_id}',
+        f'}},{{"EventType":{_TASK_COMPLETED},{begin}',
+        f',"TaskScheduledId":{task_id},"Result":',
     )
 
 

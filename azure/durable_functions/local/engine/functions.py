@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
@@ -53,15 +53,14 @@ class Continuation(NamedTuple):
 
     name: str
     """Of the orchestrator."""
-    session: str
-    state: str
-    """As for `Invoker.advance`."""
     since: str
     """When the orchestration's last turn was, as the store writes it; the episode is later."""
-    recorded: Sequence[str]
-    """Events, JSON texts, that its last episode has added to the history."""
-    events: tuple[str, str]
-    """Of the episode, JSON texts up to ``Timestamp`` and, of the second, the ``Result``."""
+    around: tuple[str, str]
+    """What the function is given, JSON texts: up to the episode's own events, and behind them."""
+    events: tuple[str, str, str]
+    """These events without their times and the result: `events.completion_to_be`."""
+    session: tuple[str, str] | None = None
+    """Name and state as for `Invoker.advance`; None for a replay."""
 
 
 class Continued(NamedTuple):
@@ -70,6 +69,8 @@ class Continued(NamedTuple):
     now: datetime
     """Its time, aware UTC; that of its events, too."""
     outcome: Outcome
+    seconds: float = 0.0
+    """How long it has taken, as seen from the host."""
 
 
 class ActivityCall(NamedTuple):

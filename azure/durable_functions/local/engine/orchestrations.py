@@ -31,7 +31,7 @@ from azure.durable_functions.local.store.messages import Activity, Message, NewM
 from . import clock, decisions, events, failures, retries, versions
 from .children import answer_to_parent
 from .clock import Clock
-from .episodes import Episode, Limits, UnknownEntity, take
+from .episodes import Episode, Limits, UnknownEntity, take, trigger_around
 from .functions import (
     MOST_LOST_WORKERS,
     Continuation,
@@ -64,6 +64,8 @@ _PAUSES = (
 )
 _CUSTOM_STATUS_KILOBYTES = 16
 _LONGEST_REST_SECONDS = 0.5
+_SHORT_HISTORY_EVENTS = 200
+"""Beyond that it is little to save a call of the worker, and much to have activities carry it."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class Orchestrations:
             after: The commit that it will wait for.
         """
         remembered = self._memory.peek(activity.instance_id)
-        if remembered is None or remembered.session is None:
+        if remembered is None or not self._may_go_on(remembered):
             return None
         if remembered.commit is not after and not remembered.commit.is_kept:
             return None  # a later turn is on its way to the disk
@@ -207,14 +209,23 @@ class Orchestrations:
             or self._lost.must_run_alone((instance.instance_id, instance.execution_id))
         ):
             return None
+        session = remembered.session
+        seen = 0 if session is None else session.seen
+        begin, end = ("[", "]") if session is not None else trigger_around(instance, self._limits)
         return Continuation(
             name,
-            _session_of(instance),
-            remembered.session.state,
             instance.updated_at,
-            remembered.history[remembered.session.seen :],
+            (f"{begin}{','.join(remembered.history[seen:])}", end),
             events.completion_to_be(activity.task_id),
+            None if session is None else (_session_of(instance), session.state),
         )
+
+    def _may_go_on(self, remembered: Remembered) -> bool:
+        """Whether the next episode may be asked for together with the activity before it."""
+        if self._keeps_sessions:
+            return remembered.session is not None
+        is_short = len(remembered.history) <= _SHORT_HISTORY_EVENTS
+        return is_short and self._is_quick(remembered)
 
     def may_run_on(self, activity: Activity) -> bool:
         """Whether the turn of an activity's result is likely to count, and not to take long."""
@@ -282,6 +293,7 @@ class Orchestrations:
             await self._run_episode(episode, remembered)
         else:
             continuation, continued = ran
+            remembered.seconds = continued.seconds
             self._note_session(episode, remembered, continued.outcome)
             await self._apply(continuation.name, episode, remembered, continued.outcome)
         has_run()

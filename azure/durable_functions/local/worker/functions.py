@@ -19,11 +19,17 @@ from typing import Any
 
 import azure.functions as func
 
-from . import bindings
+from . import bindings, continuations
 from .app_loader import LoadedFunction
 from .link import Frame
-from .sessions import Sessions, with_completion
-from .vocabulary import DURABLE_CLIENTS, DURABLE_TRIGGERS, EPISODE_TRIGGERS, HTTP_TRIGGER
+from .sessions import Sessions
+from .vocabulary import (
+    DURABLE_CLIENTS,
+    DURABLE_TRIGGERS,
+    EPISODE_TRIGGERS,
+    HTTP_TRIGGER,
+    ORCHESTRATION_TRIGGER,
+)
 
 current_invocation: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
     "current_invocation", default=None
@@ -124,13 +130,20 @@ class InvocationContext(func.Context):
 class Functions:
     """The functions of a loaded app."""
 
-    def __init__(self, functions: list[LoadedFunction]) -> None:
+    def __init__(self, functions: list[LoadedFunction], places: int = 0) -> None:
+        """Prepare to run them.
+
+        Args:
+            functions: All there are.
+            places: As for `continuations.Places`.
+        """
         self._functions = {function.name: function for function in functions}
         size = _pool_size()
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="functions")
         # Orchestrators and entities have threads of their own, so that activities never keep
         # them from going on (host.md 9.3).
         self._episode_threads = ThreadPoolExecutor(size, thread_name_prefix="episodes")
+        self._places = continuations.Places(places)
         self._sessions = Sessions()
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
@@ -181,10 +194,10 @@ class Functions:
         answer: Callable[[Frame], object],
     ) -> None:
         async def run() -> None:
-            frame = await self._run_async(function, header, payload)
-            goes_on = self._goes_on(header, frame)
+            frame = await self._run_async(function, header, continuations.own(header, payload))
+            goes_on = self._may_go_on(header, frame)
             if goes_on:  # the thread wakes while the result is sent
-                self._episode_threads.submit(self._go_on, header["then"], frame, answer)
+                self._episode_threads.submit(self._go_on, header["then"], payload, frame, answer)
             _tell_result(frame, answer, goes_on=goes_on)
 
         task = self._context.copy().run(self._loop.create_task, run())
@@ -198,31 +211,51 @@ class Functions:
         payload: bytes,
         answer: Callable[[Frame], object],
     ) -> None:
-        _thread_storage.invocation_id = header["invocationId"]
-        frame = self._context.copy().run(self._run, function, header, payload)
-        goes_on = self._goes_on(header, frame)
+        own = continuations.own(header, payload)
+        if function.trigger["type"] == ORCHESTRATION_TRIGGER:
+            with self._places:
+                frame = self._run_in_context(function, header, own)
+        else:
+            frame = self._run_in_context(function, header, own)
+        goes_on = self._may_go_on(header, frame)
         _tell_result(frame, answer, goes_on=goes_on)
         if goes_on:
-            self._go_on(header["then"], frame, answer)
+            self._go_on(header["then"], payload, frame, answer)
 
-    def _goes_on(self, header: dict[str, Any], result: Frame) -> bool:
-        """Whether an episode is to follow on what was run, and can."""
+    def _may_go_on(self, header: dict[str, Any], result: Frame) -> bool:
+        """Whether an episode is to follow on what was run, and can; then it has its place."""
         then = header.get("then")
         if then is None or result.header.keys() & {"error", "starts"}:
             return False  # what starts instances needs the host first
-        return self._sessions.is_in(then["session"], then["state"])
+        if "session" in then:
+            is_possible = self._sessions.is_in(then["session"], then["state"])
+        else:
+            is_possible = not self._is_awaited(self._functions[then["function"]], then)
+        return is_possible and self._places.take()
 
     def _go_on(
-        self, then: dict[str, Any], result: Frame, answer: Callable[[Frame], object]
+        self,
+        then: dict[str, Any],
+        payload: bytes,
+        result: Frame,
+        answer: Callable[[Frame], object],
     ) -> None:
         """Behind an activity, run the episode that waits for nothing else."""
-        _thread_storage.invocation_id = then["invocationId"]
-        text = result.payload.decode("utf-8")
         now = datetime.now(timezone.utc).replace(tzinfo=None)
-        moment, events = with_completion(then, now, text)
-        function = self._functions[then["function"]]
-        frame = self._context.copy().run(self._run, function, then, events.encode("utf-8"))
+        text = result.payload.decode("utf-8")
+        moment, told = continuations.following(then, payload, now, text)
+        try:
+            frame = self._run_in_context(self._functions[then["function"]], then, told)
+        finally:
+            self._places.give_back()
         answer(Frame({**frame.header, "now": moment}, frame.payload))
+
+    def _run_in_context(
+        self, function: LoadedFunction, header: dict[str, Any], payload: bytes
+    ) -> Frame:
+        """As `_run`, on a thread of this invocation's own."""
+        _thread_storage.invocation_id = header["invocationId"]
+        return self._context.copy().run(self._run, function, header, payload)
 
     def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
         """Run a function that need not be awaited; its context is to be this invocation's own."""

@@ -16,16 +16,16 @@ from .functions import describe as describe_error
 from .link import Frame, Link
 
 
-def run(socket_fd: int, root: str, only: Sequence[str]) -> None:
+def run(socket_fd: int, root: str, only: Sequence[str], places: int) -> None:
     """Serve the functions of an app, or those that are named, until the host is gone."""
-    asyncio.run(_serve(socket_fd, Path(root), only))
+    asyncio.run(_serve(socket_fd, Path(root), only, places))
     # Threads of user code may still run; nobody waits for their results any more.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
-async def _serve(socket_fd: int, root: Path, only: Sequence[str]) -> None:
+async def _serve(socket_fd: int, root: Path, only: Sequence[str], places: int) -> None:
     connection = socket.socket(fileno=socket_fd)
     host_is_gone = asyncio.Event()
     functions: Functions
@@ -44,7 +44,7 @@ async def _serve(socket_fd: int, root: Path, only: Sequence[str]) -> None:
     host = Link(connection, begin, host_is_gone.set)
     forward_logs(host.send)
     app = app_loader.load(root, only)
-    functions = Functions(app.functions)
+    functions = Functions(app.functions, places)
     host.send(describe(app))
     await host_is_gone.wait()
 

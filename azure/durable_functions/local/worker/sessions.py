@@ -5,12 +5,10 @@ They save replaying; what they are asked for they answer like a replay, or not a
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from .link import Frame
@@ -92,28 +90,3 @@ def _leave(session: _Session) -> None:
         session.close()
     except BaseException:
         logger.debug("An orchestration's code raised when it was left", exc_info=True)
-
-
-def with_completion(header: Mapping[str, Any], now: datetime, result: str) -> tuple[str, str]:
-    """JSON text of the events that follow on an activity, to be given to its session.
-
-    Args:
-        header: Its ``recorded`` are JSON texts of events that the history has gained since the
-            session's last episode. Of those that follow its ``events`` are the beginnings, as the
-            host could not know ``Timestamp`` nor, of the last one, ``Result``.
-        now: Naive UTC.
-        result: JSON text.
-
-    Returns:
-        The episode's time as the store writes it, which is later than ``since`` of the header,
-        whatever the clock says; and the text.
-    """
-    moment = now.isoformat(timespec="microseconds")
-    if moment <= header["since"]:
-        since = datetime.fromisoformat(header["since"])
-        moment = (since + timedelta(microseconds=1)).isoformat(timespec="microseconds")
-    time = f',"Timestamp":"{moment.rstrip("0").rstrip(".")}Z"'  # as the host writes it
-    started, completed = header["events"]
-    text = "null" if result == "null" else json.dumps(result)
-    events = [*header["recorded"], f"{started}{time}}}", f'{completed}{time},"Result":{text}}}']
-    return moment, f"[{','.join(events)}]"

@@ -1,7 +1,8 @@
-"""Entry point of a worker process: ``python start.py SOCKET LIFELINE FOLDER [FUNCTION...]``.
+"""Entry point of a worker process: ``python start.py SOCKET LIFELINE PLACES FOLDER [FUNCTION...]``.
 
-Both numbers are inherited file descriptors. The end of the lifeline ends the process, also while
-user code blocks the event loop, so that a killed host leaves no orphan.
+The first two numbers are inherited file descriptors, the third is that of `continuations.Places`.
+The end of the lifeline ends the process, also while user code blocks the event loop, so that a
+killed host leaves no orphan.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _PACKAGE = "_durable_worker"
 
 def main() -> None:
     """Make this folder importable under a private name, and serve."""
-    socket_fd, lifeline_fd, root = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    socket_fd, lifeline_fd, places = (int(text) for text in sys.argv[1:4])
+    root, *only = sys.argv[4:]
     threading.Thread(target=_watch, args=(lifeline_fd,), daemon=True).start()
     _end_with_the_host()
     here = Path(__file__).resolve().parent
@@ -33,7 +35,7 @@ def main() -> None:
     package = importlib.util.module_from_spec(spec)
     sys.modules[_PACKAGE] = package
     spec.loader.exec_module(package)
-    importlib.import_module(f"{_PACKAGE}.runtime").run(socket_fd, root, sys.argv[4:])
+    importlib.import_module(f"{_PACKAGE}.runtime").run(socket_fd, root, only, places)
 
 
 def _end_with_the_host() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 HTTP_TRIGGER = "httpTrigger"
 TIMER_TRIGGER = "timerTrigger"
-EPISODE_TRIGGERS = ("orchestrationTrigger", "entityTrigger")
+ORCHESTRATION_TRIGGER = "orchestrationTrigger"
+EPISODE_TRIGGERS = (ORCHESTRATION_TRIGGER, "entityTrigger")
 """Of functions that the engine runs in turns."""
 DURABLE_TRIGGERS = (*EPISODE_TRIGGERS, "activityTrigger")
 DURABLE_CLIENTS = ("durableClient", "orchestrationClient")
