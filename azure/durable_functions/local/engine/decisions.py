@@ -44,8 +44,13 @@ def flatten(actions: Sequence[Action]) -> Iterator[Action]:
             yield action
 
 
-def apply(episode: Episode, actions: Sequence[Action]) -> None:
+def apply(episode: Episode, actions: Sequence[Action], *, is_continued: bool = False) -> None:
     """Check the actions that are known already, start the new ones, cancel timers.
+
+    Args:
+        episode: Of the orchestrator.
+        actions: What it asks for.
+        is_continued: These are only the new ones; the others are known to be as they were.
 
     Raises:
         NonDeterminism: A known action is missing or has changed.
@@ -56,7 +61,7 @@ def apply(episode: Episode, actions: Sequence[Action]) -> None:
     """
     before = episode.changes()
     try:
-        _apply(episode, actions)
+        _apply(episode, actions, is_continued=is_continued)
     except BaseException:
         episode.undo(before)
         raise
@@ -81,15 +86,20 @@ def apply_increment(
         _cancel_timer(episode, task_id)
 
 
-def _apply(episode: Episode, actions: Sequence[Action]) -> None:
-    known = list(flatten(actions[: episode.action_count]))
-    _verify(episode, known, len(actions))
-    _redo(episode, known)
-    for action in actions[episode.action_count :]:
-        for leaf in flatten([action]):
-            _start(episode, leaf)
-    episode.action_count = len(actions)
-    _cancel_timers(episode, actions)
+def _apply(episode: Episode, actions: Sequence[Action], *, is_continued: bool) -> None:
+    new = actions
+    if not is_continued:
+        known = list(flatten(actions[: episode.action_count]))
+        _verify(episode, known, len(actions))
+        _redo(episode, known)
+        new = actions[episode.action_count :]
+    for leaf in flatten(new):
+        _start(episode, leaf)
+    episode.action_count += len(new)
+    leaves = episode.new_leaves if is_continued else [*episode.leaves, *episode.new_leaves]
+    for recorded, action in zip(leaves, flatten(actions), strict=False):
+        if action.get("isCanceled") and recorded.task_id is not None:
+            _cancel_timer(episode, recorded.task_id)
 
 
 def _start(episode: Episode, action: Action) -> None:
@@ -155,13 +165,6 @@ def _describe(action_type: int, name: str | None, task_id: int | None) -> str:
     named = "" if name is None else f" '{name}'"
     numbered = "" if task_id is None else f" with sequence number {task_id}"
     return f"{kind}{named}{numbered}"
-
-
-def _cancel_timers(episode: Episode, actions: Sequence[Action]) -> None:
-    leaves = [*episode.leaves, *episode.new_leaves]
-    for leaf, action in zip(leaves, flatten(actions), strict=False):
-        if action.get("isCanceled") and leaf.task_id is not None:
-            _cancel_timer(episode, leaf.task_id)
 
 
 def _cancel_timer(episode: Episode, task_id: int) -> None:

@@ -39,6 +39,8 @@ class Remembered:
     open_tasks: dict[int, OpenTask]
     answer: str | None = None
     """What its function has answered last."""
+    listed: str | None = None
+    """Of that answer: `answers.Answer.listed`."""
     seconds: float = 0.0
     """How long its last episode has taken, waiting for a worker included."""
     session: Session | None = None

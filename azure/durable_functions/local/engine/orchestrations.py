@@ -29,6 +29,7 @@ from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
 from . import clock, decisions, events, failures, retries, versions
+from .answers import Answer, read
 from .children import answer_to_parent
 from .clock import Clock
 from .episodes import Episode, Limits, UnknownEntity, take, trigger_around
@@ -400,10 +401,11 @@ class Orchestrations:
         if is_known and not outcome.is_increment:
             episode.is_known = True
             return
-        remembered.answer = None
+        listed, remembered.answer, remembered.listed = remembered.listed, None, None
         try:
-            if _apply_outcome(episode, outcome) and not outcome.is_increment:
-                remembered.answer = outcome.value
+            answer = _apply_outcome(episode, outcome, listed)
+            if answer is not None and not outcome.is_increment:
+                remembered.answer, remembered.listed = outcome.value, answer.listed
         except decisions.NonDeterminism as error:
             place = await self._place_of(error, name, episode.trigger())
             _end(episode, "Failed", f"Non-Deterministic workflow detected: {error}{place}")
@@ -604,72 +606,53 @@ def _is_wanted(episode: Episode, message: Message) -> bool:
     return task is not None and task.kind == kind
 
 
-def _apply_outcome(episode: Episode, outcome: Outcome) -> bool:
-    """Do what the function's answer says; gives whether the function waits for something now."""
+def _apply_outcome(episode: Episode, outcome: Outcome, listed: str | None) -> Answer | None:
+    """Do what the function's answer says; gives it if the function waits for something now."""
     name = episode.instance.name
-    answer = _read_answer(outcome)
-    if answer is None:  # no envelope: fails at once, open work is dropped (protocol.md 6.2)
+    answer_text = _answer_text(outcome)
+    if answer_text is None:  # no envelope: fails at once, open work is dropped (protocol.md 6.2)
         failure = outcome.failure
         text = "the worker gave no answer" if failure is None else failure.text
         episode.failure_details = _details(failure)
         _end(episode, "Failed", failures.orchestrator_failed(name, text))
-        return False
-    _set_custom_status(episode, answer)
+        return None
+    answer = read(answer_text, None if outcome.is_increment else listed)
+    fields, actions = answer.fields, answer.actions
+    _set_custom_status(episode, fields)
     if episode.status == "Failed":
-        return False
-    actions = _actions(answer)
+        return None
     limit = episode.limits.max_orchestration_actions
-    known = len(episode.leaves) if outcome.is_increment else 0
+    known = len(episode.leaves) if outcome.is_increment or answer.is_continued else 0
     if known + sum(1 for _ in decisions.flatten(actions)) > limit:
         text = (
             f"Maximum amount of orchestration actions ({limit}) has been reached. This value can "
             "be configured in host.json file as MaxOrchestrationActions."
         )
         _end(episode, "Failed", failures.orchestrator_failed(name, text))
-        return False
+        return None
     if outcome.is_increment:
-        decisions.apply_increment(episode, actions, answer.get("canceledTimers", ()))
+        decisions.apply_increment(episode, actions, fields.get("canceledTimers", ()))
     else:
-        decisions.apply(episode, actions)
-    if "error" in answer:
+        decisions.apply(episode, actions, is_continued=answer.is_continued)
+    if "error" in fields:
         if not episode.still_open():
             episode.failure_details = _details(outcome.failure)
-            _end(episode, "Failed", failures.orchestrator_failed(name, str(answer["error"])))
-    elif answer.get("isDone") and not episode.still_open():
+            _end(episode, "Failed", failures.orchestrator_failed(name, str(fields["error"])))
+    elif fields.get("isDone") and not episode.still_open():
         if actions and actions[-1].get("actionType") == ActionType.CONTINUE_AS_NEW:
             _continue_as_new(episode, actions)
         else:
-            output = answer.get("output")
+            output = fields.get("output")
             _end(episode, "Completed", None if output is None else events.dump(output))
-    return "error" not in answer and not answer.get("isDone")
+    return None if "error" in fields or fields.get("isDone") else answer
 
 
-def _read_answer(outcome: Outcome) -> dict[str, Any] | None:
+def _answer_text(outcome: Outcome) -> str | None:
     """The result object, from the value or from the failure envelope; None without either."""
-    text = outcome.value
-    if outcome.failure is not None:
-        _, label, text = outcome.failure.message.rpartition(FAILURE_LABEL)
-        if not label:
-            return None
-    try:
-        answer: Any = json.loads(text or "")
-    except ValueError:
-        raise decisions.ProtocolError("the function's answer is not JSON") from None
-    if not shapes.is_object(answer):
-        raise decisions.ProtocolError("the function's answer is not a JSON object")
-    return answer
-
-
-def _actions(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if answer.get("schemaVersion") not in (1, 2):
-        raise decisions.ProtocolError(
-            f"the answer's schemaVersion is {answer.get('schemaVersion')!r}, not 1 or 2"
-        )
-    groups: Any = answer.get("actions")
-    if not shapes.is_array(groups) or len(groups) != 1 or not shapes.is_array(groups[0]):
-        raise decisions.ProtocolError("the answer's actions must hold exactly one array")
-    actions: list[dict[str, Any]] = groups[0]
-    return actions
+    if outcome.failure is None:
+        return outcome.value or ""
+    _, label, text = outcome.failure.message.rpartition(FAILURE_LABEL)
+    return text if label else None
 
 
 def _set_custom_status(episode: Episode, answer: Mapping[str, Any]) -> None:
