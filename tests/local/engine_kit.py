@@ -26,7 +26,7 @@ from azure.durable_functions.local.engine.functions import (
 )
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
 from azure.durable_functions.local.store.database import IN_MEMORY, Database
-from azure.durable_functions.local.worker.continuations import following
+from azure.durable_functions.local.worker.continuations import following, put_behind
 from azure.durable_functions.local.worker.sessions import Sessions
 from azure.durable_functions.testing._clock import VirtualClock
 
@@ -113,10 +113,9 @@ class DirectInvoker:
         return outcome._replace(continued=continued())
 
     async def go_on(self, then: Continuation, result: str) -> Continued | None:
-        before, behind = (text.encode() for text in then.around)
-        told = {"since": then.since, "events": then.events, "around": (0, len(before))}
-        now = self.now().replace(tzinfo=None)
-        moment, payload = following(told, before + behind, now, result)
+        payload, around = put_behind(b"", then.around)
+        told = {"since": then.since, "events": then.events, "around": around}
+        moment, payload = following(told, payload, self.now().replace(tzinfo=None), result)
         text = payload.decode()
         if then.session is None:
             outcome = await self.orchestrate(then.name, text)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azure.durable_functions.local.engine.answers import Answer, read
+from azure.durable_functions.local.engine.answers import Listed, read
 from azure.durable_functions.local.engine.decisions import ProtocolError
 
 texts = st.text(st.sampled_from('ab"\\[]{},: é'), max_size=6)
@@ -65,7 +65,9 @@ def test_an_answer_of_another_form_is_read_as_any_json(
 ) -> None:
     form = {"actions": [listed], **outcome, "isDone": False, "schemaVersion": 2}
     text = json.dumps(form, indent=indent)
-    assert read(text) == Answer(whole(text)[1], listed)
+    answer = read(text)
+    assert (answer.fields, answer.actions) == (whole(text)[1], listed)
+    assert not read(text, answer.listed).is_continued
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_an_answer_of_another_form_is_read_as_any_json(
         "",
     ],
 )
-@pytest.mark.parametrize("listed", [None, '{"a": 1}'])
-def test_what_is_no_answer_is_refused(text: str, listed: str | None) -> None:
+@pytest.mark.parametrize("before", [None, read(text_of([{"a": 1}], {})).listed])
+def test_what_is_no_answer_is_refused(text: str, before: Listed | None) -> None:
     with pytest.raises(ProtocolError):
-        read(text, listed)
+        read(text, before)

@@ -16,10 +16,15 @@ from engine_kit import DirectInvoker, Engine
 import azure.durable_functions as df
 from azure.durable_functions.local.engine import clock, events, orchestrations
 from azure.durable_functions.local.engine.episodes import Episode
-from azure.durable_functions.local.engine.functions import ActivityCall, Continuation, Outcome
+from azure.durable_functions.local.engine.functions import (
+    ActivityCall,
+    Continuation,
+    Continued,
+    Outcome,
+)
 from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.engine.orchestrations import Orchestrations
-from azure.durable_functions.local.worker.continuations import Places
+from azure.durable_functions.local.worker.continuations import NO_LIMIT, Places
 from azure.durable_functions.local.worker_pool import WorkerPool
 from azure.durable_functions.local.workers import InProcessWorker, Worker
 
@@ -97,21 +102,53 @@ def test_what_a_worker_puts_together_is_the_trigger(monkeypatch: pytest.MonkeyPa
     assert sorted(given) == sorted(asked)
 
 
-def test_places_are_taken_and_given_back() -> None:
-    places = Places(2)
-    with places:
-        assert places.take()
-        assert not places.take()
+def test_what_is_begun_beside_what_is_asked_for_has_places_left_over() -> None:
+    begun: list[int] = []
+    places = Places(2, share=1)
+    assert places.take()
+    assert not places.take()
+    for number in range(3):
+        places.begin(lambda number=number: begun.append(number))
+    assert begun == [0]
+    places.give_back()
+    assert begun == [0, 1]
+    assert not places.take()
+    for _ in range(3):
         places.give_back()
-        assert places.take()
-        places.give_back()
-    assert [places.take() for _ in range(3)] == [True, True, False]
+    assert begun == [0, 1, 2]
+    assert [places.take() for _ in range(2)] == [True, False]
 
 
-def test_where_the_host_alone_counts_nobody_waits_and_nothing_is_begun() -> None:
-    places = Places(0)
-    with places, places:
+def test_where_the_host_alone_counts_nobody_waits_and_nothing_is_begun_beside() -> None:
+    begun: list[int] = []
+    places = Places(*NO_LIMIT)
+    for number in range(100):
+        places.begin(lambda number=number: begun.append(number))
         assert not places.take()
+    assert len(begun) == 100
+
+
+def test_behind_a_slow_episode_a_worker_waits_until_it_is_asked() -> None:
+    class Slow(DirectInvoker):
+        async def go_on(self, then: Continuation, result: str) -> Continued | None:
+            continued = await super().go_on(then, result)
+            return None if continued is None else continued._replace(seconds=60.0)
+
+        async def orchestrate(self, name: str, trigger: str, **options: Any) -> Outcome:
+            self.asked += 1
+            return await super().orchestrate(name, trigger, **options)
+
+        asked = 0
+
+    async def scenario() -> tuple[Any, int, int]:
+        invoker = Slow({"chain": chain}, {"same": lambda value: value})
+        async with Engine(invoker, settings=PATIENT) as engine:
+            await engine.hub.start_instance("chain", instance_id="one", input_text="1")
+            await engine.settle()
+            return await engine.result("one"), invoker.asked, invoker.continued
+
+    # The host finds the next one quick again, in each case.
+    assert asyncio.run(scenario()) == (("Completed", 1), 6, 3)
 
 
 APP = """
@@ -139,6 +176,16 @@ def main(context):
     runs.release()
     may_end.acquire()
     return "done"
+
+@app.orchestration_trigger(context_name="context")
+def exits(context):
+    yield context.call_activity("work", 7)
+    raise SystemExit("enough")
+
+@app.entity_trigger(context_name="context")
+def blocks(context):
+    runs.release()
+    may_end.acquire()
 """
 NOW = datetime(2024, 5, 1, tzinfo=timezone.utc)
 
@@ -167,14 +214,16 @@ TRIGGER = f"{AROUND[0]},{','.join(RESULT)}{AROUND[1]}"
 
 
 def in_worker(
-    folder: Path, places: int, scenario: Callable[[WorkerPool, Any], Awaitable[None]]
+    folder: Path,
+    places: int,
+    scenario: Callable[[WorkerPool, Any], Awaitable[None]],
 ) -> None:
     """Run something in a worker that has a thread of this process; it is given its module, too."""
     (folder / "function_app.py").write_text(APP)
     sys.modules.pop("function_app", None)
 
     async def start() -> Worker:
-        return await InProcessWorker.start(folder, print, places=places)
+        return await InProcessWorker.start(folder, print, places=(places, places))
 
     async def run() -> None:
         pool = WorkerPool(start, 1)
@@ -241,8 +290,8 @@ def test_who_is_asked_for_waits_for_who_has_gone_on(tmp_path: Path) -> None:
         assert outcome.continued is not None
         await acquired(module.runs)
         asked = asyncio.ensure_future(pool.orchestrate("main", TRIGGER))
-        # Behind the orchestrator that is asked for, in the order in which threads take them.
-        second = await pool.run_activity(ActivityCall("work", "8", "one"))
+        # When this one has been answered, that one has been looked at.
+        second = await pool.run_activity(ActivityCall("work_async", "8", "one"))
         assert second.value == "8"
         assert not module.runs.acquire(blocking=False)
         module.may_end.release()
@@ -250,5 +299,73 @@ def test_who_is_asked_for_waits_for_who_has_gone_on(tmp_path: Path) -> None:
         await acquired(module.runs)
         module.may_end.release()
         assert json.loads((await asked).value or "")["output"] == "done"
+
+    in_worker(tmp_path, 1, scenario)
+
+
+def test_who_waits_for_a_place_does_not_hold_up_those_who_have_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one thread of each kind, an entity on it, and an orchestrator behind that."""
+    monkeypatch.setenv("PYTHON_THREADPOOL_THREAD_COUNT", "1")
+
+    async def scenario(pool: WorkerPool, module: Any) -> None:
+        batch = {
+            "self": {"name": "blocks", "key": "k"},
+            "exists": False,
+            "state": None,
+            "batch": [{"name": "op", "isSignal": True, "input": None}],
+        }
+        entity = asyncio.ensure_future(pool.run_entity("blocks", json.dumps(batch)))
+        await acquired(module.runs)
+        outcome = await pool.run_activity(ActivityCall("work_async", "7", "one", then=THEN))
+        assert outcome.continued is not None
+        asked = asyncio.ensure_future(pool.orchestrate("main", TRIGGER))
+        await acquired(module.runs)  # behind the activity, while the entity blocks
+        for _ in range(3):
+            module.may_end.release()
+        assert await outcome.continued is not None
+        assert (await entity).failure is None
+        assert json.loads((await asked).value or "")["output"] == "done"
+
+    in_worker(tmp_path, 1, scenario)
+
+
+def test_a_place_is_given_back_whatever_the_episode_raises(tmp_path: Path) -> None:
+    async def scenario(pool: WorkerPool, module: Any) -> None:
+        for _ in range(3):
+            then = THEN._replace(name="exits")
+            outcome = await pool.run_activity(ActivityCall("work", "7", "one", then=then))
+            assert outcome.continued is not None
+            continued = await outcome.continued
+            assert continued is not None
+            assert continued.outcome.failure is not None
+            assert continued.outcome.failure.text == "SystemExit: enough"
+
+    in_worker(tmp_path, 1, scenario)
+
+
+def test_a_worker_without_the_orchestrator_still_answers(tmp_path: Path) -> None:
+    """One that has loaded changed code before the host knows of it."""
+
+    async def scenario(pool: WorkerPool, module: Any) -> None:
+        worker: Any = pool._workers[0]
+        del worker._functions._functions["main"]
+        for activity in ("work", "work_async"):
+            outcome = await pool.run_activity(ActivityCall(activity, "7", "one", then=THEN))
+            assert (outcome.value, outcome.continued) == ("7", None)
+
+    in_worker(tmp_path, 1, scenario)
+
+
+def test_what_a_worker_has_gone_on_with_does_not_count_after_a_reload(tmp_path: Path) -> None:
+    async def scenario(pool: WorkerPool, module: Any) -> None:
+        outcome = await pool.run_activity(ActivityCall("work", "7", "one", then=THEN))
+        assert outcome.continued is not None
+        await acquired(module.runs)
+        await pool.reload()
+        running = asyncio.ensure_future(outcome.continued)
+        module.may_end.release()
+        assert await running is None
 
     in_worker(tmp_path, 1, scenario)

@@ -122,6 +122,27 @@ def test_in_process_runs_the_app_inside_the_host(app: Path) -> None:
     assert status == 0
 
 
+@pytest.mark.parametrize("safe_path", ["", "1"])
+def test_an_app_finds_its_modules_and_those_of_pythonpath(tmp_path: Path, safe_path: str) -> None:
+    app, elsewhere = tmp_path / "app", tmp_path / "elsewhere"
+    for folder, module in ((app, "beside"), (elsewhere, "apart")):
+        folder.mkdir()
+        (folder / f"{module}.py").write_text("")
+    (app / "host.json").write_text('{"version": "2.0"}')
+    (app / "function_app.py").write_text(
+        "import apart, beside\n"
+        "import azure.durable_functions as df\n"
+        "app = df.DFApp()\n"
+        "@app.orchestration_trigger(context_name='context')\n"
+        "def there(context):\n"
+        "    return context.get_input()\n"
+        "    yield\n"
+    )
+    settings = {"PYTHONPATH": str(elsewhere), "PYTHONSAFEPATH": safe_path}
+    with HostProcess(app, settings=settings) as host:
+        assert host.run("there", 1)["output"] == 1
+
+
 def test_a_stopped_host_ends_with_status_zero(app: Path) -> None:
     host = HostProcess(app)
     host.start()
@@ -268,6 +289,41 @@ def test_an_activity_is_not_blamed_for_what_its_worker_runs_next(
         "in_trouble_once Failed",
         "in_trouble_once Succeeded",
     ]
+
+
+LOGGING_BEHIND_ACTIVITIES = """
+import logging
+
+@app.activity_trigger(input_name="value")
+async def pass_async(value: str) -> None:
+    pass
+
+@app.activity_trigger(input_name="value")
+def pass_sync(value: str) -> None:
+    pass
+
+@app.orchestration_trigger(context_name="context")
+def notes(context):
+    for number in range(4):
+        logging.info("step %s", number)
+        yield context.call_activity(context.get_input(), number)
+"""
+
+
+@pytest.mark.parametrize("activity", ["pass_sync", "pass_async"])
+def test_what_an_episode_behind_an_activity_logs_stands_between_its_own_lines(
+    app: Path, activity: str
+) -> None:
+    with (app / "function_app.py").open("a") as script:
+        script.write(LOGGING_BEHIND_ACTIVITIES)
+    with HostProcess(app) as host:
+        host.run("notes", activity)
+
+    matches = (re.search(r"Execut\w+ 'Functions\.notes'|step \d", line) for line in host.lines)
+    lines = [found[0] for found in matches if found]
+    begins, ends = "Executing 'Functions.notes'", "Executed 'Functions.notes'"
+    told = [line for number in range(4) for line in (begins, f"step {number}", ends)]
+    assert lines == [*told, begins, ends]
 
 
 def test_code_that_never_lets_go_ends_with_the_host(odd_app: Path) -> None:

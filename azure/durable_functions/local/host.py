@@ -482,9 +482,8 @@ def make_pool(
     if options.in_process or sys.platform == "win32":
         os.environ.update(environment)
         os.chdir(root)
-        return WorkerPool(
-            lambda: InProcessWorker.start(root, on_user_record, only, host_json.max_episodes), 1
-        )
+        places = host_json.max_episodes, host_json.max_episodes
+        return WorkerPool(lambda: InProcessWorker.start(root, on_user_record, only, places), 1)
     python = python_of(root, environment, options)
     arguments = shlex.split(options.interpreter_arguments or "")
     packages = root / ".python_packages" / "lib" / "site-packages"
@@ -498,7 +497,7 @@ def make_pool(
             environment,
             on_user_record,
             only=only,
-            places=host_json.max_episodes // options.workers,
+            places=(host_json.max_episodes, host_json.max_episodes // options.workers),
             patience_seconds=options.timeout_seconds,
         ),
         options.workers,

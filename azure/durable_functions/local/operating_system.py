@@ -27,8 +27,8 @@ def start_worker(
     python: Sequence[str],
     root: Path,
     environment: Mapping[str, str],
-    only: Sequence[str] = (),
-    places: int = 0,
+    only: Sequence[str],
+    places: tuple[int, int],
 ) -> StartedProcess:
     """Start a worker of an app; it inherits two sockets, and nobody else can reach them.
 
@@ -37,7 +37,7 @@ def start_worker(
         root: The app folder.
         environment: Of the process.
         only: Names of the functions to load; without any, all are.
-        places: How many orchestrators may run in it at once; 0 if the host counts them.
+        places: As for `continuations.Places`.
 
     Raises:
         OSError: The interpreter cannot be started.
@@ -51,7 +51,7 @@ def start_worker(
                 str(WORKER_ENTRY),
                 str(there.fileno()),
                 str(lifeline_there.fileno()),
-                str(places),
+                *map(str, places),
                 str(root),
                 *only,
             ],

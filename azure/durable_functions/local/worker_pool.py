@@ -31,6 +31,7 @@ from azure.durable_functions.local.engine.functions import (
     WorkerRetired,
 )
 from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.worker.continuations import put_behind
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.worker.vocabulary import MOST_SESSIONS
 from azure.durable_functions.local.workers import Worker, WorkerFailed, WorkerProcess
@@ -64,9 +65,8 @@ class _Limited:
         self._called_at = time.monotonic()
 
     def age(self) -> float:
-        """Seconds for which the function may have been running: not before the commit."""
-        kept_at = self._after.kept_at
-        return 0.0 if kept_at is None else time.monotonic() - max(self._called_at, kept_at)
+        """Seconds for which the function may have been running."""
+        return _seconds_since(self._called_at, self._after)
 
 
 class _TimeLimit:
@@ -111,6 +111,56 @@ class _TimeLimit:
         for invocation in late:
             invocation.was_exceeded = True
             invocation.worker.kill()
+
+
+class _Told:
+    """What the log is told of one invocation: a line when it begins, one when it has ended."""
+
+    def __init__(
+        self,
+        function: FunctionInfo,
+        header: Mapping[str, Any],
+        reason: str = _NO_REASON,
+        after: Commit = KEPT,
+    ) -> None:
+        """It begins now, or when the commit is on disk."""
+        self._name = function.name
+        self._id = header["invocationId"]
+        self._reason = reason
+        self._after = after
+        self._log = logging.getLogger(f"Function.{function.name}")
+        self._is_over = False
+        self._called_at = time.monotonic()
+        if after.is_kept:
+            self._begin()
+        elif self._log.isEnabledFor(logging.INFO):
+            after.when_told(self._begin)
+
+    def _begin(self) -> None:
+        if not self._is_over:
+            text = "Executing 'Functions.%s' (Reason='%s', Id=%s)"
+            self._log.info(text, self._name, self._reason, self._id)
+
+    def seconds(self) -> float:
+        """For how long it has been running."""
+        return _seconds_since(self._called_at, self._after)
+
+    def end(self, problem: str) -> None:
+        """It has ended, with or without a problem; or it never begins."""
+        self._is_over = True
+        if not self._after.is_kept:
+            return
+        ended = f"Id={self._id}, Duration={round(1000 * self.seconds())}ms"
+        if problem:
+            text = f"Executed 'Functions.{self._name}' (Failed, {ended})\n{problem}"
+            self._log.error("%s", text)
+        else:
+            self._log.info("Executed 'Functions.%s' (Succeeded, %s)", self._name, ended)
+
+
+def _seconds_since(called_at: float, after: Commit) -> float:
+    """How long ago a function has been called, which does not begin before the commit."""
+    return 0.0 if after.kept_at is None else time.monotonic() - max(called_at, after.kept_at)
 
 
 class WorkerPool:
@@ -311,18 +361,16 @@ class WorkerPool:
             return _outcome(frame)
         next_function = self._durable(then.name, "orchestrationTrigger")
         number, answer = worker.expect()
-        header["then"] = {
+        payload, around = put_behind(payload, then.around)
+        following = header["then"] = {
             **self._header(next_function),
             "id": number,
             "since": then.since,
             "events": then.events,
+            "around": around,
         }
         if then.session is not None:
-            header["then"]["session"], header["then"]["state"] = then.session
-        before, behind = (text.encode("utf-8") for text in then.around)
-        begin = len(payload)
-        header["then"]["around"] = begin, begin + len(before)
-        payload = b"".join((payload, before, behind))
+            following["session"], following["state"] = then.session
         worker.load += 2  # one for each of the two
         goes_on = False
         try:
@@ -338,7 +386,9 @@ class WorkerPool:
             return _outcome(frame)
         return Outcome(
             frame.payload.decode("utf-8"),
-            continued=self._continue(next_function, header["then"], worker, answer),
+            continued=self._continue(
+                next_function, following, worker, answer, _Told(next_function, following)
+            ),
         )
 
     async def _continue(
@@ -347,21 +397,19 @@ class WorkerPool:
         header: dict[str, Any],
         worker: Worker,
         answer: Awaitable[Frame],
+        told: _Told,
     ) -> Continued | None:
         """Wait for what a worker runs behind an activity."""
-        began = time.monotonic()
         try:
-            frame = await self._logged(
-                function, header, _NO_REASON, self._limited(function, worker, answer)
-            )
+            frame = await self._logged(told, self._limited(function, worker, answer))
         except (WorkerLost, TimedOut):
             return None  # who runs the episode then will see whether it happens again
         finally:
             worker.forget(header["id"])
             await self._hand_back(worker)
-        if frame.header.get("noSession"):
-            return None
-        now, seconds = clock.from_stored(frame.header["now"]), time.monotonic() - began
+        if frame.header.get("noSession") or worker not in self._workers:
+            return None  # the app has been loaded anew meanwhile: it was the old code
+        now, seconds = clock.from_stored(frame.header["now"]), told.seconds()
         if "session" not in header:
             return Continued(now, _outcome(frame), seconds)
         outcome = self._note_session(header["session"], worker, frame, is_increment=True)
@@ -443,31 +491,10 @@ class WorkerPool:
         after: Commit = KEPT,
     ) -> Awaitable[Frame]:
         sent = self._send(function, header, payload, alone=alone, worker=worker, after=after)
-        return self._logged(function, header, reason, sent, after)
+        return self._logged(_Told(function, header, reason, after), sent)
 
-    async def _logged(
-        self,
-        function: FunctionInfo,
-        header: dict[str, Any],
-        reason: str,
-        invocation: Awaitable[Frame],
-        after: Commit = KEPT,
-    ) -> Frame:
-        """Wait for an invocation, from the first to the last line that the log has of it."""
-        log = logging.getLogger(f"Function.{function.name}")
-        invocation_id = header["invocationId"]
-        is_over = False
-
-        def tell_begin() -> None:
-            if not is_over:
-                text = "Executing 'Functions.%s' (Reason='%s', Id=%s)"
-                log.info(text, function.name, reason, invocation_id)
-
-        if after.is_kept:
-            tell_begin()
-        elif log.isEnabledFor(logging.INFO):
-            after.when_told(tell_begin)
-        called_at = time.monotonic()
+    async def _logged(self, told: _Told, invocation: Awaitable[Frame]) -> Frame:
+        """Wait for an invocation, and tell the log how it has ended."""
         problem = "cancelled"
         try:
             frame = await invocation
@@ -479,15 +506,7 @@ class WorkerPool:
             problem = str(error)
             raise
         finally:
-            is_over = True
-            if after.kept_at is not None:  # else it has not begun
-                milliseconds = round(1000 * (time.monotonic() - max(called_at, after.kept_at)))
-                ended = f"Id={invocation_id}, Duration={milliseconds}ms"
-                if problem:
-                    text = f"Executed 'Functions.{function.name}' (Failed, {ended})\n{problem}"
-                    log.error("%s", text)
-                else:
-                    log.info("Executed 'Functions.%s' (Succeeded, %s)", function.name, ended)
+            told.end(problem)
 
     async def _start_instances(self, frame: Frame) -> Frame:
         try:

@@ -16,6 +16,7 @@ from azure.durable_functions.local import operating_system
 from azure.durable_functions.local.app_info import AppInfo
 from azure.durable_functions.local.engine.functions import WorkerLost, WorkerRetired
 from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.worker.continuations import NO_LIMIT
 from azure.durable_functions.local.worker.link import Frame, Link
 
 _END_SECONDS = 3.0
@@ -120,7 +121,7 @@ class WorkerProcess(Answers):
         on_log: LogSink,
         *,
         only: Sequence[str] = (),
-        places: int = 0,
+        places: tuple[int, int] = NO_LIMIT,
         patience_seconds: float | None = None,
     ) -> WorkerProcess:
         """Start a process and wait until it has loaded the app.
@@ -201,7 +202,7 @@ class WorkerProcess(Answers):
             self._started.process.kill()
             await self._ended.wait()
 
-    def _receive(self, frame: Frame) -> None:
+    def _receive(self, frame: Frame) -> bool:
         kind = frame.header["type"]
         if kind == "log":
             self._on_log(frame)
@@ -209,6 +210,8 @@ class WorkerProcess(Answers):
             self._loaded.set_result(frame)
         else:
             self._take(frame)
+        # Who waits for the result logs two lines before what the episode behind it logs.
+        return "goesOn" in frame.header
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """A child that user code has forked keeps the socket open, so the process counts too."""
@@ -260,7 +263,11 @@ class InProcessWorker(Answers):
 
     @classmethod
     async def start(
-        cls, root: Path, on_log: LogSink, only: Sequence[str] = (), places: int = 0
+        cls,
+        root: Path,
+        on_log: LogSink,
+        only: Sequence[str] = (),
+        places: tuple[int, int] = NO_LIMIT,
     ) -> InProcessWorker:
         """Load the app in this process, anew if it was loaded before."""
         from azure.durable_functions.local.worker import app_loader, runtime

@@ -24,56 +24,65 @@ _SCHEMAS = (1, 2)
 _decode = json.JSONDecoder().raw_decode
 
 
+class Listed(NamedTuple):
+    """An answer's text, and where in it the actions stand."""
+
+    text: str
+    begin: int
+    end: int
+
+
 class Answer(NamedTuple):
     """What an orchestrator has answered."""
 
     fields: Mapping[str, Any]
     """The result object, without ``actions``."""
     actions: list[dict[str, Any]]
-    is_continued: bool = False
+    is_continued: bool
     """These actions are only those behind the ones that the answer before has listed."""
-    listed: str | None = None
-    """Text of all of them, for reading the next answer; None if that would not help."""
+    listed: Listed
+    """For reading the next answer."""
 
 
-def read(text: str, listed: str | None = None) -> Answer:
+def read(text: str, before: Listed | None = None) -> Answer:
     """Read an answer.
 
     Args:
         text: The result object.
-        listed: That of the answer before, if all that it has asked for took effect.
+        before: The answer before, if all that it has asked for took effect.
 
     Raises:
         ProtocolError: It is not what an answer must be.
     """
-    return _read_usual(text, listed) or _read_any(text)
+    return _read_usual(text, before) or _read_any(text)
 
 
-def _read_usual(text: str, listed: str | None) -> Answer | None:
+def _read_usual(text: str, before: Listed | None) -> Answer | None:
+    """Read an answer of the usual form; None if it has another one, or is none at all."""
     head = _HEAD.match(text)
     if head is None:
         return None
-    begin = head.end()
-    if not listed or not text.startswith(listed, begin):
-        listed = ""
-    middle = begin + len(listed)
-    more = bool(listed) and text.startswith(",", middle)
-    if more:
-        middle += len(",")
-    elif listed and not text.startswith("]", middle):
-        return None
-    rest = f"[{text[middle:]}"
+    begin = new_begin = head.end()
+    known = "" if before is None else before.text[before.begin : before.end]
+    is_continued = known != "" and text.startswith(known, begin)
+    has_comma = False
+    if is_continued:
+        new_begin += len(known)
+        has_comma = text.startswith(",", new_begin)
+        new_begin += has_comma
     try:
-        actions, end = _decode(rest)
-        if not rest.startswith("]", end) or (more and not actions):
-            return None
-        fields = json.loads(f"{{{head[1]}{rest[end + 1 :]}")
+        new, length = _decode(f"[{text[new_begin:]}")
+        end = new_begin + length - len("[]")
+        fields = json.loads(f"{{{head[1]}{text[end + len(']]') :]}")
     except ValueError:
         return None
-    if "actions" in fields or fields.get("schemaVersion") not in _SCHEMAS:
+    if is_continued and bool(new) != has_comma:
         return None
-    list_end = middle + end - len("[]")  # the one was put in front, the other is behind the list
-    return Answer(fields, _objects(actions), bool(listed), text[begin:list_end])
+    if not text.startswith("]]", end) or "actions" in fields:
+        return None
+    if fields.get("schemaVersion") not in _SCHEMAS:
+        return None
+    return Answer(fields, _objects(new), is_continued, Listed(text, begin, end))
 
 
 def _read_any(text: str) -> Answer:
@@ -90,7 +99,7 @@ def _read_any(text: str) -> Answer:
     groups: Any = answer.pop("actions", None)
     if not shapes.is_array(groups) or len(groups) != 1 or not shapes.is_array(groups[0]):
         raise ProtocolError("the answer's actions must hold exactly one array")
-    return Answer(answer, _objects(groups[0]))
+    return Answer(answer, _objects(groups[0]), is_continued=False, listed=Listed(text, 0, 0))
 
 
 def _objects(actions: list[Any]) -> list[dict[str, Any]]:

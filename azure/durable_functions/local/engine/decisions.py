@@ -95,7 +95,7 @@ def _apply(episode: Episode, actions: Sequence[Action], *, is_continued: bool) -
         new = actions[episode.action_count :]
     for leaf in flatten(new):
         _start(episode, leaf)
-    episode.action_count += len(new)
+    episode.action_count = len(actions) + (episode.action_count if is_continued else 0)
     leaves = episode.new_leaves if is_continued else [*episode.leaves, *episode.new_leaves]
     for recorded, action in zip(leaves, flatten(actions), strict=False):
         if action.get("isCanceled") and recorded.task_id is not None:

@@ -13,6 +13,7 @@ from azure.durable_functions.local.store.database import KEPT, Commit
 from azure.durable_functions.local.store.history import Leaf, OpenTask
 from azure.durable_functions.local.store.instances import Instance
 
+from .answers import Listed
 from .episodes import Episode
 
 _MOST_EVENTS = 20_000
@@ -37,10 +38,8 @@ class Remembered:
     history: list[str]
     leaves: list[Leaf]
     open_tasks: dict[int, OpenTask]
-    answer: str | None = None
-    """What its function has answered last."""
-    listed: str | None = None
-    """Of that answer: `answers.Answer.listed`."""
+    answer: Listed | None = None
+    """What its function has answered last, in a replay."""
     seconds: float = 0.0
     """How long its last episode has taken, waiting for a worker included."""
     session: Session | None = None

@@ -29,7 +29,7 @@ from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
 from . import clock, decisions, events, failures, retries, versions
-from .answers import Answer, read
+from .answers import Answer, Listed, read
 from .children import answer_to_parent
 from .clock import Clock
 from .episodes import Episode, Limits, UnknownEntity, take, trigger_around
@@ -66,6 +66,7 @@ _PAUSES = (
 _CUSTOM_STATUS_KILOBYTES = 16
 _LONGEST_REST_SECONDS = 0.5
 _SHORT_HISTORY_EVENTS = 200
+_SHORT_HISTORY_CHARACTERS = 64 * 1024
 """Beyond that it is little to save a call of the worker, and much to have activities carry it."""
 
 
@@ -225,8 +226,12 @@ class Orchestrations:
         """Whether the next episode may be asked for together with the activity before it."""
         if self._keeps_sessions:
             return remembered.session is not None
-        is_short = len(remembered.history) <= _SHORT_HISTORY_EVENTS
-        return is_short and self._is_quick(remembered)
+        history = remembered.history
+        return (
+            self._is_quick(remembered)
+            and len(history) <= _SHORT_HISTORY_EVENTS
+            and sum(map(len, history)) <= _SHORT_HISTORY_CHARACTERS
+        )
 
     def may_run_on(self, activity: Activity) -> bool:
         """Whether the turn of an activity's result is likely to count, and not to take long."""
@@ -397,15 +402,15 @@ class Orchestrations:
         self, name: str, episode: Episode, remembered: Remembered, outcome: Outcome
     ) -> None:
         """Let the episode do what its function has answered."""
-        is_known = outcome.value is not None and outcome.value == remembered.answer
-        if is_known and not outcome.is_increment:
+        before = None if outcome.is_increment else remembered.answer
+        if before is not None and outcome.value == before.text:
             episode.is_known = True
             return
-        listed, remembered.answer, remembered.listed = remembered.listed, None, None
+        remembered.answer = None
         try:
-            answer = _apply_outcome(episode, outcome, listed)
+            answer = _apply_outcome(episode, outcome, before)
             if answer is not None and not outcome.is_increment:
-                remembered.answer, remembered.listed = outcome.value, answer.listed
+                remembered.answer = answer.listed
         except decisions.NonDeterminism as error:
             place = await self._place_of(error, name, episode.trigger())
             _end(episode, "Failed", f"Non-Deterministic workflow detected: {error}{place}")
@@ -606,7 +611,7 @@ def _is_wanted(episode: Episode, message: Message) -> bool:
     return task is not None and task.kind == kind
 
 
-def _apply_outcome(episode: Episode, outcome: Outcome, listed: str | None) -> Answer | None:
+def _apply_outcome(episode: Episode, outcome: Outcome, before: Listed | None) -> Answer | None:
     """Do what the function's answer says; gives it if the function waits for something now."""
     name = episode.instance.name
     answer_text = _answer_text(outcome)
@@ -616,7 +621,7 @@ def _apply_outcome(episode: Episode, outcome: Outcome, listed: str | None) -> An
         episode.failure_details = _details(failure)
         _end(episode, "Failed", failures.orchestrator_failed(name, text))
         return None
-    answer = read(answer_text, None if outcome.is_increment else listed)
+    answer = read(answer_text, before)
     fields, actions = answer.fields, answer.actions
     _set_custom_status(episode, fields)
     if episode.status == "Failed":

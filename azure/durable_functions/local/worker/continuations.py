@@ -1,53 +1,82 @@
 """The episode that a worker runs right behind an activity, before the host has asked for it.
 
-It saves a call for each step of a chain. The host gives the rest of what the orchestrator is given
-along with the activity; the worker puts the activity's result into it.
+It saves a call for each step of a chain. The host gives what the orchestrator is to be given along
+with the activity, behind its payload, but for the two events that the activity's result makes.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+NO_LIMIT = sys.maxsize, 0
+"""For `Places`: the host alone counts, and no worker begins anything by itself."""
+
 
 class Places:
-    """How many orchestrators may run at once in this worker (host.md 9.3).
+    """How many orchestrators may run at once (host.md 9.3).
 
-    The host counts those that it asks for, but not those that a worker runs by itself.
+    The host counts those that it asks for, but what a worker begins by itself it only hears of.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, share: int) -> None:
         """Make them.
 
         Args:
-            count: How many; 0 if that is left to the host, and nothing runs behind an activity.
+            count: How many orchestrators may run in all workers together.
+            share: While fewer run in this one, it may begin another by itself.
         """
-        self._free = threading.Semaphore(count) if count else None
+        self._count = count
+        self._share = share
+        self._running = 0
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._lock = threading.Lock()
 
-    def __enter__(self) -> None:
-        """Take one as soon as one is free."""
-        if self._free is not None:
-            self._free.acquire()
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Let somebody else have it."""
-        self.give_back()
+    def begin(self, run: Callable[[], object]) -> None:
+        """Have one that the host asks for begun: now, or by `give_back`, which is to follow."""
+        with self._lock:
+            if self._running >= self._count:
+                self._waiting.append(run)
+                return
+            self._running += 1
+        run()
 
     def take(self) -> bool:
-        """Take one if one is free just now."""
-        return self._free is not None and self._free.acquire(blocking=False)
+        """Take a place for one that nobody has asked for, if there is one; as for `begin`."""
+        with self._lock:
+            if self._running >= self._share:
+                return False
+            self._running += 1
+            return True
 
     def give_back(self) -> None:
-        """Let somebody else have it."""
-        if self._free is not None:
-            self._free.release()
+        """One has run."""
+        with self._lock:
+            if not self._waiting:
+                self._running -= 1
+                return
+            run = self._waiting.popleft()
+        run()
+
+
+def put_behind(payload: bytes, around: tuple[str, str]) -> tuple[bytes, tuple[int, int]]:
+    """Add to an activity's payload what stands before and behind the events of its result.
+
+    Returns:
+        The frame's payload, and where in it the two begin: ``around`` of the header's ``then``.
+    """
+    before, behind = (text.encode("utf-8") for text in around)
+    begin = len(payload)
+    return b"".join((payload, before, behind)), (begin, begin + len(before))
 
 
 def own(header: Mapping[str, Any], payload: bytes) -> bytes:
-    """What a function itself is given; behind it stands what may follow."""
+    """The activity's payload, of that of its frame."""
     return payload[: header["then"]["around"][0]] if "then" in header else payload
 
 
@@ -57,9 +86,8 @@ def following(
     """What the orchestrator behind an activity is given: its trigger, or its session's new events.
 
     Args:
-        then: Of the activity's header: ``around``, the places in the payload of what stands before
-            and behind the two events that the result makes; ``events``, what stands before the time
-            of the first, before the time of the second, and before its result; ``since``, the time
+        then: Of the activity's header: ``around``; ``events``, what stands before the time of the
+            first event, before the time of the second, and before its result; ``since``, the time
             of the episode before, as the store writes it.
         payload: Of the activity's frame.
         now: Naive UTC.

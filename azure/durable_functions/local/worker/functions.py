@@ -14,13 +14,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import azure.functions as func
 
-from . import bindings, continuations
+from . import bindings
 from .app_loader import LoadedFunction
+from .continuations import NO_LIMIT, Places, following, own
 from .link import Frame
 from .sessions import Sessions
 from .vocabulary import (
@@ -130,12 +132,12 @@ class InvocationContext(func.Context):
 class Functions:
     """The functions of a loaded app."""
 
-    def __init__(self, functions: list[LoadedFunction], places: int = 0) -> None:
+    def __init__(self, functions: list[LoadedFunction], places: tuple[int, int] = NO_LIMIT) -> None:
         """Prepare to run them.
 
         Args:
             functions: All there are.
-            places: As for `continuations.Places`.
+            places: As for `Places`.
         """
         self._functions = {function.name: function for function in functions}
         size = _pool_size()
@@ -143,7 +145,9 @@ class Functions:
         # Orchestrators and entities have threads of their own, so that activities never keep
         # them from going on (host.md 9.3).
         self._episode_threads = ThreadPoolExecutor(size, thread_name_prefix="episodes")
-        self._places = continuations.Places(places)
+        # Those behind async activities wait neither for activities nor for entities.
+        self._following_threads = ThreadPoolExecutor(size, thread_name_prefix="following")
+        self._places = Places(*places)
         self._sessions = Sessions()
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
@@ -172,6 +176,9 @@ class Functions:
             else:
                 begin = self._loop.call_soon_threadsafe
                 begin(self._begin_task, function, header, payload, answer)
+        elif function.trigger["type"] == ORCHESTRATION_TRIGGER:
+            run = partial(self._run_orchestrator, function, header, payload, answer)
+            self._places.begin(partial(self._episode_threads.submit, run))
         else:
             is_episode = function.trigger["type"] in EPISODE_TRIGGERS
             pool = self._episode_threads if is_episode else self._threads
@@ -181,6 +188,7 @@ class Functions:
         """End the threads that are idle."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._episode_threads.shutdown(wait=False, cancel_futures=True)
+        self._following_threads.shutdown(wait=False, cancel_futures=True)
 
     @staticmethod
     def _is_awaited(function: LoadedFunction, header: dict[str, Any]) -> bool:
@@ -194,11 +202,11 @@ class Functions:
         answer: Callable[[Frame], object],
     ) -> None:
         async def run() -> None:
-            frame = await self._run_async(function, header, continuations.own(header, payload))
-            goes_on = self._may_go_on(header, frame)
-            if goes_on:  # the thread wakes while the result is sent
-                self._episode_threads.submit(self._go_on, header["then"], payload, frame, answer)
-            _tell_result(frame, answer, goes_on=goes_on)
+            frame = await self._run_async(function, header, own(header, payload))
+            goes_on = self._take_next(header, frame)
+            _tell_result(frame, answer, goes_on=goes_on)  # first, as what follows may log
+            if goes_on:
+                self._following_threads.submit(self._go_on, header["then"], payload, frame, answer)
 
         task = self._context.copy().run(self._loop.create_task, run())
         self._tasks.add(task)
@@ -211,27 +219,36 @@ class Functions:
         payload: bytes,
         answer: Callable[[Frame], object],
     ) -> None:
-        own = continuations.own(header, payload)
-        if function.trigger["type"] == ORCHESTRATION_TRIGGER:
-            with self._places:
-                frame = self._run_in_context(function, header, own)
-        else:
-            frame = self._run_in_context(function, header, own)
-        goes_on = self._may_go_on(header, frame)
+        frame = self._run_in_context(function, header, own(header, payload))
+        goes_on = self._take_next(header, frame)
         _tell_result(frame, answer, goes_on=goes_on)
         if goes_on:
             self._go_on(header["then"], payload, frame, answer)
 
-    def _may_go_on(self, header: dict[str, Any], result: Frame) -> bool:
-        """Whether an episode is to follow on what was run, and can; then it has its place."""
+    def _run_orchestrator(
+        self,
+        function: LoadedFunction,
+        header: dict[str, Any],
+        payload: bytes,
+        answer: Callable[[Frame], object],
+    ) -> None:
+        try:
+            frame = self._run_in_context(function, header, payload)
+        finally:
+            self._places.give_back()
+        answer(frame)
+
+    def _take_next(self, header: dict[str, Any], result: Frame) -> bool:
+        """Take a place for the episode that is to follow on what was run; False if none can."""
         then = header.get("then")
         if then is None or result.header.keys() & {"error", "starts"}:
             return False  # what starts instances needs the host first
-        if "session" in then:
-            is_possible = self._sessions.is_in(then["session"], then["state"])
-        else:
-            is_possible = not self._is_awaited(self._functions[then["function"]], then)
-        return is_possible and self._places.take()
+        function = self._functions.get(then["function"])
+        if function is None or self._is_awaited(function, then):
+            return False
+        if "session" in then and not self._sessions.is_in(then["session"], then["state"]):
+            return False
+        return self._places.take()
 
     def _go_on(
         self,
@@ -241,10 +258,9 @@ class Functions:
         answer: Callable[[Frame], object],
     ) -> None:
         """Behind an activity, run the episode that waits for nothing else."""
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
-        text = result.payload.decode("utf-8")
-        moment, told = continuations.following(then, payload, now, text)
         try:
+            now = datetime.now(timezone.utc).replace(tzinfo=None)
+            moment, told = following(then, payload, now, result.payload.decode("utf-8"))
             frame = self._run_in_context(self._functions[then["function"]], then, told)
         finally:
             self._places.give_back()

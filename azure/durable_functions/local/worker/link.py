@@ -51,7 +51,8 @@ class Link:
 
         Args:
             connection: A connected socket; closed in the end.
-            on_frame: Receives frames as they come.
+            on_frame: Receives frames as they come. If it gives True, the next one waits for what it
+                has had the loop do.
             on_end: Called once, when the other side is gone or this one has closed.
         """
         connection.setblocking(False)
@@ -146,6 +147,8 @@ class Link:
                     break
                 first = end
                 header = json.loads(received[begin:middle].decode())
-                self._on_frame(Frame(header, bytes(received[middle:end])))
+                if self._on_frame(Frame(header, bytes(received[middle:end]))) is True:
+                    self._loop.call_soon(self._hand_on)
+                    break
         finally:
             del received[:first]

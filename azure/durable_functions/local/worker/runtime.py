@@ -16,7 +16,7 @@ from .functions import describe as describe_error
 from .link import Frame, Link
 
 
-def run(socket_fd: int, root: str, only: Sequence[str], places: int) -> None:
+def run(socket_fd: int, root: str, only: Sequence[str], places: tuple[int, int]) -> None:
     """Serve the functions of an app, or those that are named, until the host is gone."""
     asyncio.run(_serve(socket_fd, Path(root), only, places))
     # Threads of user code may still run; nobody waits for their results any more.
@@ -25,7 +25,7 @@ def run(socket_fd: int, root: str, only: Sequence[str], places: int) -> None:
     os._exit(0)
 
 
-async def _serve(socket_fd: int, root: Path, only: Sequence[str], places: int) -> None:
+async def _serve(socket_fd: int, root: Path, only: Sequence[str], places: tuple[int, int]) -> None:
     connection = socket.socket(fileno=socket_fd)
     host_is_gone = asyncio.Event()
     functions: Functions

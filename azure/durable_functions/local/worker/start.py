@@ -1,8 +1,8 @@
-"""Entry point of a worker process: ``python start.py SOCKET LIFELINE PLACES FOLDER [FUNCTION...]``.
+"""Entry point of a worker process.
 
-The first two numbers are inherited file descriptors, the third is that of `continuations.Places`.
-The end of the lifeline ends the process, also while user code blocks the event loop, so that a
-killed host leaves no orphan.
+``python start.py SOCKET LIFELINE COUNT SHARE FOLDER [FUNCTION...]``: the first two numbers are
+inherited file descriptors, the others those of `continuations.Places`. The end of the lifeline ends
+the process, also while user code blocks the event loop, so that a killed host leaves no orphan.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ _PACKAGE = "_durable_worker"
 
 def main() -> None:
     """Make this folder importable under a private name, and serve."""
-    socket_fd, lifeline_fd, places = (int(text) for text in sys.argv[1:4])
-    root, *only = sys.argv[4:]
+    socket_fd, lifeline_fd, count, share = (int(text) for text in sys.argv[1:5])
+    root, *only = sys.argv[5:]
     threading.Thread(target=_watch, args=(lifeline_fd,), daemon=True).start()
     _end_with_the_host()
     here = Path(__file__).resolve().parent
     # The app folder takes the place of this one: user code must not meet our module names.
-    sys.path[0] = root
+    if not getattr(sys.flags, "safe_path", False):  # else this one is not there, from 3.11 on
+        del sys.path[0]
+    sys.path.insert(0, root)
     spec = importlib.util.spec_from_file_location(
         _PACKAGE, here / "__init__.py", submodule_search_locations=[str(here)]
     )
@@ -35,7 +37,7 @@ def main() -> None:
     package = importlib.util.module_from_spec(spec)
     sys.modules[_PACKAGE] = package
     spec.loader.exec_module(package)
-    importlib.import_module(f"{_PACKAGE}.runtime").run(socket_fd, root, only, places)
+    importlib.import_module(f"{_PACKAGE}.runtime").run(socket_fd, root, only, (count, share))
 
 
 def _end_with_the_host() -> None:
