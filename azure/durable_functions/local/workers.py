@@ -107,6 +107,8 @@ class WorkerProcess(Answers):
         self._started = started
         self._on_log = on_log
         self._link: Link | None = None
+        self._has_gone_on = False
+        """The last result was one behind which the worker runs an episode."""
         self._ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._loaded: asyncio.Future[Frame | None] = loop.create_future()
@@ -203,15 +205,19 @@ class WorkerProcess(Answers):
             await self._ended.wait()
 
     def _receive(self, frame: Frame) -> bool:
+        """Take a frame; True if that is too early."""
         kind = frame.header["type"]
         if kind == "log":
+            if self._has_gone_on:  # who waits for that result has two lines to log before this one
+                self._has_gone_on = False
+                return True
             self._on_log(frame)
         elif kind == "loaded":
             self._loaded.set_result(frame)
         else:
+            self._has_gone_on = "goesOn" in frame.header
             self._take(frame)
-        # Who waits for the result logs two lines before what the episode behind it logs.
-        return "goesOn" in frame.header
+        return False
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """A child that user code has forked keeps the socket open, so the process counts too."""

@@ -51,8 +51,8 @@ class Link:
 
         Args:
             connection: A connected socket; closed in the end.
-            on_frame: Receives frames as they come. If it gives True, the next one waits for what it
-                has had the loop do.
+            on_frame: Receives frames as they come. If it gives True, it receives the same one again
+                when the loop has done what it has to do by now.
             on_end: Called once, when the other side is gone or this one has closed.
         """
         connection.setblocking(False)
@@ -145,9 +145,10 @@ class Link:
                 end = middle + payload_length
                 if len(received) < end:
                     break
-                first = end
+                start, first = first, end
                 header = json.loads(received[begin:middle].decode())
                 if self._on_frame(Frame(header, bytes(received[middle:end]))) is True:
+                    first = start
                     self._loop.call_soon(self._hand_on)
                     break
         finally:
