@@ -153,8 +153,8 @@ class DurableOrchestrationContext:
         else:
             raise IndexError("The history has no OrchestratorStarted event, so it has no beginning")
         self._first_started: Any = first
-        self._unread_moments: list[Any] = [_timestamp(first)]
-        self._version = self._extract_version_from_history(history)
+        moment = first["Timestamp"] if type(first) is dict else _timestamp(first)
+        self._unread_moments: list[Any] = [moment]
 
     @classmethod
     def from_json(cls, json_string: str) -> DurableOrchestrationContext:
@@ -235,7 +235,9 @@ class DurableOrchestrationContext:
         if not isinstance(name, str) and callable(name):
             expected_type = expected_type or type_discovery.activity_output_type(name)
             name = references.function_name_of(name, references.ACTIVITY)
-        task = self._generate_task(CallActivityAction(name, input_), expected_type=expected_type)
+        action = CallActivityAction(name, input_)
+        # By position, as names take 0.1 us more.
+        task = self._generate_task(action, None, None, None, AtomicTask, expected_type)
         if raises or timeout is not None or callee is not name:
             return self._with_options(task, callee, raises, timeout)
         return task
@@ -813,7 +815,7 @@ class DurableOrchestrationContext:
     @property
     def version(self) -> str | None:
         """Version of the instance; None or ``""`` if it has none."""
-        return self._version
+        return self._extract_version_from_history(self._events)
 
     @property
     def is_replaying(self) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from azure.durable_functions._errors import InternalError, NonDurableAwaitError
 from azure.durable_functions._wire import shapes
-from azure.durable_functions._wire.payloads import converted
+from azure.durable_functions._wire.payloads import converted, encode
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
 
 from . import completions, logs
@@ -118,12 +118,13 @@ class TaskOrchestrationExecutor:
             self.advance(history if is_parsed else wire_events(history))
         finally:
             logs.current.reset(token)
-        self.warn_of_forgotten()
+        if context._unyielded > 0:
+            self.warn_of_forgotten()
         return self.get_orchestrator_state_str()
 
     def warn_of_forgotten(self) -> None:
-        """Tell of tasks that a function which has returned has made and never yielded."""
-        if self.context._unyielded > 0 and self.orchestrator_returned:
+        """Tell of tasks never yielded, if the function that has made them has returned."""
+        if self.orchestrator_returned:
             from . import forgotten  # only where something is wrong, as `places` below
 
             forgotten.warn(self.context, self._function)
@@ -260,8 +261,11 @@ class TaskOrchestrationExecutor:
                 moments.append(event["Timestamp"])
             elif kind not in _PASSED_OVER:
                 self._seen_events = position
-                self._step(event)
-                boundary = self._boundary  # continuing as new begins again
+                if kind == _EXECUTION_STARTED:  # as in `process_event`; each history has one
+                    self.resume_user_code()
+                else:
+                    self._step(event)
+                    boundary = self._boundary  # continuing as new begins again
                 if self.has_execution_completed:
                     break
         self._seen_events = max(self._seen_events, position + 1)
@@ -343,11 +347,17 @@ class TaskOrchestrationExecutor:
         Raises:
             Exception: The function raised (protocol.md 6.1).
         """
-        context = self.context
-        if self.exception is None and self.output is None and context._custom_status is None:
-            # It waits, as nearly always: there is nothing to check, nor to encode.
+        context, output = self.context, self.output
+        if (
+            self.exception is None
+            and context._custom_status is None
+            and (output is None or (type(output) is str and context._converter is None))
+        ):
+            # It waits, as nearly always, or has returned a text: there is nothing to check, and to
+            # put it into a state and that into JSON takes 4 of 8 us.
             is_done = self.orchestrator_returned or context._continue_as_new_flag
-            return state_text(is_done, context._actions, context._replay_schema, {})
+            tail = "" if output is None else f', "output": {encode(output)}'
+            return state_text(is_done, context._actions, context._replay_schema, tail)
         state, error = self.final_state()
         if error is None:
             return state.to_json_string()

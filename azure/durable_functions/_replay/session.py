@@ -83,7 +83,8 @@ class OrchestrationSession:
             self._executor.advance(events)
         finally:
             logs.current.reset(token)
-        self._executor.warn_of_forgotten()
+        if self._context._unyielded > 0:
+            self._executor.warn_of_forgotten()
         listed = self._listed_actions
         self._listed_actions = len(self._context._action_payload_v2)
         return self._executor.final_state(first_action=listed)

@@ -89,7 +89,9 @@ class OrchestratorState:
         Raises:
             TypeError: Output or custom status cannot be encoded.
         """
-        return state_text(self._is_done, self._actions, self._replay_schema, self._outcome())
+        outcome = self._outcome()
+        tail = f", {encode(outcome)[1:-1]}" if outcome else ""
+        return state_text(self._is_done, self._actions, self._replay_schema, tail)
 
 
 _BEGINNINGS = {
@@ -104,7 +106,7 @@ _USUAL = {is_done: _BEGINNINGS[is_done, _V3] for is_done in (False, True)}
 
 
 def state_text(
-    is_done: bool, actions: list[list[Action]], schema: ReplaySchema, outcome: dict[str, Any]
+    is_done: bool, actions: list[list[Action]], schema: ReplaySchema, tail: str = ""
 ) -> str:
     """The wire's text of a state.
 
@@ -114,12 +116,8 @@ def state_text(
         is_done: Whether the function has returned or continued as new.
         actions: Groups of them.
         schema: That they are listed in.
-        outcome: What is said besides: output, error, status.
-
-    Raises:
-        TypeError: Output or custom status cannot be encoded.
+        tail: What is said besides: output, error, status; JSON text, each behind a comma.
     """
-    tail = f", {encode(outcome)[1:-1]}" if outcome else ""
     beginning = _USUAL[is_done] if schema is _V3 else _BEGINNINGS[is_done, schema]
     if len(actions) == 1:  # always under V2 and V3
         only = ", ".join([action.to_text() for action in actions[0]])
