@@ -174,6 +174,18 @@ def test_without_a_session_what_follows_may_run_in_any_worker() -> None:
     in_pool(scenario)
 
 
+def test_an_activity_does_not_fail_with_an_orchestrator_that_a_reload_has_removed() -> None:
+    async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
+        then = Continuation("removed", "", ("before", "behind"), ("", "", ""))
+
+        outcome = await pool.run_activity(ActivityCall("work", None, "one", then=then))
+
+        assert (outcome.failure, outcome.continued) == (None, None)
+        assert "then" not in workers[0].calls[0]
+
+    in_pool(scenario)
+
+
 @pytest.mark.parametrize("trouble", ["fails", "lost"])
 def test_nothing_is_left_of_a_continuation_that_never_comes(trouble: str) -> None:
     async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:

@@ -351,15 +351,21 @@ class WorkerPool:
         header = {**self._header(function), "activity": told}
         payload = text.encode("utf-8")
         then = call.then
-        worker = None
+        worker = next_function = None
         if then is not None and not call.alone:
+            # None while the engine does not know yet that a reload has removed it.
+            next_function = self._durable_functions.get(("orchestrationTrigger", then.name.lower()))
             worker = self._free_worker() if then.session is None else self._keeper(then.session[0])
-        if then is None or worker is None or worker.load > min(w.load for w in self._workers):
+        if (
+            then is None
+            or next_function is None
+            or worker is None
+            or worker.load > min(w.load for w in self._workers)
+        ):
             frame = await self._call(
                 function, header, payload, _NO_REASON, alone=call.alone, after=call.after
             )
             return _outcome(frame)
-        next_function = self._durable(then.name, "orchestrationTrigger")
         number, answer = worker.expect()
         payload, around = put_behind(payload, then.around)
         following = header["then"] = {
