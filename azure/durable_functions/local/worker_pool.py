@@ -344,7 +344,7 @@ class WorkerPool:
         return None if "error" in frame.header else frame.payload.decode("utf-8")
 
     async def run_activity(self, call: ActivityCall) -> Outcome:
-        """Run an activity, and behind it what is to follow if the worker has kept that."""
+        """Run an activity, and behind it what is to follow if its worker can."""
         function = self._durable(call.name, "activityTrigger")
         text = "null" if call.input is None else call.input
         told = {"instanceId": call.instance_id, "name": function.durable_name}
