@@ -94,19 +94,20 @@ class OrchestratorState:
         return state_text(self._is_done, self._actions, self._replay_schema, tail)
 
 
-_BEGINNINGS = {
-    (is_done, schema): f'{{"isDone": {"true" if is_done else "false"}'
-    + (f', "schemaVersion": {schema.value}' if schema in _NUMBERED else "")
-    for is_done in (False, True)
-    for schema in ReplaySchema
-}
 _V3 = ReplaySchema.V3
-_USUAL = {is_done: _BEGINNINGS[is_done, _V3] for is_done in (False, True)}
-"""Apart, because the hash of an enumeration's member takes 0.2 us."""
+
+
+def _beginning(is_done: Any, schema: Any) -> str:
+    """The text up to the actions; whatever `OrchestratorState` takes is told as `to_json` does."""
+    version = f', "schemaVersion": {schema.value}' if schema in _NUMBERED else ""
+    return f'{{"isDone": {df_dumps(is_done)}{version}'
+
+
+_USUAL = {is_done: _beginning(is_done, _V3) for is_done in (False, True)}
 
 
 def state_text(
-    is_done: bool, actions: list[list[Action]], schema: ReplaySchema, tail: str = ""
+    is_done: bool, actions: list[list[Action]], schema: ReplaySchema | int | None, tail: str = ""
 ) -> str:
     """The wire's text of a state.
 
@@ -118,7 +119,8 @@ def state_text(
         schema: That they are listed in.
         tail: What is said besides: output, error, status; JSON text, each behind a comma.
     """
-    beginning = _USUAL[is_done] if schema is _V3 else _BEGINNINGS[is_done, schema]
+    is_usual = schema is _V3 and (is_done is True or is_done is False)
+    beginning = _USUAL[is_done] if is_usual else _beginning(is_done, schema)
     if len(actions) == 1:  # always under V2 and V3
         only = ", ".join([action.to_text() for action in actions[0]])
         return f'{beginning}, "actions": [[{only}]]{tail}}}'
