@@ -42,35 +42,41 @@ class _Run:
         self._program = program
         self._kept: list[Any] = []
         self._seen: list[Any] = []
+        self._continues = False
 
     def statements(self) -> Generator[Any, Any, Any]:
         for statement in self._program["statements"]:
-            kind, *arguments = statement
-            if kind == "wait":
-                yield from self._wait(arguments[0])
-            elif kind == "try":
-                yield from self._try(*arguments)
-            elif kind == "any_loop":
-                yield from self._any_loop(arguments[0])
-            elif kind == "race":
-                yield from self._race(*arguments)
-            elif kind == "keep":
-                self._kept.append(self._task(arguments[0]))
-            elif kind == "signal":
-                self._context.signal_entity(df.EntityId(*arguments[:2]), arguments[2], arguments[3])
-            elif kind == "yield_signal":
-                entity = df.EntityId("Counter", "k")
-                self._seen.append((yield self._context.signal_entity(entity, "op", 1)))
-            elif kind == "status":
-                self._context.set_custom_status(arguments[0])
-            elif kind == "look":
-                self._seen.append(self._look())
-            elif kind == "raise":
-                raise KeyError(arguments[0])
-            elif kind == "continue" and self._context.get_input() != arguments[0]:
-                self._context.continue_as_new(arguments[0])
+            yield from self.statement(statement)
+            if statement[0] == "continue" and self._continues:
                 return None
         return self._seen
+
+    def statement(self, statement: list[Any]) -> Generator[Any, Any, None]:
+        kind, *arguments = statement
+        if kind == "wait":
+            yield from self._wait(arguments[0])
+        elif kind == "try":
+            yield from self._try(*arguments)
+        elif kind == "any_loop":
+            yield from self._any_loop(arguments[0])
+        elif kind == "race":
+            yield from self._race(*arguments)
+        elif kind == "keep":
+            self._kept.append(self._task(arguments[0]))
+        elif kind == "signal":
+            self._context.signal_entity(df.EntityId(*arguments[:2]), arguments[2], arguments[3])
+        elif kind == "yield_signal":
+            entity = df.EntityId("Counter", "k")
+            self._seen.append((yield self._context.signal_entity(entity, "op", 1)))
+        elif kind == "status":
+            self._context.set_custom_status(arguments[0])
+        elif kind == "look":
+            self._seen.append(self._look())
+        elif kind == "raise":
+            raise KeyError(arguments[0])
+        elif kind == "continue" and self._context.get_input() != arguments[0]:
+            self._context.continue_as_new(arguments[0])
+            self._continues = True
 
     def _wait(self, expression: Expression) -> Generator[Any, Any, None]:
         self._seen.append(self._shown((yield self._task(expression))))

@@ -53,11 +53,21 @@ def test_advancing_gives_what_replaying_gives(seed: int) -> None:
             listed += told["actions"][0]
 
             told.pop("canceledTimers")
-            without_flags = json.loads(json.dumps(listed).replace("true", "false"))
-            expected = json.loads(json.dumps(answer["actions"][0]).replace("true", "false"))
-            assert without_flags == expected
+            # A session tells what is new; what was listed may take another form (`pacing`).
+            assert without_flags(leaves(listed)) == without_flags(leaves(answer["actions"][0]))
             assert {**told, "actions": None} == {**answer, "actions": None}
         session.close()
+
+
+def leaves(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for action in actions:
+        found += leaves(action["compoundActions"]) if "compoundActions" in action else [action]
+    return found
+
+
+def without_flags(actions: list[dict[str, Any]]) -> Any:
+    return json.loads(json.dumps(actions).replace("true", "false"))
 
 
 def test_a_session_tells_which_timers_were_cancelled() -> None:

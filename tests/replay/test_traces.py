@@ -27,6 +27,18 @@ def activity(name: str, text: str = "null") -> dict[str, Any]:
     return {"actionType": 0, "functionName": name, "input": text}
 
 
+def any_of(*actions: dict[str, Any]) -> dict[str, Any]:
+    return {"actionType": 11, "compoundActions": [*actions]}
+
+
+AT_ONCE = {"actionType": 12, "compoundActions": []}
+"""Beside it in an `any_of` nothing is awaited."""
+
+THREE_WORKS = any_of(activity("Work", "0"), activity("Work", "1"), activity("Work", "2"))
+"""Three at once of which the second has failed, so that the code goes on."""
+TWO_MINUTES = {**ONE_TIMER, "fireAt": "2026-01-15T10:03:01.234456Z"}
+CODE = {**PING, "externalEventName": "Code"}
+
 NOT_A_TASK = "An orchestrator can only yield tasks that its context made, got "
 
 DEVIATIONS: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {
@@ -85,16 +97,34 @@ DEVIATIONS: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {
         "D3, Q14, Q15",
         answer(
             [
-                {
-                    "actionType": 12,
-                    "compoundActions": [
-                        {"actionType": 12, "compoundActions": [activity("A"), activity("B")]},
-                        activity("C"),
-                    ],
-                },
+                any_of(activity("A"), activity("B"), activity("C")),
                 activity("Cleanup"),
             ]
         ),
+    ),
+    ("nested_task_all_failure_v3", 1): (
+        "F2",
+        answer([any_of(activity("A"), activity("B"), activity("C")), activity("Cleanup")]),
+    ),
+    **{
+        ("fan_out_failure_v3", episode): (
+            "F2",
+            {
+                **answer([THREE_WORKS, activity("Compensate")], **output),
+                "customStatus": {
+                    "caught": "Activity function 'Work' failed:  ValueError: bad item"
+                },
+            },
+        )
+        for episode, output in [(1, {}), (2, {}), (3, {}), (4, {"output": "ok"})]
+    },
+    ("output_not_serializable", 1): (
+        "Y31",
+        answer([activity("A")], error="Object of type set is not JSON serializable"),
+    ),
+    ("task_any_loop_timer_fires_v3", 2): (
+        "F3",
+        answer([any_of(CODE, TWO_MINUTES), any_of(any_of(CODE), AT_ONCE)], output="timeout"),
     ),
     ("one_event_before_two_waits", 2): ("D1, Q10", answer([PREPARED, PING, PING])),
     ("task_all_empty", 0): ("D18, Q24", answer([], output=[])),

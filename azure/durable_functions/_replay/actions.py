@@ -356,10 +356,3 @@ class WhenAllAction(CompoundAction):
     def action_type(self) -> int:
         """12."""
         return ActionType.WHEN_ALL
-
-
-def not_awaited(actions: Action | list[Action]) -> Action | list[Action]:
-    """The form in which the extension starts something and goes on at once (protocol.md 8.5)."""
-    if isinstance(actions, list):  # schema V1 starts everything anyway
-        return actions
-    return WhenAnyAction([actions, WhenAllAction([])])

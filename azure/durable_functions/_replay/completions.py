@@ -37,6 +37,8 @@ class Completion(NamedTuple):
     event: Mapping[str, Any]
     is_played: bool
     """Whether an earlier episode has seen it."""
+    position: int | None = None
+    """Where in the history it stands."""
 
 
 def apply(task: TaskBase, completion: Completion, known: Sequence[Any]) -> None:
@@ -52,6 +54,7 @@ def apply(task: TaskBase, completion: Completion, known: Sequence[Any]) -> None:
     """
     event = completion.event
     task.set_is_played(completion.is_played)
+    task._ended_at = completion.position
     try:
         is_error, value = READ[event["EventType"]](task, event, known)
     except Exception as error:  # user classes decode themselves: from_json may raise anything

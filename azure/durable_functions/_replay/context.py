@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import logging
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 
     from azure.durable_functions._wire.converters import DataConverter
 
+    from .executor import TaskOrchestrationExecutor
+    from .pacing import Pacing
     from .signatures import (
         T1,
         T2,
@@ -96,6 +99,10 @@ class DurableOrchestrationContext:
     _custom_status: Any = None
     _new_uuid_counter: int = 0
     _input_expected_type: type | None = None
+    _executor: TaskOrchestrationExecutor | None = None
+    """What answers a whole trigger with this context, while it does."""
+    _pacing: Pacing | None = None
+    """From the first entry on that the extension might wait for longer or shorter than the code."""
     _now: datetime | None = None
     """The time that was asked for last; time stamps stay text until then (sdk.md Q22)."""
 
@@ -128,6 +135,8 @@ class DurableOrchestrationContext:
         self._continue_as_new_flag: bool = False
         self._replay_schema = _negotiate(upperSchemaVersion, upperSchemaVersionNew)
         self._lists_flat = self._replay_schema is _V1
+        self._lists_plainly = not self._lists_flat
+        """Whether actions are only listed, and nobody takes note of when."""
         self._action_payload_v1: list[list[Action]] = []
         self._action_payload_v2: list[Action] = []
         self._unknown_fields = kwargs
@@ -303,7 +312,7 @@ class DurableOrchestrationContext:
             expected_type = expected_type or type_discovery.activity_output_type(name)
             name = references.function_name_of(name, references.ACTIVITY)
         input_ = converted(self._converter, input_)
-        if _runs_in_sdk(retry_options):
+        if compat.retries_in_sdk(retry_options):
             plain = CallActivityAction(name, input_)
             task = self._expanded(plain, retry_options, expected_type)
         else:
@@ -443,7 +452,7 @@ class DurableOrchestrationContext:
             expected_type = expected_type or type_discovery.sub_orchestrator_output_type(name)
             name = references.function_name_of(name, references.ORCHESTRATION)
         input_ = converted(self._converter, input_)
-        if _runs_in_sdk(retry_options):
+        if compat.retries_in_sdk(retry_options):
             plain = CallSubOrchestratorAction(name, input_, instance_id, version)
             task = self._expanded(plain, retry_options, expected_type)
         else:
@@ -943,8 +952,11 @@ class DurableOrchestrationContext:
         """Attempts made here and not by the host."""
         from .driven import ExpandedRetryTask
 
+        # Each attempt has an action of its own: `pacing` tells tasks apart by their actions.
         return ExpandedRetryTask(
-            lambda: self._generate_task(action, expected_type=expected_type), options, self
+            lambda: self._generate_task(copy.copy(action), expected_type=expected_type),
+            options,
+            self,
         )
 
     def _with_options(
@@ -974,9 +986,10 @@ class DurableOrchestrationContext:
         if self._continue_as_new_flag:
             return
         # What most are is asked first: `isinstance` of an abstract class takes 0.15 us.
-        if type(action_repr) is CallActivityAction and not self._lists_flat:
+        if self._lists_plainly and type(action_repr) is CallActivityAction:
             self._action_payload_v2.append(action_repr)
-        elif self._lists_flat:
+            return
+        if self._lists_flat:
             listed = action_repr if isinstance(action_repr, list) else [action_repr]
             self._action_payload_v1.append(
                 [action for action in listed if not isinstance(action, NoOpAction)]
@@ -985,6 +998,31 @@ class DurableOrchestrationContext:
             self._action_payload_v2.extend(action_repr)
         elif not isinstance(action_repr, NoOpAction):
             self._action_payload_v2.append(action_repr)
+        if self._pacing is not None:
+            self._pacing.note_listed()
+
+    def _list_unasked(self, task: TaskBase) -> None:
+        """List a task that nobody has yielded: another one starts it while the code waits."""
+        self._watch_pace()
+        self._add_to_actions(task.action_repr)
+        if self._pacing is not None:
+            self._pacing.give_last_to(task)
+
+    def _note_given_id(self) -> None:
+        """Take note that the host gives the next id to something that is not listed."""
+        self._watch_pace()
+        if self._pacing is not None:
+            self._pacing.note_given_id()
+
+    def _watch_pace(self) -> None:
+        """From now on, see to it that the extension goes on when the code does."""
+        if self._pacing is None and self._executor is not None and not self._lists_flat:
+            if self._as_official:
+                return
+            from .pacing import Pacing  # most replays have no need of it
+
+            self._pacing = Pacing(self._executor)
+            self._lists_plainly = False
 
     def _add_to_open_tasks(self, task: TaskBase) -> None:
         """Give a task its id, and a completion that has come before it (sdk.md 3.3)."""
@@ -1088,10 +1126,6 @@ class DurableOrchestrationContext:
     def _pretty_print_history(self) -> str:
         """One line per event, for debugging."""
         return "\n".join(str(vars(event)) for event in self.histories)
-
-
-def _runs_in_sdk(options: Any) -> bool:
-    return bool(getattr(options, "runs_in_sdk", False))  # also of an options class of the user's
 
 
 def _positive_span(timeout: timedelta | float) -> timedelta:

@@ -1,8 +1,7 @@
 """Tasks that go on by themselves: time-outs, retries of the SDK's own, bounded fan-outs.
 
-What they start after they were yielded must not wait for what was started before. The extension
-awaits each action before it starts the next, so everything they list, and every compound that holds
-one of them, is listed in a form that is started and not awaited (protocol.md 8.5).
+What they start after they were yielded must not wait for what was started before: `pacing` sees to
+that, as the extension awaits each action before it starts the next.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from azure.durable_functions._errors import NonRetryableError, TaskFailedError, 
 from azure.durable_functions._wire.retry_options import RetryContext, RetryOptions
 from azure.durable_functions._wire.vocabulary import ReplaySchema
 
-from .actions import Action, WhenAllAction, WhenAnyAction, not_awaited
+from .actions import WhenAllAction, WhenAnyAction
 from .tasks import CompoundTask, LongTimerTask, TaskBase, TaskState, TimerTask, WhenAllTask
 
 if TYPE_CHECKING:
@@ -41,17 +40,10 @@ class TimeoutTask(CompoundTask):
     def __init__(
         self, task: TaskBase, span: timedelta, context: DurableOrchestrationContext
     ) -> None:
-        self._timer = _timer(context, span)
+        self._timer = context.create_timer(span)
         self._span = span
         is_flat = context._replay_schema is ReplaySchema.V1
         super().__init__([task, self._timer], None if is_flat else WhenAnyAction)
-
-    def _unlisted(self, seen: set[int]) -> Action | list[Action]:
-        listed = super()._unlisted(seen)
-        if isinstance(listed, WhenAnyAction) and len(listed.compound_tasks) == 1:
-            # The task runs already; the timer alone must not hold up what follows.
-            return not_awaited(listed.compound_tasks[0])
-        return listed
 
     def try_set_value(self, child: TaskBase) -> None:
         """End as the child has ended that was first."""
@@ -68,7 +60,7 @@ class TimeoutTask(CompoundTask):
 class DrivenTask(CompoundTask):
     """Adds children while it runs."""
 
-    _is_driven = True
+    _may_drift = True
 
     def __init__(self, first: Sequence[TaskBase], context: DurableOrchestrationContext) -> None:
         self._context = context
@@ -84,7 +76,7 @@ class DrivenTask(CompoundTask):
         child._join(self)
         if not child._is_scheduled:
             # Listed first: one whose event is there already completes at once and starts the next.
-            self._context._add_to_actions(not_awaited(child.action_repr))
+            self._context._list_unasked(child)
             self._context._add_to_open_tasks(child)
             child._set_is_scheduled(True)
         if is_done:
@@ -135,7 +127,7 @@ class ExpandedRetryTask(DrivenTask):
             if wait is None:
                 self.set_value(is_error=True, value=child.result)
             else:
-                self._start(_timer(self._context, wait))
+                self._start(self._context.create_timer(wait))
 
     def _wait_after(self, child: TaskBase) -> timedelta | None:
         """How long to wait before the next attempt; None if there is none."""
@@ -221,14 +213,6 @@ class MapTask(DrivenTask):
             return
         if not self.pending_tasks:
             self.set_value(is_error=False, value=[_outcome(task) for task in self.children])
-
-
-def _timer(context: DurableOrchestrationContext, wait: timedelta) -> Any:
-    """A timer that holds up nothing, however many shorter ones it is made of."""
-    timer = context.create_timer(wait)
-    if isinstance(timer, LongTimerTask):
-        timer._is_driven = True
-    return timer
 
 
 def _outcome(task: TaskBase) -> Any:

@@ -21,10 +21,10 @@ from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEvent
 
 from . import completions, logs
 from . import context as contexts
-from .actions import NoOpAction, not_awaited
+from .actions import Action, CompoundAction, NoOpAction
 from .history import wire_events
 from .state import OrchestratorState, refused_by_every_codec, state_text
-from .tasks import AtomicTask, TaskBase, TaskState
+from .tasks import AtomicTask, CompoundTask, TaskBase, TaskState
 
 _RUNNING = TaskState.RUNNING
 _SUCCEEDED = TaskState.SUCCEEDED
@@ -83,6 +83,7 @@ class TaskOrchestrationExecutor:
         self._function: UserFunction | None = None
         self.generator: Generator[Any, Any, Any] | CoroutineType[Any, Any, Any] | None = None
         self.current_task: TaskBase = _NOTHING[False]
+        self._last_owner: tuple[int, TaskBase] | None = None
         self.output: Any = None
         self.exception: BaseException | None = None
         self.orchestrator_returned = False
@@ -112,12 +113,14 @@ class TaskOrchestrationExecutor:
             self.initialize()
         logs.install()
         token = logs.current.set(context)
+        context._executor = self
         try:
             self.begin(context, fn)
             is_parsed = history is context._parsed_history
             self.advance(history if is_parsed else wire_events(history))
         finally:
             logs.current.reset(token)
+            context._executor = None  # or only the garbage collector would free the two
         if context._unyielded > 0:
             self.warn_of_forgotten()
         return self.get_orchestrator_state_str()
@@ -136,7 +139,9 @@ class TaskOrchestrationExecutor:
         context._function = fn
         try:
             returned = fn(context)
-        except Exception as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             self.exception = error
             return
         if isinstance(returned, (GeneratorType, CoroutineType)):
@@ -208,6 +213,8 @@ class TaskOrchestrationExecutor:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # An event that is not as it must be ends the instance with a text that says so.
             self.exception = _bad_event(self._seen_events, event, error)
+        except Exception as error:  # ours: told with the actions, or the extension hides its text
+            self.exception = error
         self._seen_events += 1
 
     def _walk_plain(self, events: Sequence[Mapping[str, Any]]) -> None:
@@ -300,7 +307,8 @@ class TaskOrchestrationExecutor:
         elif type(key) is not int:
             raise ValueError(f"it must carry a whole number in {id_key}, got {key!r}")
         is_played = bool(event.get("IsPlayed")) or self._seen_events < self._boundary
-        self.context._complete(key, completions.Completion(event, is_played))
+        completion = completions.Completion(event, is_played, self._seen_events)
+        self.context._complete(key, completion)
 
     def resume_user_code(self) -> None:
         """Deliver the awaited task, if it is complete, and go on until one is not."""
@@ -315,6 +323,8 @@ class TaskOrchestrationExecutor:
         try:
             while True:
                 if task.state is _FAILED:
+                    if isinstance(task, CompoundTask):  # branches may be open
+                        context._watch_pace()
                     yielded = generator.throw(_exception_of(task))
                 else:
                     yielded = generator.send(task.result)
@@ -330,9 +340,12 @@ class TaskOrchestrationExecutor:
                         yielded = generator.throw(_not_a_task(yielded, generator))
                         if context._continue_as_new_flag:
                             return
-                    task = self.current_task = yielded  # pyright: ignore[reportUnknownVariableType]  # any of them
-                    if not task._is_scheduled:
-                        self._schedule(task)
+                    if yielded._is_scheduled:
+                        self._last_owner = self._count_and_owner()
+                        self.current_task = yielded
+                    else:
+                        self._schedule(yielded)  # pyright: ignore[reportUnknownArgumentType]  # any
+                    task = self.current_task
                 if task.state is _RUNNING:
                     return
         except StopIteration as stop:
@@ -340,6 +353,10 @@ class TaskOrchestrationExecutor:
             self.orchestrator_returned = True
         except Exception as error:
             self.exception = _told_as_await(error, generator)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # `sys.exit()`, or what cancels tasks of asyncio
+            self.exception = error
 
     def get_orchestrator_state_str(self) -> str:
         """The state JSON.
@@ -357,12 +374,45 @@ class TaskOrchestrationExecutor:
             # put it into a state and that into JSON takes 4 of 8 us.
             is_done = self.orchestrator_returned or context._continue_as_new_flag
             tail = "" if output is None else f', "output": {encode(output)}'
-            return state_text(is_done, context._actions, context._replay_schema, tail)
-        state, error = self.final_state()
+            try:
+                return state_text(is_done, self._told_actions(), context._replay_schema, tail)
+            except Exception as refused:  # some action cannot be sent; told with the others
+                self.exception = refused
+        text, error = self.final_text()
         if error is None:
-            return state.to_json_string()
+            return text
         # Exactly `Exception`: the worker sends the class name on (sdk.md 3.4).
-        raise Exception(f"{error}{FAILURE_LABEL}{state.to_json_string()}") from error
+        raise Exception(f"{error}{FAILURE_LABEL}{text}") from error
+
+    def final_text(self, first_action: int = 0) -> tuple[str, BaseException | None]:
+        """The state of `final_state` as JSON text.
+
+        An action that cannot be sent, because of a retry policy of the user's own class for
+        instance, ends the function: it and what follows it are left out.
+        """
+        state, error = self.final_state(first_action)
+        try:
+            return state.to_json_string(), error
+        except Exception as refused:
+            self.exception = self.exception or refused
+            del self.context._action_payload_v2[self._sendable() :]
+            state, error = self.final_state(first_action)
+            return state.to_json_string(), error
+
+    def _sendable(self) -> int:
+        """How many actions of the list can be sent, up to the first that cannot."""
+        actions: list[Action] = self.context._action_payload_v2
+        for index, action in enumerate(actions):
+            try:
+                action.to_text()
+            except Exception:  # whatever it is, it was raised above and is told
+                return index
+        return len(actions)
+
+    def _told_actions(self) -> list[list[Action]]:
+        """The actions in the form in which they are sent."""
+        pacing = self.context._pacing
+        return self.context._actions if pacing is None else [pacing.formed()]
 
     def final_state(self, first_action: int = 0) -> tuple[OrchestratorState, BaseException | None]:
         """What the host is told, and the exception that ended the function, if any.
@@ -388,10 +438,12 @@ class TaskOrchestrationExecutor:
                 self.exception = self.exception or refusal
         error = self.exception
         state = OrchestratorState(
-            is_done=self.orchestration_invocation_succeeded,
+            # The extension takes no error with `isDone: true`: it would tell of non-determinism
+            # instead, after `continue_as_new` for instance (extension-engine.md, Y30 and Y31).
+            is_done=error is None and self.orchestration_invocation_succeeded,
             actions=[context._action_payload_v2[first_action:]]
             if first_action
-            else context._actions,
+            else self._told_actions(),
             output=output if error is None else None,
             replay_schema=context._replay_schema,
             error=None if error is None else (str(error) or str(type(error))),
@@ -422,13 +474,28 @@ class TaskOrchestrationExecutor:
         """Whether the function has returned or continued as new."""
         return self.orchestrator_returned or bool(self.context.will_continue_as_new)
 
+    def owner_of_the_last_entry(self) -> TaskBase:
+        """The task for which the last entry of the action list was made."""
+        return self._count_and_owner()[1]
+
+    def _count_and_owner(self) -> tuple[int, TaskBase]:
+        """How many entries there are, and the task of the last one.
+
+        That is the one yielded last, unless others were yielded since that stand in the list
+        already.
+        """
+        count = len(self.context._action_payload_v2)
+        known = self._last_owner
+        return known if known is not None and known[0] == count else (count, self.current_task)
+
     def _schedule(self, task: TaskBase) -> None:
         """Give ids to a task that is yielded for the first time, and list what it asks for."""
         context = self.context
         # Asked before the children get their ids: the list names those that have none yet.
         actions = task.action_repr
-        if task._is_driven:
-            actions = not_awaited(actions)
+        if task._may_drift or _is_partial(task, actions):
+            context._watch_pace()
+        self.current_task = task
         context._add_to_actions(actions)
         context._add_to_open_tasks(task)
         task._set_is_scheduled(True)
@@ -453,6 +520,13 @@ class TaskOrchestrationExecutor:
         context, generator = self.context, self.generator
         self.initialize()
         self.context, self.generator = context, generator
+
+
+def _is_partial(task: TaskBase, actions: Action | list[Action]) -> bool:
+    """Whether children of a compound stand in the list already, so that only the rest is listed."""
+    return isinstance(actions, CompoundAction) and (
+        len(actions.compound_tasks) != len(getattr(task, "children", ()))
+    )
 
 
 def _bad_event(index: int, event: object, error: Exception) -> ValueError:

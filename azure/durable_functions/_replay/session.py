@@ -15,7 +15,6 @@ from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, ReplaySchema
 from . import logs
 from .context import DurableOrchestrationContext
 from .executor import TaskOrchestrationExecutor, UserFunction
-from .state import OrchestratorState
 from .tasks import TimerTask
 
 
@@ -49,7 +48,8 @@ class OrchestrationSession:
             only actions that no earlier call listed, and ``canceledTimers`` holds the ids of the
             timers that were cancelled since. ``error`` stands for the failure envelope.
         """
-        state, _ = self._advance(events)
+        self._advance(events)
+        state, _ = self._executor.final_state(first_action=self._take_new())
         return {**state.to_json(), "canceledTimers": self._newly_cancelled()}
 
     def answer(self, events: str | None) -> str:
@@ -61,19 +61,15 @@ class OrchestrationSession:
         Raises:
             Exception: The function raised (protocol.md 6.1).
         """
-        state, error = self._advance(
-            self._context._events if events is None else json.loads(events)
-        )
-        text = state.to_json_string()
+        self._advance(self._context._events if events is None else json.loads(events))
+        text, error = self._executor.final_text(first_action=self._take_new())
         cancelled = ", ".join(map(str, self._newly_cancelled()))
         text = f'{text[:-1]}, "canceledTimers": [{cancelled}]}}'
         if error is not None:
             raise Exception(f"{error}{FAILURE_LABEL}{text}") from error
         return text
 
-    def _advance(
-        self, events: Sequence[Mapping[str, Any]]
-    ) -> tuple[OrchestratorState, BaseException | None]:
+    def _advance(self, events: Sequence[Mapping[str, Any]]) -> None:
         if self.seen:
             self._context._extend_history(events)
         self.seen += len(events)
@@ -85,9 +81,12 @@ class OrchestrationSession:
             logs.current.reset(token)
         if self._context._unyielded > 0:
             self._executor.warn_of_forgotten()
-        listed = self._listed_actions
+
+    def _take_new(self) -> int:
+        """Where the actions begin that no earlier call has listed; now they count as listed."""
+        first = self._listed_actions
         self._listed_actions = len(self._context._action_payload_v2)
-        return self._executor.final_state(first_action=listed)
+        return first
 
     @property
     def is_finished(self) -> bool:

@@ -24,7 +24,6 @@ from .actions import (
     SignalEntityAction,
     WhenAllAction,
     WhenAnyAction,
-    not_awaited,
 )
 
 if TYPE_CHECKING:
@@ -69,8 +68,10 @@ class TaskBase(Generic[T_co]):
     """Whether the host's result could not be decoded: the result is the decoder's error."""
     _expected_output_type: type | None = None
     _given_api_name: str | None = None
-    _is_driven = False
-    """Whether it starts things by itself after it was yielded: see `driven`."""
+    _may_drift = False
+    """Whether the code may go on at another moment than the host that waits for what it lists."""
+    _ended_at: int | None = None
+    """Index of the event that has completed it; None where nobody has noted it."""
     _failure_sources: tuple[Any, ...] = ()
     """Classes, and mappings of module globals, that the class of a failure may be among."""
 
@@ -251,7 +252,7 @@ class CompoundTask(TaskBase):
         # One walk answers all questions, and nothing is called: 0.03 us for each child.
         is_any_done = False
         is_any_new = False
-        is_any_driven = False
+        is_any_compound = False
         done_with: CompoundTask | None = None
         for child in self.children:
             previous = child.parent
@@ -267,10 +268,10 @@ class CompoundTask(TaskBase):
                 is_any_done = True
             if not child._is_scheduled_flag:
                 is_any_new = True
-                if type(child) is not AtomicTask and child._is_driven:
-                    is_any_driven = True
-        if is_any_driven:
-            self._is_driven = True
+                if type(child) is not AtomicTask and isinstance(child, CompoundTask):
+                    is_any_compound = True
+        if is_any_compound:
+            self._may_drift = True
         # Children never become unscheduled again, so this need not be asked twice.
         self._is_scheduled_flag = not is_any_new
         if as_official:
@@ -566,6 +567,7 @@ class RetryAbleTask(WhenAllTask):
         self.children.append(task)
         self.pending_tasks.add(task)
         task.parent = self
+        self.context._note_given_id()
         self.context._add_to_open_tasks(task)
 
 
@@ -634,8 +636,7 @@ class LongTimerTask(WhenAllTask):
         self.pending_tasks.add(child_timer)
         child_timer.parent = self
         context._add_to_open_tasks(child_timer)
-        listed = child_timer.action_repr
-        context._add_to_actions(not_awaited(listed) if self._is_driven else listed)
+        context._list_unasked(child_timer)
         child_timer._set_is_scheduled(True)
 
     def try_set_value(self, child: TaskBase) -> None:
