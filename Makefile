@@ -12,9 +12,11 @@ NPM_VERSION := 3.5.0
 N ?= 2000
 KILLS ?= 1000
 ROUNDS ?= 7
+# Where the genuine Durable Task extension may lie, built; tests/genuine/README.md.
+GENUINE ?= ../shared/genuine
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types conformance samples openai storm fuzz chaos bench peers matrix docs venv official clean
+.PHONY: help demo test check lint types conformance genuine samples openai storm fuzz chaos bench peers matrix docs venv official clean
 
 help: ## List the entries
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' \
@@ -25,9 +27,9 @@ demo: venv ## Run a workflow, kill its host in the middle, and see it finish
 
 test: venv official ## Run the test suite
 	@echo "Running the tests on all cores."
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --ignore tests/genuine
 
-check: lint types docs conformance samples openai storm test ## Everything that CI runs
+check: lint types docs conformance samples openai storm genuine test ## Everything that CI runs
 
 lint: venv ## Style and format
 	@echo "Checking style and format."
@@ -50,6 +52,9 @@ conformance: venv official ## The conformance statements with two workers, and w
 	@echo "Checking them with azure-functions-durable $(OFFICIAL_VERSION) in the worker."
 	@CONFORMANCE_OPTIONS="--worker-python $(CURDIR)/$(OFFICIAL)/bin/python" \
 		$(BIN)/python -m pytest -q tests/local/test_conformance.py
+
+genuine: venv official ## Microsoft's own extension runs our SDK, where it is at hand (GENUINE=folder)
+	@GENUINE=$(GENUINE) $(BIN)/python tests/genuine/run.py
 
 openai: .venv-openai/ready ## Agents with the oldest libraries that are supported
 	@echo "Running the tests of agents with openai-agents $(OLDEST_AGENTS)."
