@@ -13,6 +13,7 @@ from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
 from . import clock, entity_messages, events, failures
+from .descendants import Order
 from .entity_messages import Sender
 from .functions import HTTP_ACTIVITY, Registry
 from .versions import FailureStrategy, MatchStrategy
@@ -81,6 +82,8 @@ class Episode:
     """To the instance itself; void when it ends."""
     letters: list[NewMessage] = field(default_factory=list)
     """To entities; sent in any case."""
+    orders: list[Order] = field(default_factory=list)
+    """To be passed on to the children."""
     is_known: bool = False
     """It asks for what it has asked for already, as the wait for the rest of a fan-out."""
     status: str = "Running"

@@ -137,19 +137,23 @@ def execution_completed(now: datetime, event_id: int, status: str, result: str |
     )
 
 
-def execution_terminated(now: datetime, reason: str | None) -> str:
-    """A request to end at once; the reason is bare text."""
-    return _event(HistoryEventType.EXECUTION_TERMINATED, now, Input=reason)
+def execution_terminated(now: datetime, reason: str | None, *, recursive: bool = False) -> str:
+    """A request to end at once, with all children if it is recursive; the reason is bare text."""
+    return _event(HistoryEventType.EXECUTION_TERMINATED, now, Input=reason, **_recurse(recursive))
 
 
-def execution_suspended(now: datetime, reason: str | None) -> str:
-    """A request to pause."""
-    return _event(HistoryEventType.EXECUTION_SUSPENDED, now, Reason=reason)
+def execution_suspended(now: datetime, reason: str | None, *, recursive: bool = False) -> str:
+    """A request to pause, with all children if it is recursive."""
+    return _event(HistoryEventType.EXECUTION_SUSPENDED, now, Reason=reason, **_recurse(recursive))
 
 
-def execution_resumed(now: datetime, reason: str | None) -> str:
-    """A request to go on."""
-    return _event(HistoryEventType.EXECUTION_RESUMED, now, Reason=reason)
+def execution_resumed(now: datetime, reason: str | None, *, recursive: bool = False) -> str:
+    """A request to go on, with all children if it is recursive."""
+    return _event(HistoryEventType.EXECUTION_RESUMED, now, Reason=reason, **_recurse(recursive))
+
+
+def _recurse(recursive: bool) -> dict[str, bool]:
+    return {"Recurse": True} if recursive else {}
 
 
 def generic(now: datetime, data: str | None) -> str:

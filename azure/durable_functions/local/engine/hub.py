@@ -7,9 +7,10 @@ import logging
 import re
 import sqlite3
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire.vocabulary import HistoryEventType
@@ -18,7 +19,7 @@ from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.instances import Filter, Instance
 from azure.durable_functions.local.store.messages import NewMessage
 
-from . import clock, entities, entity_messages, events, rewinding
+from . import clock, descendants, entities, entity_messages, events, rewinding
 from .activities import Activities
 from .clock import Clock
 from .dispatcher import Dispatcher, Turn
@@ -34,6 +35,9 @@ _FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _MOST_PURGED_AT_ONCE = 200
 _LONGEST_INSTANCE_ID = 256
 _LONGEST_EXPIRY_PAUSE = timedelta(hours=1)
+
+
+IfExists = Literal["error", "skip", "replace"]
 
 
 class BadArgument(DurableFunctionsError):
@@ -166,6 +170,7 @@ class TaskHub:
         instance_id: str | None = None,
         input_text: str | None = None,
         version: str | None = None,
+        if_exists: IfExists | None = None,
     ) -> str:
         """Store and schedule a new instance.
 
@@ -174,13 +179,15 @@ class TaskHub:
             instance_id: None makes one.
             input_text: JSON text.
             version: None or "" means the default of host.json.
+            if_exists: What to do about an instance of the id, whatever its status. None refuses one
+                that has not ended and replaces one that has.
 
         Returns:
             Its id, when it is on disk.
 
         Raises:
             BadArgument: No such orchestrator, or the id breaks a rule.
-            AlreadyExists: An instance of the id is running.
+            AlreadyExists: An instance of the id is in the way.
         """
         registered = self.registry.find("orchestrator", name)
         if registered is None:
@@ -199,7 +206,13 @@ class TaskHub:
         def change(connection: sqlite3.Connection) -> None:
             existing = instances.find(connection, fresh.row.instance_id)
             if existing is not None:
-                if not (existing.is_terminal or self._settings.may_replace_running):
+                if if_exists == "skip":
+                    return
+                if if_exists == "error" or not (
+                    existing.is_terminal
+                    or self._settings.may_replace_running
+                    or if_exists == "replace"
+                ):
                     raise AlreadyExists(existing.status)
                 instances.delete(connection, existing.instance_id)
             instances.put(connection, fresh.row)
@@ -222,8 +235,10 @@ class TaskHub:
             events.event_raised(now, name, input_text),
         )
 
-    async def terminate(self, instance_id: str, reason: str | None) -> None:
-        """Ask an instance to end at once.
+    async def terminate(
+        self, instance_id: str, reason: str | None, *, recursive: bool = False
+    ) -> None:
+        """Ask an instance to end at once; if recursive, also all that it has started.
 
         Raises:
             NoSuchInstance, InstanceEnded: There is nothing to end.
@@ -231,11 +246,14 @@ class TaskHub:
         await self._send(
             instance_id,
             HistoryEventType.EXECUTION_TERMINATED,
-            events.execution_terminated(self._clock.now(), reason),
+            events.execution_terminated(self._clock.now(), reason, recursive=recursive),
+            is_recursive=recursive,
         )
 
-    async def suspend(self, instance_id: str, reason: str | None) -> None:
-        """Ask an instance to pause.
+    async def suspend(
+        self, instance_id: str, reason: str | None, *, recursive: bool = False
+    ) -> None:
+        """Ask an instance to pause; if recursive, also all that it has started.
 
         Raises:
             NoSuchInstance, InstanceEnded: There is nothing to suspend.
@@ -246,11 +264,14 @@ class TaskHub:
             if found.status == "Suspended":
                 raise NotPossible(_cannot("suspend", found))
 
-        event = events.execution_suspended(self._clock.now(), reason)
-        await self._send(instance_id, HistoryEventType.EXECUTION_SUSPENDED, event, check)
+        event = events.execution_suspended(self._clock.now(), reason, recursive=recursive)
+        kind = HistoryEventType.EXECUTION_SUSPENDED
+        await self._send(instance_id, kind, event, check, is_recursive=recursive)
 
-    async def resume(self, instance_id: str, reason: str | None) -> None:
-        """Let a suspended instance go on.
+    async def resume(
+        self, instance_id: str, reason: str | None, *, recursive: bool = False
+    ) -> None:
+        """Let a suspended instance go on; if recursive, also all that it has started.
 
         Raises:
             NoSuchInstance, InstanceEnded: There is nothing to resume.
@@ -261,8 +282,9 @@ class TaskHub:
             if found.status != "Suspended":
                 raise NotPossible(_cannot("resume", found))
 
-        event = events.execution_resumed(self._clock.now(), reason)
-        await self._send(instance_id, HistoryEventType.EXECUTION_RESUMED, event, check)
+        event = events.execution_resumed(self._clock.now(), reason, recursive=recursive)
+        kind = HistoryEventType.EXECUTION_RESUMED
+        await self._send(instance_id, kind, event, check, is_recursive=recursive)
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
         """Let a failed instance do again what failed, its failed children first.
@@ -311,26 +333,35 @@ class TaskHub:
             input_text=found.input,
         )
 
-    async def purge(self, instance_id: str) -> bool:
-        """Delete an instance, whatever its status, with all it has; False if there is none."""
+    async def purge(self, instance_id: str, *, recursive: bool = False) -> int:
+        """Delete an instance, whatever its status, with all it has.
 
-        def change(connection: sqlite3.Connection) -> bool:
-            if instances.find(connection, instance_id) is None:
-                return False
-            instances.delete(connection, instance_id)
-            return True
+        Args:
+            instance_id: Of the instance.
+            recursive: Also what it has started, and so on, as far as that has ended.
+
+        Returns:
+            How many were deleted.
+        """
+
+        def change(connection: sqlite3.Connection) -> int:
+            found = instances.find(connection, instance_id)
+            return 0 if found is None else _delete(connection, [found], recursive)
 
         return await self._database.write(change)
 
-    async def purge_ended(self, wanted: Filter) -> int:
-        """Delete the ended instances that fit; gives their number."""
+    async def purge_ended(self, wanted: Filter, *, recursive: bool = False) -> int:
+        """Delete the ended instances that fit; arguments and answer as for `purge`."""
+
+        def change(connection: sqlite3.Connection) -> tuple[int, int]:
+            found = instances.ended(connection, wanted, limit=_MOST_PURGED_AT_ONCE)
+            return len(found), _delete(connection, found, recursive)
+
         purged = 0
         while True:  # in portions, so that nobody waits long for the store
-            count = await self._database.write(
-                lambda c: instances.purge(c, wanted, limit=_MOST_PURGED_AT_ONCE)
-            )
-            purged += count
-            if count < _MOST_PURGED_AT_ONCE:
+            fitting, deleted = await self._database.write(change)
+            purged += deleted
+            if fitting < _MOST_PURGED_AT_ONCE:
                 return purged
 
     async def signal_entity(
@@ -404,26 +435,47 @@ class TaskHub:
         event_type: HistoryEventType,
         event: str,
         check: Callable[[Instance], None] = lambda found: None,
+        *,
+        is_recursive: bool = False,
     ) -> None:
-        """Store a message for an unfinished instance, unless the check raises."""
+        """Store a message for an unfinished instance, unless the check raises.
+
+        Of one that has ended the unfinished descendants get it, if the message is recursive.
+        """
         created_at = clock.stored(self._clock.now())
 
-        def change(connection: sqlite3.Connection) -> None:
+        def change(connection: sqlite3.Connection) -> list[str]:
             found = instances.find(connection, instance_id)
             if found is None:
                 raise NoSuchInstance(instance_id)
             if found.is_terminal:
-                raise InstanceEnded(found.status)
+                order = descendants.Order(event_type.value, event)
+                recorded = history.events(connection, instance_id) if is_recursive else ()
+                told = descendants.pass_on(connection, found, order, recorded, created_at)
+                if not told:
+                    raise InstanceEnded(found.status)
+                return told
             check(found)
             message = NewMessage(instance_id, None, event_type.value, created_at, event)
             messages.send(connection, [message])
+            return [instance_id]
 
-        await self._database.write(change)
-        self.dispatcher.wake(instance_id)
+        for woken in await self._database.write(change):
+            self.dispatcher.wake(woken)
 
     def _tell_finished(self, instance_id: str) -> None:
         for ended in self._finish_waiters.get(instance_id, ()):
             ended.set()
+
+
+def _delete(connection: sqlite3.Connection, wanted: Sequence[Instance], recursive: bool) -> int:
+    """Delete instances, and their ended descendants if it is recursive; gives their number."""
+    ids = {instance.instance_id for instance in wanted}
+    if recursive:
+        ids.update(*(descendants.ended(connection, instance) for instance in wanted))
+    for instance_id in ids:
+        instances.delete(connection, instance_id)
+    return len(ids)
 
 
 def _cannot(operation: str, instance: Instance) -> str:

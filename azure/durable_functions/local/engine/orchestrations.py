@@ -28,7 +28,7 @@ from azure.durable_functions.local.store.database import Commit, Database
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
-from . import clock, decisions, events, failures, retries, versions
+from . import clock, decisions, descendants, events, failures, retries, versions
 from .answers import Answer, Listed, read
 from .children import answer_to_parent
 from .clock import Clock
@@ -158,6 +158,7 @@ class Orchestrations:
             return await self._drop(instance_id, loaded.messages)
         episode = self._episode(loaded.remembered, now)
         pauses = _read_pauses(episode, loaded.messages)
+        episode.orders = descendants.orders_in(loaded.messages)
         is_foreign = self._is_foreign(instance)
         is_rejected = is_foreign and self._limits.version_failure == "Reject"
         if (pauses.is_paused or is_rejected) and not pauses.is_terminated:
@@ -745,6 +746,10 @@ def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
     messages.delete(connection, episode.consumed)
     messages.send(connection, episode.letters)
     dispatch.instances += [letter.instance_id for letter in episode.letters]
+    for order in episode.orders:
+        dispatch.instances += descendants.pass_on(
+            connection, before, order, episode.history, episode.stored_now
+        )
     if episode.continues:
         _begin_generation(connection, episode)
         dispatch.instances.append(instance_id)

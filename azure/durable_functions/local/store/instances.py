@@ -157,14 +157,11 @@ def page(connection: sqlite3.Connection, wanted: Filter, *, limit: int) -> list[
     return [_instance(row) for row in rows]
 
 
-def purge(connection: sqlite3.Connection, wanted: Filter, *, limit: int) -> int:
-    """Delete ended instances that fit, at most `limit`; gives their number (http-api.md 5.7)."""
+def ended(connection: sqlite3.Connection, wanted: Filter, *, limit: int) -> list[Instance]:
+    """Ended instances that fit, at most `limit` (http-api.md 5.7)."""
     statuses = frozenset(TERMINAL) if wanted.statuses is None else wanted.statuses
-    ended = replace(wanted, statuses=statuses & frozenset(TERMINAL))
-    found = page(connection, ended, limit=limit) if ended.statuses else []
-    for instance in found:
-        delete(connection, instance.instance_id)
-    return len(found)
+    terminal = replace(wanted, statuses=statuses & frozenset(TERMINAL))
+    return page(connection, terminal, limit=limit) if terminal.statuses else []
 
 
 def count_unfinished(connection: sqlite3.Connection) -> int:

@@ -10,13 +10,14 @@ import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from azure.durable_functions.local.engine import clock, events
 from azure.durable_functions.local.engine.entities import is_entity
 from azure.durable_functions.local.engine.hub import (
     AlreadyExists,
     BadArgument,
+    IfExists,
     InstanceEnded,
     NoSuchInstance,
     NotPossible,
@@ -61,8 +62,9 @@ class ManagementApi:
             case [first, instance_id] if (
                 first.lower() == "instances" and request.method == "DELETE" and not foreign
             ):
-                if await self._hub.purge(instance_id):
-                    return messages.as_json(200, {"instancesDeleted": 1})
+                deleted = await self._hub.purge(instance_id, recursive=_is_recursive(request))
+                if deleted:
+                    return messages.as_json(200, {"instancesDeleted": deleted})
             case [first] if first.lower() == "makeprimary":
                 return messages.empty(200)
             case [first, instance_id, operation, *rest] if first.lower() == "instances":
@@ -80,12 +82,16 @@ class ManagementApi:
             return _invalid_json(error)
         if foreign:
             return messages.bad_argument(f"This host has only the hub {self._links.hub_name}.")
+        if_exists: Any = request.query.text("ifExists")  # not of the extension
+        if if_exists not in (None, *get_args(IfExists)):
+            return messages.bad_argument(f"ifExists is error, skip or replace, not {if_exists!r}")
         try:
             started = await self._hub.start_instance(
                 name,
                 instance_id=instance_id,
                 input_text=events.dump(value) if request.body.strip() else None,
                 version=request.query.text("version"),
+                if_exists=if_exists,
             )
         except BadArgument as error:
             return messages.bad_argument(str(error))
@@ -285,7 +291,7 @@ class ManagementApi:
             created_to=_stored(request.query, "createdTimeTo"),
             statuses=_statuses(request.query.text("runtimeStatus")),
         )
-        deleted = await self._hub.purge_ended(wanted)
+        deleted = await self._hub.purge_ended(wanted, recursive=_is_recursive(request))
         return messages.as_json(200, {"instancesDeleted": deleted}) if deleted else _NOT_FOUND
 
     async def _raise_event(self, request: Request, instance_id: str, name: str) -> Answer:
@@ -307,15 +313,18 @@ class ManagementApi:
         return messages.empty(202)
 
     async def _terminate(self, request: Request, instance_id: str) -> Answer:
-        await self._hub.terminate(instance_id, _reason(request))
+        recursive = _is_recursive(request)
+        await self._hub.terminate(instance_id, _reason(request), recursive=recursive)
         return messages.empty(202)
 
     async def _suspend(self, request: Request, instance_id: str) -> Answer:
-        await self._hub.suspend(instance_id, _reason(request))
+        recursive = _is_recursive(request)
+        await self._hub.suspend(instance_id, _reason(request), recursive=recursive)
         return messages.empty(202)
 
     async def _resume(self, request: Request, instance_id: str) -> Answer:
-        await self._hub.resume(instance_id, _reason(request))
+        recursive = _is_recursive(request)
+        await self._hub.resume(instance_id, _reason(request), recursive=recursive)
         return messages.empty(202)
 
     async def _rewind(self, request: Request, instance_id: str) -> Answer:
@@ -352,6 +361,11 @@ _NOT_FOUND = messages.empty(404)
 
 def _reason(request: Request) -> str | None:
     return request.query.text("reason") or None
+
+
+def _is_recursive(request: Request) -> bool:
+    """Not of the extension, which ignores it (X45)."""
+    return request.query.flag("recursive") is True
 
 
 def _cannot_restart(text: str) -> Answer:
