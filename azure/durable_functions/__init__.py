@@ -25,6 +25,9 @@ from azure.durable_functions._entities.context import DurableEntityContext
 from azure.durable_functions._errors import FailureDetails as FailureDetails
 from azure.durable_functions._errors import NonDurableAwaitError as NonDurableAwaitError
 from azure.durable_functions._errors import NonRetryableError as NonRetryableError
+from azure.durable_functions._errors import (
+    OrchestrationAlreadyExistsError as OrchestrationAlreadyExistsError,
+)
 from azure.durable_functions._errors import RetryAfter as RetryAfter
 from azure.durable_functions._errors import TaskFailedError as TaskFailedError
 from azure.durable_functions._errors import TaskTimeoutError as TaskTimeoutError

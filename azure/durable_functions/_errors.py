@@ -5,6 +5,7 @@
     ├─ TaskTimeoutError           a TimeoutError: a task took too long                 (_replay)
     └─ DurableFunctionsError      base of everything else of ours
        ├─ NonDurableAwaitError    an async orchestrator awaits what is no task        (_replay)
+       ├─ OrchestrationAlreadyExistsError   an id that was to be started is taken     (_client)
        ├─ InternalError           an invariant of ours is broken: our bug              (anywhere)
        └─ SettingsError           the app folder or its settings cannot be used        (local)
 
@@ -116,6 +117,19 @@ class DurableFunctionsError(Exception):
 
 class NonDurableAwaitError(DurableFunctionsError, TypeError):
     """An async orchestrator awaits something that no replay can repeat; says what and where."""
+
+
+class OrchestrationAlreadyExistsError(DurableFunctionsError):
+    """There is an instance of the id that was to be started; the text is the extension's.
+
+    It names the status that the instance has, as in ``An Orchestration instance with the status
+    Running already exists.``
+    """
+
+    instance_id: str | None = None
+    """The id."""
+    reason: str | None = None
+    """What the host has said; None where the client has found the instance itself."""
 
 
 class InternalError(DurableFunctionsError):

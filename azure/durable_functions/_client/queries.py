@@ -1,7 +1,15 @@
-"""URLs of status queries, purges and entity calls. Source: sdk.md 2.10, Q65, Q67."""
+"""URLs of the client's requests, and which ids and names can travel in them.
+
+The extension decodes a path twice, once as a form, before it splits it. So what looks like a
+separator, a blank or an escape after one decoding arrives as something else, or nowhere. Such texts
+are refused before anything is sent; orchestrations may use them among themselves. Source: sdk.md
+2.10, Q65, Q67; extension.md X20, X51, 1.10.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote
@@ -10,13 +18,110 @@ from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 
+_PLAIN = re.compile(r"[A-Za-z0-9_:@-]+")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_FORBIDDEN_IN_IDS = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+_LONGEST_ID = 256
+_STEPS = (".", "..")
+_EMPTY_KEY = "$"
+"""In the path of a read it stands for the empty key (http-api.md 7.1)."""
 
-def segment(text: object) -> str:
+
+def segment(text: str) -> str:
     """One path segment, percent-encoded; ``:`` and ``,`` stay (sdk.md Q65)."""
-    given = str(text)
-    if given.isalnum() and given.isascii():  # as ids of the host's
-        return given
-    return quote(given, safe=":,@!$&'()*+;=~")
+    return quote(text, safe=":,@!$&'()*;=~")
+
+
+def name_segment(what: str, given: object) -> str:
+    """The path segment of a name, an event's name or the id of an instance that exists.
+
+    Args:
+        what: The parameter, for the error's text.
+        given: What the caller has given for it.
+
+    Raises:
+        ValueError: It is empty, or would not arrive as it is.
+        TypeError: It is a coroutine.
+    """
+    text = _text(what, given)
+    if _PLAIN.fullmatch(text):  # most
+        return text
+    problem = _problem(text)
+    if problem is not None:
+        raise ValueError(
+            f"{what} {text!r} cannot be sent: {problem}. The host decodes a path before it splits "
+            "it, so names and ids may have neither '/' nor '+', nor '%' before two hex digits."
+        )
+    return segment(text)
+
+
+def new_id_segment(what: str, given: object) -> str:
+    """The path segment of the id of an instance that is to be started.
+
+    Raises:
+        ValueError: As `name_segment`; or it breaks a rule of the extension's.
+        TypeError: As `name_segment`.
+    """
+    text = _text(what, given)
+    rule = None
+    if text.startswith("@"):
+        rule = "Orchestration instance IDs must not start with @."
+    elif _FORBIDDEN_IN_IDS.search(text):
+        rule = "Orchestration instance IDs must not contain /, \\, #, ?, or control characters."
+    elif len(text) > _LONGEST_ID:
+        rule = f"Instance ID lengths must not exceed {_LONGEST_ID} characters."
+    if rule is not None:
+        raise ValueError(f"{what} {text!r} cannot be used. {rule}")
+    return name_segment(what, text)
+
+
+def key_segment(given: object) -> str:
+    """The path segment of an entity's key.
+
+    Raises:
+        ValueError: As `name_segment`; or it breaks a rule of the extension's.
+        TypeError: As `name_segment`.
+    """
+    text = _text("entity key", given)
+    if _FORBIDDEN_IN_IDS.search(text):
+        raise ValueError(
+            f"entity key {text!r} cannot be used. "
+            "Entity keys must not contain /, \\, #, ?, or control characters."
+        )
+    if text == _EMPTY_KEY:
+        raise ValueError(
+            "entity key '$' cannot be sent: in the path of a read it stands for the empty key"
+        )
+    return name_segment("entity key", text)
+
+
+def _text(what: str, given: object) -> str:
+    if inspect.iscoroutine(given):
+        called = given.__name__
+        given.close()  # this error says it better than the warning of a forgotten coroutine
+        raise TypeError(f"{what} is what {called}() gives before it is awaited: write await")
+    if given is None or given == "":
+        raise ValueError(f"{what} must be a non-empty string.")
+    return str(given)
+
+
+def _problem(text: str) -> str | None:
+    if "/" in text:
+        return "'/' separates the parts of a path, also when it is escaped"
+    if "+" in text:
+        return "'+' arrives as a blank, also when it is escaped"
+    escape = _ESCAPE.search(text)
+    if escape is not None:
+        return f"{escape[0]!r} is decoded as an escape, also when its '%' is escaped"
+    if text in _STEPS:
+        return "it is a step in a path"
+    if "\x00" in text:
+        return "no path may hold the character U+0000"
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "it holds half of a surrogate pair, which UTF-8 has no bytes for"
+    return None
 
 
 def query_value(text: object) -> str:
@@ -27,6 +132,12 @@ def query_value(text: object) -> str:
     if isinstance(text, datetime):
         return timestamps.format_moment(text if text.tzinfo is None else timestamps.to_utc(text))
     return quote(str(text), safe=":,/")
+
+
+def with_query(url: str, **values: object) -> str:
+    """The URL with the parameters whose values are not None."""
+    query = [f"{name}={query_value(value)}" for name, value in values.items() if value is not None]
+    return f"{url}?{'&'.join(query)}" if query else url
 
 
 class RpcManagementOptions:
@@ -69,10 +180,12 @@ class RpcManagementOptions:
         if base_url is None:
             raise ValueError("orchestration bindings has not RPC base url")
         if self.entity_Id:
-            name, key = segment(self.entity_Id.name), segment(self.entity_Id.key)
+            name = name_segment("entity name", self.entity_Id.name)
+            key = key_segment(self.entity_Id.key)
             url = f"{base_url}entities/{name}/{key}"
         else:
-            url = f"{base_url}instances/{segment(self._instance_id or '')}"
+            given = self._instance_id
+            url = f"{base_url}instances/{name_segment('instance_id', given) if given else ''}"
         is_list = self.entity_Id is None and not self._instance_id
         statuses = self._runtime_status
         parameters: tuple[tuple[str, object], ...] = (

@@ -72,6 +72,15 @@ class OrchestrationRuntimeStatus(Enum):
     Suspended = "Suspended"
 
 
+TERMINAL_STATUSES = (
+    OrchestrationRuntimeStatus.Completed,
+    OrchestrationRuntimeStatus.Failed,
+    OrchestrationRuntimeStatus.Canceled,
+    OrchestrationRuntimeStatus.Terminated,
+)
+"""Statuses that an instance does not leave by itself."""
+
+
 FAILURE_LABEL = "\n\n$OutOfProcData$:"
 """Stands between the friendly text of a failure and the state JSON. Source: protocol.md 6.1."""
 
