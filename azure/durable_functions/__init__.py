@@ -47,6 +47,9 @@ from azure.durable_functions.orchestrator import Orchestrator
 if TYPE_CHECKING:
     from pathlib import Path as Path
 
+    from azure.durable_functions._client.sync_client import (
+        SyncDurableOrchestrationClient as SyncDurableOrchestrationClient,
+    )
     from azure.durable_functions._replay.forgotten import (
         TaskNeverYieldedWarning as TaskNeverYieldedWarning,
     )
@@ -60,6 +63,7 @@ _ON_DEMAND = {
     "ActivityContext": "_wire.activity_context",
     "DataConverter": "_wire.converters",
     "Path": "pathlib",  # an official attribute too
+    "SyncDurableOrchestrationClient": "_client.sync_client",
     "TaskNeverYieldedWarning": "_replay.forgotten",
     "activity_context": "_wire.activity_context",
 }

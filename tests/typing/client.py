@@ -49,6 +49,33 @@ async def start(req: func.HttpRequest, client: df.DurableOrchestrationClient) ->
     return client.create_check_status_response(req, instance_id)
 
 
+@app.route(route="begin")
+@app.durable_client_input(client_name="client")
+def blocks(req: func.HttpRequest, client: df.SyncDurableOrchestrationClient) -> func.HttpResponse:
+    instance_id = client.start_new("orchestrator", "one", {"a": 1}, if_exists="skip")
+    assert_type(instance_id, str)
+    client.start_new("orchestrator", if_exists="ignore")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(client.get_status(instance_id), DurableOrchestrationStatus)
+    assert_type(client.get_status_all(), list[DurableOrchestrationStatus])
+    assert_type(client.restart(instance_id, new_instance_id="two", version="2"), str)
+    client.terminate(instance_id, "why", recursive=True)
+    purged = client.purge_instance_history(instance_id, recursive=True)
+    assert_type(purged.instances_deleted, int)
+    assert_type(client.read_entity_state(EntityId("a", "b")).entity_exists, bool)
+    return client.create_check_status_response(req, instance_id)
+
+
+@app.route(route="restart")
+@app.durable_client_input(client_name="client")
+async def again(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> None:
+    try:
+        assert_type(await client.start_new("orchestrator", "one", if_exists="error"), str)
+    except df.OrchestrationAlreadyExistsError as error:
+        assert_type(error.instance_id, str | None)
+        assert_type(error.reason, str | None)
+    assert_type(await client.restart("one", new_instance_id="two"), str)
+
+
 @app.entity_trigger(context_name="context")
 def counter(context: df.DurableEntityContext) -> None:
     assert_type(context.entity_name, str)

@@ -2,6 +2,8 @@
 
 aiohttp costs a third of a second to import, so it is imported by the first request. Each event
 loop has a pool of connections of its own: a pool belongs to the loop that made it (sdk.md Q80).
+Loops run on several threads where clients block (`blocking`), so a dictionary of them is copied
+before it is walked through.
 """
 
 from __future__ import annotations
@@ -228,7 +230,7 @@ async def _get_session() -> Any:
 
 async def _watch(loop: asyncio.AbstractEventLoop) -> None:
     """Let the loop's end close its pool, and forget pools of loops that ended unnoticed."""
-    for ended in [known for known in _sessions if known.is_closed()]:
+    for ended in [known for known in list(_sessions) if known.is_closed()]:
         _guards.pop(ended, None)
         _let_go(_sessions.pop(ended))
 
@@ -253,8 +255,8 @@ async def _retire(session: Any, *, ending: int = 0) -> None:
         session: The pool.
         ending: How many of its requests are just ending and do not count any more.
     """
-    for loop in [loop for loop, known in _sessions.items() if known is session]:
-        del _sessions[loop]
+    for loop in [loop for loop, known in list(_sessions.items()) if known is session]:
+        _sessions.pop(loop, None)
     if _in_use.get(id(session), 0) > ending:
         _abandoned[id(session)] = session
     elif not session.closed:
@@ -294,9 +296,10 @@ async def _handle_request_error() -> None:
     one failure must not abort its neighbours (sdk.md Q81).
     """
     global _client_session
-    session, _client_session = _client_session, None
-    if session is None:
-        return
+    session = _client_session
+    if session is None or not _belongs_to(session, asyncio.get_running_loop()):
+        return  # the loop of another thread has connected just now
+    _client_session = None
     await _retire(session, ending=1)
 
 

@@ -43,9 +43,9 @@ def name_segment(what: str, given: object) -> str:
         ValueError: It is empty, or would not arrive as it is.
         TypeError: It is a coroutine.
     """
+    if isinstance(given, str) and _PLAIN.fullmatch(given):  # most
+        return given
     text = _text(what, given)
-    if _PLAIN.fullmatch(text):  # most
-        return text
     problem = _problem(text)
     if problem is not None:
         raise ValueError(

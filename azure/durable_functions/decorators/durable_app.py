@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
-from functools import wraps
 from typing import TYPE_CHECKING, Any, overload
 
 from azure.functions import AuthLevel, BindingApi, FunctionRegister, TriggerApi
@@ -182,7 +180,10 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         task_hub: str | None = None,
         connection_name: str | None = None,
     ) -> Any:
-        """Give a function a `DurableOrchestrationClient`.
+        """Give a function a client: an async one a `DurableOrchestrationClient`, with ``await``.
+
+        Any other function runs on a thread, and gets a `SyncDurableOrchestrationClient`, whose
+        methods block.
 
         Args:
             client_name: Name of the parameter that receives it; default the one annotated as a
@@ -301,34 +302,9 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         client_constructor: Callable[..., Any],
     ) -> None:
         """Let the function receive a client where the worker gives the binding's text."""
-        user_function = fb._function._func
+        from . import clients  # most functions have none
 
-        @wraps(user_function)
-        async def client_wrapper(*args: Any, **kwargs: Any) -> Any:
-            if parameter_name not in kwargs:
-                raise TypeError(
-                    f"{user_function.__name__}() needs the text of its durable client binding as "
-                    f"keyword argument {parameter_name!r}"
-                )
-            invocation_id = getattr(kwargs.get("context"), "invocation_id", None)
-            client = client_constructor(kwargs[parameter_name], invocation_id)
-            if wrapper._df_data_converter is not None:
-                client._converter = wrapper._df_data_converter
-            kwargs[parameter_name] = client
-            returned = user_function(*args, **kwargs)
-            return await returned if inspect.isawaitable(returned) else returned
-
-        # The worker checks the annotation of a binding's parameter; what it gives is text.
-        user_function.__annotations__[parameter_name] = str
-        client_wrapper.__annotations__ = {**user_function.__annotations__, parameter_name: str}
-        if sys.version_info >= (3, 14):
-            # There __annotate__ wins over a changed __annotations__.
-            client_wrapper.__annotate__ = None
-        wrapper: Any = client_wrapper
-        wrapper.client_function = user_function
-        wrapper.client_name = parameter_name
-        wrapper._df_data_converter = None
-        fb._function._func = client_wrapper
+        fb._function._func = clients.wrapped(fb._function._func, parameter_name, client_constructor)
 
 
 class DFApp(Blueprint, FunctionRegister):
@@ -364,7 +340,11 @@ class DFApp(Blueprint, FunctionRegister):
             if self._data_converter is not None:
                 for builder in self._function_builders:
                     _convert(builder, self._data_converter)
-            self._built = (count, super().get_functions())
+            functions = super().get_functions()
+            from . import clients
+
+            clients.tell_orchestrators(functions)
+            self._built = (count, functions)
         return self._built[1]
 
 

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,7 @@ from azure.durable_functions.local.store.database import KEPT, Commit
 from azure.durable_functions.local.worker import app_loader, runtime
 from azure.durable_functions.local.worker.functions import Functions
 from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.worker.vocabulary import DURABLE_CLIENTS
 from azure.durable_functions.local.workers import Answers
 
 
@@ -101,7 +103,10 @@ def _of_register(register: Any) -> app_loader.LoadedApp:
 
 
 class _InlineFunctions(Functions):
-    """Runs sync functions where they are called: a test has no use for threads."""
+    """Runs sync functions where they are called: a test has no use for threads.
+
+    Only those with a client get one, since its calls wait for the host, which runs here too.
+    """
 
     async def invoke(self, header: dict[str, Any], payload: bytes) -> Frame:
         """Run a function and give the frame that answers."""
@@ -110,6 +115,10 @@ class _InlineFunctions(Functions):
         if self._is_awaited(function, header):
             run = self._run_async(function, header, payload)
             return await context.run(asyncio.get_running_loop().create_task, run)
+        if any(binding["type"] in DURABLE_CLIENTS for binding in function.bindings):
+            blocking = partial(self._run, function, header, payload)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, lambda: context.run(blocking))
         return context.run(self._run, function, header, payload)
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from azure.durable_functions._client import http
 from azure.durable_functions._client.client import DurableOrchestrationClient
+from azure.durable_functions._client.queries import name_segment
 from azure.durable_functions._replay import references
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.payloads import encode
@@ -323,6 +324,7 @@ class DurableTestHost:
         self._problem: BaseException | None = None
         self._origin = f"http://durable-test-{next(_numbers)}"
         self._sync: SyncTestHost
+        self._loop: asyncio.AbstractEventLoop
         self._clock: VirtualClock
         self._store: _MemoryStore
         self._pool: DoublingPool
@@ -334,6 +336,7 @@ class DurableTestHost:
     # -- beginning and end ----------------------------------------------------------------------
 
     async def __aenter__(self) -> DurableTestHost:
+        self._loop = asyncio.get_running_loop()
         loaded = _apps.load(self._app)
         worker = _apps.InlineWorker(loaded)
         self._clock = VirtualClock(self._beginning)
@@ -489,10 +492,12 @@ class DurableTestHost:
             raw: Send the value as a plain HTTP request's body, as somebody without the client does.
 
         Raises:
+            ValueError: No URL can carry the name of the event.
             Exception: Nobody would take it.
         """
         instance_id = instance if isinstance(instance, str) else instance.id
         if raw:
+            name_segment("event name", name)
 
             async def send() -> None:
                 await self._hub.raise_event(instance_id, name, encode(data))
@@ -724,10 +729,25 @@ class DurableTestHost:
     async def request(
         self, method: str, url: str, *, body: str | None, headers: Mapping[str, str]
     ) -> http.Answer:
-        """Answer a client of the app: the seam of the client's transport."""
+        """Answer a client of the app: the seam of the client's transport.
+
+        Raises:
+            RuntimeError: Another thread asks, while the host's event loop does not run.
+        """
         content = None if body is None else body.encode()
         sent = {"content-type": "application/json", **headers}
-        answer = await self._request(method, url, content, sent)
+        asked = self._request(method, url, content, sent)
+        if asyncio.get_running_loop() is self._loop:
+            answer = await asked
+        elif self._loop.is_running():  # a client that blocks, or one on a loop of its own
+            elsewhere = asyncio.run_coroutine_threadsafe(asked, self._loop)
+            answer = await asyncio.wrap_future(elsewhere)
+        else:
+            asked.close()
+            raise RuntimeError(
+                "the test host's event loop does not run: in a test that is not async use "
+                "host.client"
+            )
         return http.Answer(answer.status, answer.headers, answer.text)
 
     async def _request(

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from azure.durable_functions._client.sync_client import SyncDurableOrchestrationClient
 from azure.durable_functions._wire.entity_id import EntityId
 
 from ._doubles import _NOTHING, Call, HttpResponses, Stub
@@ -138,6 +139,11 @@ class SyncTestHost:
     def now(self) -> datetime:
         """The virtual time."""
         return self._host.now
+
+    @property
+    def client(self) -> SyncDurableOrchestrationClient:
+        """A client of this host, whose methods block."""
+        return SyncDurableOrchestrationClient.around(self._host.client, self._run)
 
     @property
     def http_responses(self) -> HttpResponses:
