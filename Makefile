@@ -64,7 +64,7 @@ storm: venv ## A kill storm of a minute
 	@echo "Killing hosts and workers for a minute."
 	@cd tests/local && ../../$(BIN)/python chaos.py --seconds 45 --kills 1000
 
-fuzz: venv official ## N random programs against the official package (N=20000)
+fuzz: venv official ## N random programs against the official package, and on the double of the extension (N=20000)
 	@cd tests/differential && ../../$(BIN)/python fuzz.py $(N)
 
 chaos: venv ## A long kill storm (KILLS=1000)

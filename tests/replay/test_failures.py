@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import pickle
@@ -233,3 +234,111 @@ def test_declared_retry_fields_travel_in_the_action() -> None:
         "maxRetryIntervalInMilliseconds": 5000,
         "retryTimeoutInMilliseconds": 60_000,
     }
+
+
+def _answer_of(program: Any) -> tuple[str, dict[str, Any]]:
+    """What an orchestrator's failure says after one activity, and its answer."""
+    history = [
+        {"EventType": 12},
+        {"EventType": 0, "Name": "Main"},
+        {"EventType": 4, "EventId": 0, "Name": "A"},
+        {"EventType": 12},
+        {"EventType": 5, "TaskScheduledId": 0, "Result": "1"},
+    ]
+    common = {"EventId": -1, "IsPlayed": True, "Timestamp": "2026-01-15T10:00:00Z"}
+    trigger = {
+        "history": [{**common, **event} for event in history],
+        "input": None,
+        "instanceId": "abc",
+        "isReplaying": True,
+        "parentInstanceId": None,
+        "upperSchemaVersion": 1,
+        "upperSchemaVersionNew": 3,
+    }
+    with pytest.raises(Exception) as raised:  # noqa: PT011  # the whole text is looked at
+        df.Orchestrator.create(program)(json.dumps(trigger))
+    text, _, answer = str(raised.value).rpartition("\n\n$OutOfProcData$:")
+    return text, json.loads(answer)
+
+
+class NoJson:
+    pass
+
+
+class OwnOptions:
+    """Retry options of a user's own class that cannot be sent."""
+
+    max_number_of_attempts = 3
+    retry_timeout_in_milliseconds = None
+
+    def to_json(self) -> Any:
+        raise RuntimeError("options that cannot be sent")
+
+
+def _raises(context: Any) -> None:
+    raise ValueError("its own text")
+
+
+def _continues_and_raises(context: Any) -> None:
+    context.continue_as_new(1)
+    raise ValueError("its own text")
+
+
+def _returns_no_json(context: Any) -> Any:
+    return NoJson()
+
+
+def _sets_a_status_that_is_no_json(context: Any) -> None:
+    context.set_custom_status(NoJson())
+
+
+def _sets_a_status_that_is_too_large(context: Any) -> None:
+    context.set_custom_status({"text": "é" * 9000})
+
+
+def _exits(context: Any) -> None:
+    raise SystemExit("its own text")
+
+
+def _cancels(context: Any) -> None:
+    raise asyncio.CancelledError("its own text")
+
+
+ENDS = {
+    _raises: "its own text",
+    _continues_and_raises: "its own text",
+    _exits: "its own text",
+    _cancels: "its own text",
+    _returns_no_json: "Object of type NoJson is not JSON serializable",
+    _sets_a_status_that_is_no_json: "Object of type NoJson is not JSON serializable",
+    _sets_a_status_that_is_too_large: (
+        "The UTF-16 size of the JSON-serialized payload must not exceed 16 KB. "
+        "The current payload size is 17 KB."
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+def test_whatever_ends_an_orchestrator_its_actions_are_told_beside_the_error(end: Any) -> None:
+    def program(context: Any) -> Any:
+        yield context.call_activity("A")
+        return end(context)
+
+    text, answer = _answer_of(program)
+
+    assert text == answer["error"] == ENDS[end]
+    assert answer["isDone"] is False
+    assert answer["actions"][0][0] == {"actionType": 0, "functionName": "A", "input": "null"}
+    assert "customStatus" not in answer
+
+
+def test_an_action_that_cannot_be_sent_ends_the_orchestration_with_the_others() -> None:
+    def program(context: Any) -> Any:
+        yield context.call_activity("A")
+        options: Any = OwnOptions()
+        yield context.call_activity_with_retry("B", options)
+
+    text, answer = _answer_of(program)
+
+    assert text == "options that cannot be sent"
+    assert [action["functionName"] for action in answer["actions"][0]] == ["A"]

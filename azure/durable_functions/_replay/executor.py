@@ -23,7 +23,7 @@ from . import completions, logs
 from . import context as contexts
 from .actions import Action, CompoundAction, NoOpAction
 from .history import wire_events
-from .state import OrchestratorState, refused_by_every_codec, state_text
+from .state import OrchestratorState, refused_by_every_codec, refused_status, state_text
 from .tasks import AtomicTask, CompoundTask, TaskBase, TaskState
 
 _RUNNING = TaskState.RUNNING
@@ -432,7 +432,7 @@ class TaskOrchestrationExecutor:
             else:
                 self.exception = refused_by_every_codec(output)
         if status is not None:
-            refusal = refused_by_every_codec(status)
+            refusal = refused_status(status)
             if refusal is not None:
                 status = None
                 self.exception = self.exception or refusal

@@ -150,6 +150,29 @@ def refused_by_every_codec(value: object) -> Exception | None:
     return None
 
 
+_STATUS_KILOBYTES = 16
+
+
+def refused_status(status: object) -> Exception | None:
+    """Why a value cannot be a custom status: it cannot be sent, or the host takes none so large.
+
+    The extension would refuse a large one by itself, but in all turns except the first it then
+    tells of non-determinism and not of the size (extension-engine.md, Y32).
+    """
+    refusal = refused_by_every_codec(status)
+    if refusal is not None or (type(status) is str and len(status) < 1000):
+        return refusal
+    sent = json.loads(encode(status))
+    text = json.dumps(sent, separators=(",", ":"), ensure_ascii=False)
+    kilobytes = len(text.encode("utf-16-le", "surrogatepass")) // 1024
+    if kilobytes <= _STATUS_KILOBYTES:
+        return None
+    return ValueError(
+        f"The UTF-16 size of the JSON-serialized payload must not exceed {_STATUS_KILOBYTES} KB. "
+        f"The current payload size is {kilobytes} KB."
+    )
+
+
 def _taken_by_the_codec(value: object) -> bool:
     try:
         df_dumps({"output": value})
