@@ -22,7 +22,7 @@ def main() -> int:
 
 
 def _pace(seeds: range) -> int:
-    """Run programs on the double of the extension's algorithm; gives how many ended wrongly there."""
+    """Run programs on the double of the extension; gives how many ended wrongly there."""
     warned, wrong = 0, []
     for seed in track(seeds, description="Pacing programs"):
         run = paced_programs.run(seed, newer=seed % 2 == 1)
