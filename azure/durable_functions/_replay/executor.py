@@ -21,7 +21,7 @@ from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEvent
 
 from . import completions, logs
 from . import context as contexts
-from .actions import Action, CompoundAction, NoOpAction
+from .actions import Action, NoOpAction, WhenAllAction, WhenAnyAction
 from .history import wire_events
 from .state import OrchestratorState, refused_by_every_codec, refused_status, state_text
 from .tasks import AtomicTask, CompoundTask, TaskBase, TaskState
@@ -84,6 +84,8 @@ class TaskOrchestrationExecutor:
         self.generator: Generator[Any, Any, Any] | CoroutineType[Any, Any, Any] | None = None
         self.current_task: TaskBase = _NOTHING[False]
         self._last_owner: tuple[int, TaskBase] | None = None
+        """How many entries were listed when a listed task was yielded again, and whose the last is.
+        """
         self.output: Any = None
         self.exception: BaseException | None = None
         self.orchestrator_returned = False
@@ -341,7 +343,9 @@ class TaskOrchestrationExecutor:
                         if context._continue_as_new_flag:
                             return
                     if yielded._is_scheduled:
-                        self._last_owner = self._count_and_owner()
+                        known, count = self._last_owner, len(context._action_payload_v2)
+                        if known is None or known[0] != count:
+                            self._last_owner = (count, task)
                         self.current_task = yielded
                     else:
                         self._schedule(yielded)  # pyright: ignore[reportUnknownArgumentType]  # any
@@ -475,25 +479,20 @@ class TaskOrchestrationExecutor:
         return self.orchestrator_returned or bool(self.context.will_continue_as_new)
 
     def owner_of_the_last_entry(self) -> TaskBase:
-        """The task for which the last entry of the action list was made."""
-        return self._count_and_owner()[1]
-
-    def _count_and_owner(self) -> tuple[int, TaskBase]:
-        """How many entries there are, and the task of the last one.
+        """The task for which the last entry of the action list was made.
 
         That is the one yielded last, unless others were yielded since that stand in the list
         already.
         """
-        count = len(self.context._action_payload_v2)
-        known = self._last_owner
-        return known if known is not None and known[0] == count else (count, self.current_task)
+        known, count = self._last_owner, len(self.context._action_payload_v2)
+        return known[1] if known is not None and known[0] == count else self.current_task
 
     def _schedule(self, task: TaskBase) -> None:
         """Give ids to a task that is yielded for the first time, and list what it asks for."""
         context = self.context
         # Asked before the children get their ids: the list names those that have none yet.
         actions = task.action_repr
-        if task._may_drift or _is_partial(task, actions):
+        if task._may_drift or (type(actions) in _COMPOUNDS and _is_partial(task, actions)):
             context._watch_pace()
         self.current_task = task
         context._add_to_actions(actions)
@@ -522,11 +521,12 @@ class TaskOrchestrationExecutor:
         self.context, self.generator = context, generator
 
 
-def _is_partial(task: TaskBase, actions: Action | list[Action]) -> bool:
+_COMPOUNDS = frozenset((WhenAllAction, WhenAnyAction))  # `isinstance` takes 0.15 us
+
+
+def _is_partial(task: TaskBase, actions: Any) -> bool:
     """Whether children of a compound stand in the list already, so that only the rest is listed."""
-    return isinstance(actions, CompoundAction) and (
-        len(actions.compound_tasks) != len(getattr(task, "children", ()))
-    )
+    return len(actions.compound_tasks) != len(getattr(task, "children", ()))
 
 
 def _bad_event(index: int, event: object, error: Exception) -> ValueError:
