@@ -23,11 +23,6 @@ LEFT_OUT = {
     "120": "pages of other origins are answered by the Functions host",
 }
 """Conformance statements that the extension has no part in, by number."""
-OURS = {
-    *("7 8", "10", "12 13 14", "15", "22", "41 93", "55", "56 57 58 59", "74 76", "77 78 79"),
-    *("87 89", "102"),
-}
-"""Statements in which the local host does otherwise."""
 SAMPLES_LEFT_OUT = {
     "fan_out_fan_in_tensorflow": "TensorFlow would have to be installed, and a model trained",
     "fan_out_fan_in_tensorflow_v2": "TensorFlow would have to be installed, and a model trained",
@@ -49,7 +44,7 @@ def _says_something(item: pytest.Item) -> bool:
         starts_a_host = {"start_sample", "person"} & set(getattr(item, "fixturenames", ()))
         return bool(starts_a_host) and item.path.parent.name not in SAMPLES_LEFT_OUT
     numbers = _statement(item.name)
-    is_ours = numbers in OURS or item.get_closest_marker("ours") is not None
+    is_ours = item.get_closest_marker("ours") is not None
     return numbers is not None and numbers not in LEFT_OUT and not is_ours
 
 

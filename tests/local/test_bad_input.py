@@ -168,16 +168,18 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
         yield running
 
 
-def test_an_unknown_orchestrator_gives_400_and_names_the_known(host: HostProcess) -> None:
-    reply = host.call("POST", f"{WEBHOOK}/orchestrators/Nope")
+def test_an_unknown_orchestrator_fails_and_names_the_known(host: HostProcess) -> None:
+    shown = host.run("chaining_orchestrater")
 
-    assert reply.status == 400
-    assert reply.json["Message"] == "One or more of the arguments submitted is incorrect"
-    assert reply.json["ExceptionMessage"] == (
-        "The function 'Nope' doesn't exist, is disabled, or is not an orchestrator function. "
-        "Additional info: The following are the known orchestrator functions: "
-        "'chaining_orchestrator'."
+    assert shown["runtimeStatus"] == "Failed"
+    text = (
+        "The function 'chaining_orchestrater' doesn't exist, is disabled, or is not an "
+        "orchestrator function. Additional info: The following are the known orchestrator "
+        "functions: 'chaining_orchestrator'."
     )
+    assert shown["output"] == f"Orchestrator function 'chaining_orchestrater' failed: {text}"
+    told = f"{text} Did you mean 'chaining_orchestrator'?"
+    host.until(lambda: any(told in line for line in host.lines))
 
 
 def test_malformed_json_gives_400_and_starts_nothing(host: HostProcess) -> None:

@@ -63,7 +63,8 @@ def test_exit_codes_tell_how_it_ended(running: Commands) -> None:
     failed = running("start-new", "Fails", "--wait", "20", code=5)
     assert "Failed: Orchestrator function 'Fails' failed" in failed.stderr
     running("start-new", "Stuck", "--wait", "0", code=6)
-    running("start-new", "Nope", code=3)
+    unknown = running("start-new", "Chian", code=3)
+    assert unknown.stderr.endswith("Did you mean 'Chain'?\n")
     running("show", "nobody", code=3)
     running("start-new", "Chain", "--input", "no json", code=2)
     running("purge", code=2)
@@ -92,6 +93,15 @@ def test_an_instance_is_paused_ended_and_started_again(running: Commands) -> Non
     running("suspend", started, "--reason", "a break")
     wait_for(running, started, "Suspended")
     running("suspend", started, code=4)
+    refused = {
+        ("purge", started, "--yes"): "Only orchestrations in a terminal state can be purged",
+        ("rewind", started): "This orchestration has status Suspended, but only orchestrations in",
+        ("restart", started, "--same-id"): "with the status Suspended already exists.",
+        ("start-new", "Stuck", "--id", started): "with the status Suspended already exists.",
+    }
+    for command, told in refused.items():
+        [line] = running(*command, code=4).stderr.splitlines()
+        assert told in line
     running("resume", started)
     running("terminate", started, "--reason", "enough")
     wait_for(running, started, "Terminated")
@@ -101,6 +111,20 @@ def test_an_instance_is_paused_ended_and_started_again(running: Commands) -> Non
     assert again != started
     assert running("restart", started, "--same-id").stdout.strip() == started
     running("restart", "nobody", code=3)
+
+
+def test_an_instance_is_started_again_under_an_id_and_a_version(running: Commands) -> None:
+    running("start-new", "Chain", "--id", "source", "--wait", "20")
+    assert running("restart", "source", "--new-id", "target+1").stdout == "target+1\n"
+    wait_for(running, "target+1", "Completed")
+    other = running("restart", "source", "--version", "8").stdout.strip()
+    assert running.json("show", other)["version"] == "8"
+    running("restart", "source", "--same-id", "--version", "9")
+    assert running.json("show", "source")["version"] == "9"
+    refused = running("restart", "source", "--new-id", "@counter@a", code=4)
+    assert "Orchestration instance IDs must not start with @." in refused.stderr
+    running("restart", "nobody", "--new-id", "x", code=3)
+    running("restart", "source", "--new-id", "x", "--same-id", code=2)
 
 
 def test_a_failed_instance_is_rewound(running: Commands) -> None:

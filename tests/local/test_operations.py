@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
@@ -11,12 +12,14 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
+from azure.durable_functions.local.engine.episodes import Limits
 from azure.durable_functions.local.engine.hub import (
     AlreadyExists,
     HubSettings,
     InstanceEnded,
     NoSuchInstance,
     NotPossible,
+    WrongStatus,
 )
 from azure.durable_functions.local.store.instances import Filter
 
@@ -214,10 +217,9 @@ def test_only_failed_instances_can_be_rewound() -> None:
             await engine.hub.start_instance("main", instance_id="runs")
             await engine.hub.start_instance("ends", instance_id="ended")
             await engine.settle()
-            with pytest.raises(NotPossible, match="only supported on failed"):
-                await engine.hub.rewind("runs", None)
-            with pytest.raises(InstanceEnded):
-                await engine.hub.rewind("ended", None)
+            for instance_id, status in (("runs", "Running"), ("ended", "Completed")):
+                with pytest.raises(WrongStatus, match=f'has status {status}, but only .* "Failed"'):
+                    await engine.hub.rewind(instance_id, None)
             with pytest.raises(NoSuchInstance):
                 await engine.hub.rewind("missing", None)
 
@@ -229,15 +231,84 @@ def test_restart_repeats_the_input_under_a_new_or_the_same_id() -> None:
         async with Engine(DirectInvoker({"main": lambda context: context.get_input()}, {})) as e:
             await e.hub.start_instance("main", instance_id="one", input_text='{"n":3}')
             await e.settle()
-            other = await e.hub.restart("one", with_new_id=True)
+            other = await e.hub.restart("one")
             await e.settle()
             assert other != "one"
             assert await e.result(other) == ("Completed", {"n": 3})
-            assert await e.hub.restart("one", with_new_id=False) == "one"
+            assert await e.hub.restart("one", new_id="one") == "one"
             await e.settle()
             assert await e.result("one") == ("Completed", {"n": 3})
             with pytest.raises(NoSuchInstance):
-                await e.hub.restart("missing", with_new_id=True)
+                await e.hub.restart("missing")
+
+    asyncio.run(scenario())
+
+
+def test_a_restarted_instance_carries_the_id_of_the_one_it_repeats() -> None:
+    async def scenario() -> None:
+        settings = HubSettings(limits=Limits(default_version="7"))
+        async with Engine(DirectInvoker({"main": lambda _: 1}, {}), settings=settings) as e:
+            await e.hub.start_instance("main", instance_id="one")
+            await e.settle()
+            other = await e.hub.restart("one", new_id="two", version="6")
+            await e.hub.restart("one", new_id="one")
+            await e.settle()
+
+            _, started, *_ = (json.loads(event) for event in await e.hub.history_of(other))
+            _, again, *_ = (json.loads(event) for event in await e.hub.history_of("one"))
+            found = await e.hub.find("two")
+
+        assert started["Tags"] == {"MS_DurableFunctions_SourceInstanceId": "one"}
+        assert again["Tags"] is None
+        assert found is not None
+        assert found.version == "6"
+
+    asyncio.run(scenario())
+
+
+def test_an_instance_that_is_replaced_while_it_runs_is_terminated_for_its_parent() -> None:
+    def parent(context: Context) -> Orchestration:
+        try:
+            yield context.call_sub_orchestrator("child", None, "the-child")
+        except Exception as error:
+            return str(error)
+
+    async def scenario() -> None:
+        invoker = DirectInvoker({"parent": parent, "child": two_events, "ends": lambda _: 1}, {})
+        async with Engine(invoker, settings=HubSettings(may_replace_running=True)) as engine:
+            await engine.hub.start_instance("parent", instance_id="one")
+            await engine.settle()
+            await engine.hub.start_instance("ends", instance_id="the-child")
+            await engine.settle()
+            assert await engine.result("the-child") == ("Completed", 1)
+            status, told = await engine.result("one")
+            assert status == "Completed"
+            assert str(told).startswith(
+                "A new instance creation request has been issued for instance the-child which "
+                "currently has status Running."
+            )
+
+    asyncio.run(scenario())
+
+
+def test_an_instance_of_an_unknown_orchestrator_fails_and_the_log_tells_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> None:
+        async with Engine(DirectInvoker({"Chain": lambda _: 1}, {})) as engine:
+            await engine.hub.start_instance("Chian", instance_id="one")
+            [record] = caplog.records
+            assert record.levelname == "ERROR"
+            assert "Instance one was started, and fails: The function 'Chian'" in record.message
+            assert record.message.endswith("Did you mean 'Chain'?")
+            await engine.settle()
+            assert await shown(engine, "one") == (
+                "Failed",
+                "Orchestrator function 'Chian' failed: The function 'Chian' doesn't exist, is "
+                "disabled, or is not an orchestrator function. Additional info: The following are "
+                "the known orchestrator functions: 'Chain'.",
+                None,
+            )
 
     asyncio.run(scenario())
 
@@ -248,16 +319,20 @@ def test_a_running_instance_restarts_only_under_a_new_id() -> None:
             await engine.hub.start_instance("main", instance_id="one")
             await engine.settle()
             with pytest.raises(AlreadyExists):
-                await engine.hub.restart("one", with_new_id=False)
-            assert await engine.hub.restart("one", with_new_id=True) != "one"
+                await engine.hub.restart("one", new_id="one")
+            assert await engine.hub.restart("one") != "one"
 
     asyncio.run(scenario())
 
 
-def test_purging_leaves_nothing_even_of_a_running_instance() -> None:
+def test_purging_leaves_nothing_of_an_ended_instance_and_refuses_a_running_one() -> None:
     async def scenario() -> None:
         async with Engine(DirectInvoker({"main": two_events}, {})) as engine:
             await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            with pytest.raises(WrongStatus, match="instance ID one has status Running"):
+                await engine.hub.purge("one")
+            await engine.hub.terminate("one", None)
             await engine.settle()
             assert await engine.hub.purge("one")
             assert not await engine.hub.purge("one")

@@ -24,6 +24,7 @@ from azure.durable_functions.local.engine.functions import (
     Outcome,
 )
 from azure.durable_functions.local.engine.hub import HubSettings, InstanceEnded, NotPossible
+from azure.durable_functions.local.store import instances
 from azure.durable_functions.local.worker import sessions
 from azure.durable_functions.local.worker.sessions import Sessions
 
@@ -158,7 +159,7 @@ def test_what_is_done_to_an_instance_counts_before_what_its_worker_has_run(
             await hub.start_instance("it", instance_id="one")
             await invoker.is_held.wait()
             if what == "purge":
-                await hub.purge("one")
+                await engine.database.write(lambda c: instances.delete(c, "one"))
             else:
                 await getattr(hub, what)("one", "enough")
             while what == "suspend" and held != "the answer behind it":
@@ -436,7 +437,7 @@ def test_a_restarted_instance_does_not_meet_the_session_of_the_one_before() -> N
             await engine.settle()
             await engine.hub.terminate("one", None)
             await engine.settle()
-            await engine.hub.restart("one", with_new_id=False)
+            await engine.hub.restart("one", new_id="one")
             for number in ("2", "3"):
                 await engine.hub.raise_event("one", "go", number)
                 await engine.settle()

@@ -126,12 +126,18 @@ class EntityState:
     def to_json(self) -> dict[str, Any]:
         """The wire's object; text that nobody has read goes back as it came.
 
+        An entity that does not exist has no state, not the state ``"null"``: the extension reads
+        by the state alone, and would show a deleted entity for ever (extension.md X52).
+
         Raises:
             TypeError: The codec does not take the state.
         """
+        state = None
+        if self.entity_exists:
+            state = self.state if self.state_is_raw else encode(self.state)
         return {
             "entityExists": self.entity_exists,
-            "entityState": self.state if self.state_is_raw else encode(self.state),
+            "entityState": state,
             "results": [result.to_json() for result in self._results],
             "signals": [signal.to_json() for signal in self._signals],
         }

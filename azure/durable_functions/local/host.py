@@ -236,7 +236,7 @@ class LocalHost:
             timer_payload=self._timer_payload,
         )
         web = Server(
-            ManagementApi(hub, self._links),
+            ManagementApi(hub, self._links, uses_app_lease=self._host_json.uses_app_lease),
             self._functions,
             self._admin,
             access,

@@ -44,6 +44,7 @@ class HostJson:
     version_match: MatchStrategy = "CurrentOrOlder"
     version_failure: FailureStrategy = "Reject"
     may_replace_running: bool = False
+    uses_app_lease: bool = True
     http_poll_milliseconds: int = 30_000
     rpc_enabled: bool = True
     connection_name: str = "Storage"
@@ -103,7 +104,6 @@ _NOT_APPLYING = tuple(
         "extensions.durableTask.rollbackEntityOperationsOnExceptions",
         "extensions.durableTask.throwStatusExceptionsOnRaiseEvent",
         "extensions.durableTask.useGracefulShutdown",
-        "extensions.durableTask.useAppLease",
         "extensions.durableTask.extendedSessionsEnabled",
         "extensions.durableTask.extendedSessionIdleTimeoutInSeconds",
         "extensions.durableTask.maxGrpcMessageSizeInBytes",
@@ -197,6 +197,7 @@ def read_host_json(root: Path, environment: Mapping[str, str]) -> HostJson:
             *durable, "versionFailureStrategy", choices=("Reject", "Fail")
         ),
         may_replace_running=overridable == "AnyState",
+        uses_app_lease=reader.flag(*durable, "useAppLease", default=True),
         http_poll_milliseconds=reader.count(
             *durable, "httpSettings", "defaultAsyncRequestSleepTimeMilliseconds", default=30_000
         ),

@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import re
 import sys
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 
 import click
 from rich.console import Console
@@ -25,12 +27,15 @@ from rich.console import Console
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire import timestamps
 from azure.durable_functions.local import console_tables, management
+from azure.durable_functions.local.engine.functions import Kind
 from azure.durable_functions.local.management import Management, Reply
 from azure.durable_functions.local.store.instances import TERMINAL
 
 CANNOT, NOT_FOUND, REFUSED, FAILED, NOT_ENDED = 1, 3, 4, 5, 6
 
 _CONTINUATION = "x-ms-continuation-token"
+_NO_SUCH_INSTANCE = re.compile(r"No instance with ID .* was found|was not found")
+"""In the words of the extension, and of its earlier releases."""
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 _STATUSES = ("Pending", "Running", "Suspended", "Completed", "Failed", "Terminated")
@@ -154,7 +159,13 @@ def _payload(text: str | None, name: str) -> str | None:
 
 
 def _path(*parts: str) -> str:
-    return "/".join(quote(part, safe="") for part in parts)
+    return "/".join(map(_encoded, parts))
+
+
+def _encoded(part: str) -> str:
+    """A part of a path; as hosts decode twice, one that would change is encoded twice (X20)."""
+    encoded = quote(part, safe="")
+    return encoded if unquote_plus(part) == part else quote(encoded, safe="")
 
 
 async def _pages(
@@ -333,7 +344,9 @@ def start_new(
     path = _path("orchestrators", wanted, *([instance_id] if instance_id else []))
 
     async def work(api: Management) -> int:
-        reply = await api.call("POST", path, body, {"version": version} if version else None)
+        await _check_name(api, "orchestrator", wanted)
+        query = None if version is None else {"version": version}
+        reply = await api.call("POST", path, body, query)
         started = _checked(reply, f"orchestrator {wanted}").json
         if wait_seconds is None:
             click.echo(
@@ -349,6 +362,17 @@ def start_new(
         return await _wait(api, started["id"], wait_seconds, as_json)
 
     run(target, work, needs_names=True)
+
+
+async def _check_name(api: Management, kind: Kind, name: str) -> None:
+    """Refuse what would be accepted, and fail later.
+
+    Raises:
+        Problem: The app has no such function.
+    """
+    unknown = await api.unknown(kind, name)
+    if unknown is not None:
+        raise Problem(unknown, NOT_FOUND)
 
 
 async def _wait(api: Management, instance_id: str, seconds: float, as_json: bool) -> int:
@@ -404,7 +428,7 @@ def _operation(name: str, text: str, done: str) -> click.Command:
     def operate(target: Target, instance_id: str, reason: str) -> None:
         async def work(api: Management) -> int:
             path = _path("instances", instance_id, name)
-            reply = await api.call("POST", path, query={"reason": reason})
+            reply = await api.call("POST", path, query={"reason": reason} if reason else None)
             _checked(reply, f"instance {instance_id}")
             click.echo(f"{done} {instance_id}{_later(api)}")
             return 0
@@ -423,17 +447,27 @@ rewind = _operation("rewind", "Let a failed instance do again what failed.", "Re
 @click.command()
 @click.argument("instance_id")
 @click.option("--same-id", is_flag=True, help="Replace the instance instead of making a new one.")
+@click.option("--new-id", metavar="ID", help="Id of the new instance; else one is made.")
+@click.option("--version", help="Version of the new instance; else the host's defaultVersion.")
 @_where
-def restart(target: Target, instance_id: str, same_id: bool) -> None:
+def restart(
+    target: Target, instance_id: str, same_id: bool, new_id: str | None, version: str | None
+) -> None:
     """Start an instance's orchestrator again with the same input."""
+    if same_id and new_id is not None:
+        raise click.UsageError("give --same-id or --new-id, not both")
+    operation = "restart"
+    query: dict[str, object] = {"restartWithNewInstanceId": "false" if same_id else "true"}
+    if new_id is not None or version is not None:
+        operation = "restartWithOptions"
+        made = instance_id if same_id else uuid.uuid4().hex
+        query = {"newInstanceId": made if new_id is None else new_id}
+    if version is not None:
+        query["version"] = version
 
     async def work(api: Management) -> int:
-        reply = await api.call(
-            "POST",
-            _path("instances", instance_id, "restart"),
-            query={"restartWithNewInstanceId": "false" if same_id else "true"},
-        )
-        if reply.status == 400 and "was not found" in reply.problem:
+        reply = await api.call("POST", _path("instances", instance_id, operation), query=query)
+        if reply.status == 400 and _NO_SUCH_INSTANCE.search(reply.problem):
             raise Problem(f"there is no instance {instance_id}", NOT_FOUND)
         click.echo(f"{_checked(reply, f'instance {instance_id}').json['id']}{_later(api)}")
         return 0
@@ -525,6 +559,7 @@ def signal(
     body = _payload(input_text, "--input")
 
     async def work(api: Management) -> int:
+        await _check_name(api, "entity", name)
         reply = await api.call("POST", _path("entities", name, key), body, {"op": operation})
         _checked(reply, f"entity function {name}")
         click.echo(f"Signalled {name} {key}{_later(api)}")

@@ -21,7 +21,7 @@ from azure.durable_functions.local import host
 from azure.durable_functions.local.app_info import registry_of
 from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine.clock import SystemClock
-from azure.durable_functions.local.engine.functions import Registry
+from azure.durable_functions.local.engine.functions import Kind, Registry
 from azure.durable_functions.local.engine.hub import TaskHub
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database
@@ -98,6 +98,10 @@ class Management(Protocol):
         """
         ...
 
+    async def unknown(self, kind: Kind, name: str) -> str | None:
+        """What to tell if the app has no such function; None if it has, or nobody can tell."""
+        ...
+
 
 class RunningHost:
     """A host that answers over HTTP."""
@@ -124,6 +128,14 @@ class RunningHost:
         """Have a function run by hand."""
         body = json.dumps({"input": text})
         return await self._send("POST", f"/admin/functions/{name}", body, None, None)
+
+    async def unknown(self, kind: Kind, name: str) -> str | None:
+        """Ask the host for its functions; one on Azure may not tell."""
+        reply = await self._send("GET", "/admin/functions", None, None, None)
+        listed = reply.json if reply.status == 200 else None
+        if not shapes.is_array(listed):
+            return None
+        return _unknown(_registry_told(listed), kind, name)
 
     async def _send(
         self,
@@ -159,8 +171,9 @@ class StoppedHost:
 
     is_running = False
 
-    def __init__(self, api: ManagementApi) -> None:
+    def __init__(self, api: ManagementApi, registry: Registry) -> None:
         self._api = api
+        self._registry = registry
 
     async def call(
         self,
@@ -193,6 +206,10 @@ class StoppedHost:
     async def invoke(self, name: str, text: str) -> Reply:
         """Not possible: only a host has workers."""
         raise NeedsHost(f"only a running host can run {name}; start it with: durable start FOLDER")
+
+    async def unknown(self, kind: Kind, name: str) -> str | None:
+        """Look among the names that the app was loaded for."""
+        return _unknown(self._registry, kind, name)
 
 
 @contextlib.asynccontextmanager
@@ -250,11 +267,34 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
                 DurableHttp(),
             )
             links = Links(_ORIGIN, host_json.hub_name, host_json.connection_name, "", None)
-            yield StoppedHost(ManagementApi(hub, links))
+            yield StoppedHost(ManagementApi(hub, links), registry)
         finally:
             await database.close()
     finally:
         state.give_back()
+
+
+def _registry_told(listed: list[Any]) -> Registry:
+    """Names of durable functions, as the admin API lists them."""
+    names: dict[str, list[str]] = {}
+    for function in listed:
+        if not function["isDisabled"]:
+            for binding in function["config"]["bindings"]:
+                renamed = (
+                    binding.get("orchestration")
+                    or binding.get("activity")
+                    or binding.get("entityName")
+                )
+                names.setdefault(binding["type"], []).append(str(renamed or function["name"]))
+    return Registry(
+        names.get("orchestrationTrigger", ()),
+        names.get("activityTrigger", ()),
+        names.get("entityTrigger", ()),
+    )
+
+
+def _unknown(registry: Registry, kind: Kind, name: str) -> str | None:
+    return registry.explained(kind, name) if registry.find(kind, name) is None else None
 
 
 def _address_of(store: Path) -> tuple[str, str]:

@@ -450,11 +450,14 @@ class DurableTestHost:
             version: None means the default.
 
         Raises:
+            LookupError: The app has no such orchestrator.
             Exception: The host refuses; the text says why.
         """
         name = orchestrator
         if not isinstance(name, str):
             name = references.function_name_of(orchestrator, references.ORCHESTRATION)
+        if self._hub.registry.find("orchestrator", name) is None:
+            raise LookupError(self._hub.registry.explained("orchestrator", name))
         chosen = instance_id or uuid.uuid4().hex
 
         async def begin() -> None:
@@ -639,7 +642,7 @@ class DurableTestHost:
     def _stub(self, kind: Any, name: str, stub: Stub) -> Stub:
         registry = self._hub.registry if hasattr(self, "_hub") else None
         if registry is not None and registry.find(kind, name) is None:
-            raise LookupError(registry.unknown(kind, name))
+            raise LookupError(registry.explained(kind, name))
         return self._stubs.add(kind, name, stub)
 
     # -- crashes --------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def start_child(
     registered = episode.registry.find("orchestrator", name)
     refusal = None
     if registered is None:
-        explanation = episode.registry.unknown("orchestrator", name)
+        explanation = episode.registry.unknown_call("orchestrator", name)
         refusal = failures.unknown_orchestrator(name, explanation)
     elif child_id in _forbidden_ids(parent):
         refusal = failures.not_run(

@@ -52,12 +52,24 @@ def is_entity(instance_id: str) -> bool:
 
 
 def state_of(entity: Instance | None) -> str | None:
-    """JSON text of the state; None if the entity does not exist."""
+    """JSON text of the state that was answered last; None if there is none.
+
+    Reads go by it alone, whether the entity exists or not, as with the extension (X52).
+    """
     if entity is None:
         return None
-    scheduler = json.loads(entity.input or "{}")
-    state: str | None = scheduler.get("state") if scheduler.get("exists") else None
+    state: str | None = json.loads(entity.input or "{}").get("state")
     return state
+
+
+def has_state(entity: Instance) -> bool:
+    """Whether a read of the entity gives anything."""
+    return state_of(entity) is not None
+
+
+def exists(entity: Instance | None) -> bool:
+    """Whether the entity exists, as the last answer had it."""
+    return entity is not None and bool(json.loads(entity.input or "{}").get("exists"))
 
 
 @dataclass(frozen=True)
@@ -140,15 +152,14 @@ class Entities:
         now: datetime,
     ) -> _Ran:
         name, _, key = instance_id[1:].partition("@")
-        exists = state_of(entity) is not None
-        state = state_of(entity)
+        is_there, state = exists(entity), state_of(entity)
         registered = self.registry.find("entity", name)
         if registered is None:
-            raise BatchRefused(self.registry.unknown("entity", name))
+            raise BatchRefused(self.registry.explained("entity", name))
         trigger = events.dump(
             {
                 "self": {"name": name, "key": key},
-                "exists": exists,
+                "exists": is_there,
                 "state": state,
                 "batch": [
                     {"name": o.name, "input": o.input, "isSignal": o.is_signal} for o in operations
@@ -161,7 +172,7 @@ class Entities:
             )
         except TimedOut as error:
             self._lost.forget(instance_id)
-            return _all_failed(exists, state, operations, str(error))
+            return _all_failed(is_there, state, operations, str(error))
         except WorkerLost as error:
             if not self._lost.is_guilty(instance_id, error):
                 raise
@@ -170,7 +181,7 @@ class Entities:
                 f"Entity function '{registered}' failed: it has ended {MOST_LOST_WORKERS} worker "
                 "processes, one at each try"
             )
-            return _all_failed(exists, state, operations, events.dump(reason))
+            return _all_failed(is_there, state, operations, events.dump(reason))
         self._lost.forget(instance_id)
         if outcome.failure is not None:
             raise BatchRefused(f"Entity function '{registered}' failed: {outcome.failure.text}")
@@ -178,9 +189,9 @@ class Entities:
 
 
 def _all_failed(
-    exists: bool, state: str | None, operations: Sequence[Operation], text: str
+    is_there: bool, state: str | None, operations: Sequence[Operation], text: str
 ) -> _Ran:
-    return _Ran(exists, state, [_Result(text, True) for _ in operations], [])
+    return _Ran(is_there, state, [_Result(text, True) for _ in operations], [])
 
 
 def _read(name: str, text: str | None, operations: Sequence[Operation], now: datetime) -> _Ran:
@@ -221,9 +232,10 @@ def _commit(
     messages.delete(connection, [message.message_id for message in taken])
     if before is not None and not instances.is_unchanged(connection, before):
         return Dispatch()
-    if ran.exists and before is not None:
+    is_kept = ran.exists or ran.state is not None
+    if is_kept and before is not None:
         instances.update(connection, before, _row(instance_id, before, ran, now))
-    elif ran.exists:
+    elif is_kept:
         instances.put(connection, _row(instance_id, before, ran, now))
     elif before is not None:
         instances.delete_row(connection, instance_id)
@@ -242,9 +254,11 @@ def _commit(
 def _row(instance_id: str, before: Instance | None, ran: _Ran, now: datetime) -> Instance:
     """The entity as an instance (host.md 8.18)."""
     moment = clock.stored(now)
-    scheduler = events.dump({"exists": True, "state": ran.state, "sorter": {}})
+    known = {"exists": True} if ran.exists else {}
+    scheduler = events.dump({**known, "state": ran.state, "sorter": {}})
+    shown = events.dump({"entityExists": True} if ran.exists else {})
     if before is not None:
-        return before._replace(input=scheduler, updated_at=moment)
+        return before._replace(input=scheduler, custom_status=shown, updated_at=moment)
     return Instance(
         instance_id=instance_id,
         execution_id=uuid.uuid4().hex,
@@ -253,7 +267,7 @@ def _row(instance_id: str, before: Instance | None, ran: _Ran, now: datetime) ->
         status="Running",
         input=scheduler,
         output=None,
-        custom_status=events.dump({"entityExists": True}),
+        custom_status=shown,
         created_at=moment,
         updated_at=moment,
         parent=None,

@@ -175,7 +175,7 @@ class Episode:
         input_text = None if input_text is None else events.storable(input_text)
         registered = self.registry.find("activity", name)
         if registered is None:
-            explanation = self.registry.unknown("activity", name)
+            explanation = self.registry.unknown_call("activity", name)
             failure = failures.unknown_activity(name, explanation)
             self.deliver(
                 HistoryEventType.TASK_FAILED,
@@ -241,7 +241,7 @@ class Episode:
         name = entity[1:].partition("@")[0]
         is_known = self.registry.find("entity", name) is not None
         if is_signal and not is_known:
-            raise UnknownEntity(self.registry.unknown("entity", name))
+            raise UnknownEntity(self.registry.explained("entity", name))
         task_id = self.take_task_id()
         sender = Sender(self.instance.instance_id, self.instance.execution_id)
         request_id, request = entity_messages.new_request(
@@ -255,7 +255,7 @@ class Episode:
         if is_known:
             self.letters.append(entity_messages.to_entity(self.now, entity, request))
         else:
-            explanation = events.dump(self.registry.unknown("entity", name))
+            explanation = events.dump(self.registry.unknown_call("entity", name))
             answer = entity_messages.answer(
                 self.now, sender, request_id, explanation, is_error=True
             )

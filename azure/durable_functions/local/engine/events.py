@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -107,6 +108,7 @@ def execution_started(
     input_text: str | None,
     version: str | None,
     parent: dict[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> str:
     """Start of an instance or of a generation; `parent` is ``ParentInstance``."""
     return _event(
@@ -117,7 +119,7 @@ def execution_started(
         Name=name,
         Version=version,
         Input=input_text,
-        Tags=None,
+        Tags=tags,
         Correlation=None,
         ParentTraceContext=None,
         ScheduledStartTime=None,

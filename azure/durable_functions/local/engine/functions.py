@@ -231,7 +231,7 @@ class Registry:
         return self._names[kind].get(name.lower())
 
     def unknown(self, kind: Kind, name: str) -> str:
-        """What to tell somebody who asks for a function that is not there (host.md 8.8)."""
+        """What the extension tells somebody who asks for a function that is not there."""
         article = "an" if kind in ("orchestrator", "activity", "entity") else "a"
         text = (
             f"The function '{name}' doesn't exist, is disabled, or is not {article} {kind} "
@@ -241,6 +241,17 @@ class Registry:
         if not known:
             return f"{text}No {kind} functions are currently registered!"
         names = ", ".join(f"'{name}'" for name in known)
+        return f"{text}The following are the known {kind} functions: {names}."
+
+    def explained(self, kind: Kind, name: str) -> str:
+        """The same with the name that was probably meant."""
         nearest = difflib.get_close_matches(name.lower(), self._names[kind], 1)
         hint = f" Did you mean '{self._names[kind][nearest[0]]}'?" if nearest else ""
-        return f"{text}The following are the known {kind} functions: {names}.{hint}"
+        return f"{self.unknown(kind, name)}{hint}"
+
+    def unknown_call(self, kind: Kind, name: str) -> str:
+        """What an orchestrator is told that calls it, which the extension never tells (X55)."""
+        return (
+            f"{self.explained(kind, name)} On Azure this call would wait for ever, without a line "
+            "in any log."
+        )

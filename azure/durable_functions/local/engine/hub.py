@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from azure.durable_functions._errors import DurableFunctionsError
@@ -21,6 +22,7 @@ from azure.durable_functions.local.store.messages import NewMessage
 
 from . import clock, descendants, entities, entity_messages, events, rewinding
 from .activities import Activities
+from .children import answer_to_parent
 from .clock import Clock
 from .dispatcher import Dispatcher, Turn
 from .entities import Entities
@@ -35,6 +37,14 @@ _FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _MOST_PURGED_AT_ONCE = 200
 _LONGEST_INSTANCE_ID = 256
 _LONGEST_EXPIRY_PAUSE = timedelta(hours=1)
+_SOURCE_TAG = "MS_DurableFunctions_SourceInstanceId"
+_REPLACED = (
+    "A new instance creation request has been issued for instance {} which currently has status "
+    "{}. Since the dedupe statuses of the creation request, [] (all statuses reusable), do not "
+    "contain the orchestration's status, the orchestration has been terminated and a new instance "
+    "with the same instance ID will be created."
+)
+"""Why an instance ends whose id is given to another one."""
 
 
 IfExists = Literal["error", "skip", "replace"]
@@ -57,6 +67,10 @@ class NoSuchInstance(DurableFunctionsError):
 
 class NotPossible(DurableFunctionsError):
     """The instance's status does not allow it; the text is the extension's."""
+
+
+class WrongStatus(NotPossible):
+    """The same of a purge or a rewind, which only take instances in certain statuses."""
 
 
 class InstanceEnded(DurableFunctionsError):
@@ -171,56 +185,90 @@ class TaskHub:
         input_text: str | None = None,
         version: str | None = None,
         if_exists: IfExists | None = None,
+        source_id: str | None = None,
     ) -> str:
         """Store and schedule a new instance.
+
+        One of an orchestrator that the app does not have fails at once, as on Azure.
 
         Args:
             name: Of the orchestrator, in any case.
             instance_id: None makes one.
             input_text: JSON text.
-            version: None or "" means the default of host.json.
+            version: None means the default of host.json, "" none.
             if_exists: What to do about an instance of the id, whatever its status. None refuses one
                 that has not ended and replaces one that has.
+            source_id: Of the instance that it repeats.
 
         Returns:
             Its id, when it is on disk.
 
         Raises:
-            BadArgument: No such orchestrator, or the id breaks a rule.
+            BadArgument: The id breaks a rule.
             AlreadyExists: An instance of the id is in the way.
         """
-        registered = self.registry.find("orchestrator", name)
-        if registered is None:
-            raise BadArgument(self.registry.unknown("orchestrator", name))
         if instance_id is None or not instance_id:
             instance_id = uuid.uuid4().hex
         check_instance_id(instance_id)
+        if version is None:
+            version = self._settings.limits.default_version
+        now = self._clock.now()
         fresh = new_instance(
-            now=self._clock.now(),
+            now=now,
             name=name,
             instance_id=instance_id,
             input_text=input_text,
-            version=version or self._settings.limits.default_version,
+            version=version or None,
+            tags=None if source_id is None else {_SOURCE_TAG: source_id},
         )
 
-        def change(connection: sqlite3.Connection) -> None:
+        def change(connection: sqlite3.Connection) -> list[str] | None:
             existing = instances.find(connection, fresh.row.instance_id)
-            if existing is not None:
-                if if_exists == "skip":
-                    return
-                if if_exists == "error" or not (
-                    existing.is_terminal
-                    or self._settings.may_replace_running
-                    or if_exists == "replace"
-                ):
-                    raise AlreadyExists(existing.status)
-                instances.delete(connection, existing.instance_id)
+            if existing is not None and if_exists == "skip":
+                return None
+            parents = (
+                [] if existing is None else self._make_room(connection, existing, if_exists, now)
+            )
             instances.put(connection, fresh.row)
             messages.send(connection, [fresh.start])
+            return parents
 
-        await self._database.write(change)
-        self.dispatcher.wake(instance_id)
+        parents = await self._database.write(change)
+        if parents is None:  # the one that was there is left alone
+            return instance_id
+        if self.registry.find("orchestrator", name) is None:
+            explanation = self.registry.explained("orchestrator", name)
+            logger.error("Instance %s was started, and fails: %s", instance_id, explanation)
+        for woken in (*parents, instance_id):
+            self.dispatcher.wake(woken)
         return instance_id
+
+    def _make_room(
+        self,
+        connection: sqlite3.Connection,
+        existing: Instance,
+        if_exists: IfExists | None,
+        now: datetime,
+    ) -> list[str]:
+        """Delete an instance for another one of its id; a parent is told, its id is given.
+
+        Raises:
+            AlreadyExists: It must not be replaced.
+        """
+        may_replace = self._settings.may_replace_running or if_exists == "replace"
+        if if_exists == "error" or not (existing.is_terminal or may_replace):
+            raise AlreadyExists(existing.status)
+        instances.delete(connection, existing.instance_id)
+        if existing.is_terminal:
+            return []
+        reason = _REPLACED.format(existing.instance_id, existing.status)
+        logger.info("Instance %s is terminated: %s", existing.instance_id, reason)
+        if existing.parent is None:
+            return []
+        ended = existing._replace(status="Terminated", output=reason)
+        answer = answer_to_parent(ended, json.loads(existing.parent), now)
+        messages.send(connection, [answer])
+        return [answer.instance_id]
 
     async def raise_event(self, instance_id: str, name: str, input_text: str | None) -> None:
         """Store an event for an instance; the payload is JSON text.
@@ -291,8 +339,8 @@ class TaskHub:
 
         Raises:
             NoSuchInstance: There is none.
-            InstanceEnded: It has ended otherwise.
-            NotPossible: It has not ended.
+            WrongStatus: It has not failed.
+            NotPossible: What failed cannot be done again.
         """
         now = self._clock.now()
 
@@ -300,12 +348,11 @@ class TaskHub:
             found = instances.find(connection, instance_id)
             if found is None:
                 raise NoSuchInstance(instance_id)
-            if not found.is_terminal:
-                raise NotPossible(
-                    "The rewind operation is only supported on failed orchestration instances."
-                )
             if found.status != "Failed":
-                raise InstanceEnded(found.status)
+                raise WrongStatus(
+                    f"This orchestration has status {found.status}, but only orchestrations in the "
+                    '"Failed" state can be rewound.'
+                )
             try:
                 return rewinding.rewind(connection, found, now, reason)
             except rewinding.CannotRewind:
@@ -317,8 +364,15 @@ class TaskHub:
         for woken in await self._database.write(change):
             self.dispatcher.wake(woken)
 
-    async def restart(self, instance_id: str, *, with_new_id: bool) -> str:
+    async def restart(
+        self, instance_id: str, *, new_id: str | None = None, version: str | None = None
+    ) -> str:
         """Start an instance's orchestrator again with the same input; gives the new one's id.
+
+        Args:
+            instance_id: Of the instance that is repeated.
+            new_id: Of the new one, which may be the same; None makes one.
+            version: As for `start_instance`.
 
         Raises:
             NoSuchInstance: There is none to repeat.
@@ -329,12 +383,14 @@ class TaskHub:
             raise NoSuchInstance(instance_id)
         return await self.start_instance(
             found.name,
-            instance_id=None if with_new_id else instance_id,
+            instance_id=new_id,
             input_text=found.input,
+            version=version,
+            source_id=None if new_id == instance_id else instance_id,
         )
 
     async def purge(self, instance_id: str, *, recursive: bool = False) -> int:
-        """Delete an instance, whatever its status, with all it has.
+        """Delete an ended instance, or an entity, with all it has.
 
         Args:
             instance_id: Of the instance.
@@ -342,11 +398,21 @@ class TaskHub:
 
         Returns:
             How many were deleted.
+
+        Raises:
+            WrongStatus: The instance has not ended.
         """
 
         def change(connection: sqlite3.Connection) -> int:
             found = instances.find(connection, instance_id)
-            return 0 if found is None else _delete(connection, [found], recursive)
+            if found is None:
+                return 0
+            if not (found.is_terminal or entities.is_entity(instance_id)):
+                raise WrongStatus(
+                    "Only orchestrations in a terminal state can be purged, but the orchestration "
+                    f"with instance ID {instance_id} has status {found.status}"
+                )
+            return _delete(connection, [found], recursive)
 
         return await self._database.write(change)
 
@@ -379,7 +445,7 @@ class TaskHub:
             BadArgument: No such entity function, or the key breaks a rule.
         """
         if self.registry.find("entity", name) is None:
-            raise BadArgument(self.registry.unknown("entity", name))
+            raise BadArgument(self.registry.unknown("entity", name.lower()))
         if _has_forbidden_character(key):
             raise BadArgument(
                 "entityKey (Parameter 'Entity keys must not contain /, \\, #, ?, or control "
@@ -393,7 +459,7 @@ class TaskHub:
         self.dispatcher.wake(entity)
 
     async def entity_state(self, name: str, key: str) -> str | None:
-        """JSON text of an entity's state as last committed; None if it does not exist."""
+        """JSON text of an entity's state as last committed; None if there is none."""
         return entities.state_of(await self.find(entities.instance_id_of(name, key)))
 
     async def find(self, instance_id: str) -> Instance | None:
@@ -489,20 +555,22 @@ def _has_forbidden_character(text: str) -> bool:
     return _FORBIDDEN.search(text) is not None
 
 
-def check_instance_id(instance_id: str) -> None:
-    """Refuse ids that the extension refuses, in its words (http-api.md 5.1).
+def check_instance_id(instance_id: str, parameter: str = "instanceId") -> None:
+    """Refuse ids that no instance should have, in the extension's words (extension.md X51).
+
+    Args:
+        instance_id: The id.
+        parameter: What the text calls it.
 
     Raises:
         BadArgument: The id breaks a rule.
     """
+    rule = None
     if instance_id.startswith("@"):
-        raise BadArgument(
-            "instanceId (Parameter 'Orchestration instance ids must not start with @.')"
-        )
-    if _has_forbidden_character(instance_id):
-        raise BadArgument(
-            "instanceId (Parameter 'Orchestration instance ids must not contain /, \\, #, ?, or "
-            "control characters.')"
-        )
-    if len(instance_id) > _LONGEST_INSTANCE_ID:
-        raise BadArgument(f"Instance ID lengths must not exceed {_LONGEST_INSTANCE_ID} characters.")
+        rule = "Orchestration instance IDs must not start with @."
+    elif _has_forbidden_character(instance_id):
+        rule = "Orchestration instance IDs must not contain /, \\, #, ?, or control characters."
+    elif len(instance_id) > _LONGEST_INSTANCE_ID:
+        rule = f"Instance ID lengths must not exceed {_LONGEST_INSTANCE_ID} characters."
+    if rule is not None:
+        raise BadArgument(f"{rule} (Parameter '{parameter}')")

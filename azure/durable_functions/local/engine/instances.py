@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,6 +40,7 @@ def new_instance(
     status: str = "Pending",
     custom_status: str | None = None,
     continued: bool = False,
+    tags: Mapping[str, str] | None = None,
 ) -> NewInstance:
     """Row and start message of a new execution.
 
@@ -53,6 +55,7 @@ def new_instance(
         status: ``Running`` for later generations.
         custom_status: JSON text that a generation takes over.
         continued: Whether continue-as-new made it.
+        tags: Of its start event.
     """
     execution_id = execution_id or new_execution_id()
     moment = clock.stored(now)
@@ -86,6 +89,7 @@ def new_instance(
             input_text=input_text,
             version=version,
             parent=parent,
+            tags=tags,
         ),
     )
     return NewInstance(row, start)

@@ -34,13 +34,29 @@ _COMPLETING = (
     "SubOrchestrationInstanceCompleted",
     "SubOrchestrationInstanceFailed",
 )
-_HIDDEN_FIELDS = {
-    "ExecutionStarted": ("OrchestrationInstance", "ParentInstance", "Version", "Tags", "Name"),
-    "TaskScheduled": ("Version", "ParentTraceContext", "Tags"),
-    "SubOrchestrationInstanceCreated": ("Version", "ClientSpanId", "Tags"),
-    "TimerFired": ("TimerId",),
-    "EventRaised": ("ParentTraceContext",),
+_FIELDS = {
+    "ExecutionStarted": (
+        *("Input", "Correlation", "ParentTraceContext", "ScheduledStartTime", "Generation"),
+        "GenerateNewTrace",
+    ),
+    "TaskScheduled": ("Name", "Input", "ParentTraceContext", "Tags"),
+    "TaskCompleted": ("Result",),
+    "TaskFailed": ("Reason", "Details", "FailureDetails"),
+    "SubOrchestrationInstanceCreated": ("Name", "InstanceId", "Input", "ClientSpanId", "Tags"),
+    "SubOrchestrationInstanceCompleted": ("Result",),
+    "SubOrchestrationInstanceFailed": ("Reason", "Details", "FailureDetails"),
+    "TimerCreated": ("FireAt",),
+    "TimerFired": ("FireAt",),
+    "EventSent": ("InstanceId", "Name", "Input"),
+    "EventRaised": ("Name", "Input", "ParentTraceContext"),
+    "ExecutionSuspended": ("Reason",),
+    "ExecutionResumed": ("Reason",),
+    "ExecutionTerminated": ("Input",),
+    "ExecutionCompleted": ("OrchestrationStatus", "Result", "FailureDetails"),
+    "GenericEvent": ("Data",),
 }
+"""What is shown of an event, beside its type and time, in this order (extension.md X28)."""
+_DEFAULTS: dict[str, Any] = {"GenerateNewTrace": False}
 
 
 def shown(text: str | None) -> Any:
@@ -58,10 +74,14 @@ def shown(text: str | None) -> Any:
 def status(
     instance: Instance, *, show_input: bool = True, history: list[dict[str, Any]] | None = None
 ) -> dict[str, Any]:
-    """The status object; keys in the order of the specification."""
-    view: dict[str, Any] = {"name": instance.name, "instanceId": instance.instance_id}
+    """The status object; keys in the order of extension.md X26."""
+    view: dict[str, Any] = {"name": instance.name}
     if instance.version:
         view["version"] = instance.version
+    view["instanceId"] = instance.instance_id
+    if instance.parent is not None:
+        parent = json.loads(instance.parent)
+        view["parentInstanceId"] = parent["OrchestrationInstance"]["InstanceId"]
     view["runtimeStatus"] = instance.status
     view["input"] = shown(instance.input) if show_input else None
     view["customStatus"] = shown(instance.custom_status)
@@ -88,8 +108,17 @@ def _whole_seconds(stored: str) -> str:
     return f"{stored[:19]}Z"
 
 
-def history(stored: Sequence[str], *, show_input: bool, show_output: bool) -> list[dict[str, Any]]:
-    """The history as status queries show it: named, and with scheduling merged into results."""
+def history(
+    stored: Sequence[str], *, show_input: bool, show_output: bool, is_continued: bool = False
+) -> list[dict[str, Any]]:
+    """The history as status queries show it: named, and with scheduling merged into results.
+
+    Args:
+        stored: Events as JSON texts.
+        show_input: Whether inputs are shown.
+        show_output: Whether results are shown.
+        is_continued: Whether continue-as-new made this generation.
+    """
     events = [json.loads(text) for text in stored]
     finished = {
         event["TaskScheduledId"]
@@ -106,37 +135,44 @@ def history(stored: Sequence[str], *, show_input: bool, show_output: bool) -> li
             scheduled[event["EventId"]] = event
             if event["EventId"] in finished:
                 continue
-        view.append(_event(kind, event, scheduled, show_input, show_output))
+        shown_event = _event(kind, event, scheduled, show_output)
+        if kind == "ExecutionStarted" and is_continued:
+            shown_event["Generation"] = None  # X29
+        if not show_input:
+            shown_event.pop("Input", None)
+        view.append(shown_event)
     return view
 
 
 def _event(
-    kind: str,
-    event: dict[str, Any],
-    scheduled: dict[int, dict[str, Any]],
-    show_input: bool,
-    show_output: bool,
+    kind: str, event: dict[str, Any], scheduled: dict[int, dict[str, Any]], show_output: bool
 ) -> dict[str, Any]:
-    hidden = ("EventType", "EventId", "IsPlayed", "Timestamp", *_HIDDEN_FIELDS.get(kind, ()))
-    fields = {name: value for name, value in event.items() if name not in hidden}
-    if kind == "ExecutionCompleted":
-        fields["OrchestrationStatus"] = STATUS_NAMES[event["OrchestrationStatus"]]
-    if kind in _RESULTS:
-        if show_output:
-            fields["Result"] = shown(fields.get("Result"))
-        else:
-            fields.pop("Result", None)
-    fields["EventType"] = kind
-    fields["Timestamp"] = event["Timestamp"]
+    fields = {name: _field(name, event) for name in _FIELDS.get(kind, ())}
+    if kind in _RESULTS and show_output:
+        fields["Result"] = shown(event.get("Result"))
+    elif kind in _RESULTS:
+        del fields["Result"]
+    named = {"EventType": kind}
+    view = {**fields, **named} if kind == "GenericEvent" else {**named, **fields}
+    view["Timestamp"] = event["Timestamp"]
     if kind == "ExecutionStarted":
-        fields["FunctionName"] = event["Name"]
+        view["FunctionName"] = event["Name"]
     if kind in _COMPLETING:
         partner = scheduled.get(event["TaskScheduledId"])
-        if partner is not None:
-            fields.pop("TaskScheduledId")
-            fields["ScheduledTime"] = partner["Timestamp"]
-            fields["FunctionName"] = partner["Name"]
-            fields["Input"] = partner["Input"]
-    if not show_input:
-        fields.pop("Input", None)
-    return fields
+        if partner is None:
+            view["TaskScheduledId"] = event["TaskScheduledId"]
+        else:
+            view["ScheduledTime"] = f"{partner['Timestamp'][:-1]}+00:00"
+            view["FunctionName"] = partner["Name"]
+            if "InstanceId" in partner:
+                view["InstanceId"] = partner["InstanceId"]
+            view["Input"] = partner["Input"]
+    return view
+
+
+def _field(name: str, event: dict[str, Any]) -> Any:
+    if name == "OrchestrationStatus":
+        return STATUS_NAMES[int(event[name])]
+    if name == "FailureDetails":
+        return None  # only the trigger has them (X29)
+    return event.get(name, _DEFAULTS.get(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 WEBHOOK_PATH = "/runtime/webhooks/durabletask"
 RPC_PATH = "/durabletask"
@@ -37,7 +37,7 @@ class Links:
             f"taskHub={quote(hub_name or self.hub_name, safe='')}"
             f"&connection={quote(connection or self.connection_name, safe='')}&code={self.key}"
         )
-        instance = f"{origin}{WEBHOOK_PATH}/instances/{quote(instance_id, safe='')}"
+        instance = f"{origin}{WEBHOOK_PATH}/instances/{_form_encoded(instance_id)}"
         return {
             "id": instance_id,
             "statusQueryGetUri": f"{instance}?{suffix}",
@@ -75,3 +75,8 @@ class Links:
             "rpcBaseUrl": self.rpc_base_url,
             "httpBaseUrl": None,
         }
+
+
+def _form_encoded(text: str) -> str:
+    """As the extension encodes ids in links: a blank is ``+``, which it reads as one."""
+    return quote_plus(text, safe="!*()").replace("~", "%7E")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from azure.durable_functions.local.engine import clock, events
+from azure.durable_functions.local.engine import clock, entities, events
 from azure.durable_functions.local.engine.entities import is_entity
 from azure.durable_functions.local.engine.hub import (
     AlreadyExists,
@@ -22,32 +22,47 @@ from azure.durable_functions.local.engine.hub import (
     NoSuchInstance,
     NotPossible,
     TaskHub,
+    WrongStatus,
+    check_instance_id,
 )
 from azure.durable_functions.local.store.instances import Filter, Instance
 
-from . import instance_views, messages
+from . import instance_views, messages, waiting
 from .links import Links
 from .messages import Answer, Request
 
+_ARGUMENT = "System.ArgumentException"
 _ALREADY_EXISTS = "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException"
 _PAGE_SIZE = 100
 _LARGEST_PAGE = 100_000
 _CONTINUATION = "x-ms-continuation-token"
 _STATUS_NAMES = instance_views.STATUS_NAMES
+_DIGITS_OF_NUMBERS = 10
 
 
 class ManagementApi:
     """Answers requests about one task hub."""
 
-    def __init__(self, hub: TaskHub, links: Links) -> None:
+    def __init__(self, hub: TaskHub, links: Links, *, uses_app_lease: bool = True) -> None:
+        """Prepare.
+
+        Args:
+            hub: The task hub.
+            links: What the URLs in answers are made of.
+            uses_app_lease: Whether the app could be made the primary one of several.
+        """
         self._hub = hub
         self._links = links
+        self._uses_app_lease = uses_app_lease
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request; its path is below the base of the door it came through."""
         hub_name = request.query.text("taskHub")
         foreign = bool(hub_name) and (hub_name or "").lower() != self._links.hub_name.lower()
-        match request.segments:
+        segments = request.segments
+        if "" in segments:
+            return _NOT_FOUND
+        match segments:
             case [first, *rest] if first.lower() == "orchestrators" and request.method == "POST":
                 if 1 <= len(rest) <= 2:
                     return await self._start(request, rest[0], *rest[1:], foreign=foreign)
@@ -62,11 +77,14 @@ class ManagementApi:
             case [first, instance_id] if (
                 first.lower() == "instances" and request.method == "DELETE" and not foreign
             ):
-                deleted = await self._hub.purge(instance_id, recursive=_is_recursive(request))
-                if deleted:
-                    return messages.as_json(200, {"instancesDeleted": deleted})
+                return await self._purge(request, instance_id)
             case [first] if first.lower() == "makeprimary":
-                return messages.empty(200)
+                if self._uses_app_lease:
+                    return messages.empty(200)
+                return messages.problem(
+                    400,
+                    "Cannot make current app primary. This app is not using the AppLease feature.",
+                )
             case [first, instance_id, operation, *rest] if first.lower() == "instances":
                 return await self._operate(request, instance_id, operation, rest, foreign)
             case _:
@@ -77,7 +95,7 @@ class ManagementApi:
         self, request: Request, name: str, instance_id: str | None = None, *, foreign: bool
     ) -> Answer:
         try:
-            value = messages.read_json(request)
+            input_text = messages.read_json_text(request)
         except messages.InvalidJson as error:
             return _invalid_json(error)
         if foreign:
@@ -89,31 +107,32 @@ class ManagementApi:
             started = await self._hub.start_instance(
                 name,
                 instance_id=instance_id,
-                input_text=events.dump(value) if request.body.strip() else None,
+                input_text=input_text,
                 version=request.query.text("version"),
                 if_exists=if_exists,
             )
         except BadArgument as error:
             return messages.bad_argument(str(error))
         except AlreadyExists as error:
-            return messages.unexpected(str(error), _ALREADY_EXISTS)
-        return await self._answer_started(request, started)
+            return messages.problem(409, str(error))
+        return await self._answer_started(
+            request, started, lambda error: messages.problem(400, str(error))
+        )
 
     async def _answer_started(
-        self,
-        request: Request,
-        instance_id: str,
-        refuse: Callable[[str], Answer] = messages.bad_argument,
+        self, request: Request, instance_id: str, refuse: Callable[[waiting.BadWait], Answer]
     ) -> Answer:
         """At once, or when the instance has ended if both wait parameters are given (5.2)."""
         timeout = request.query.number("timeout")
         interval = request.query.number("pollingInterval")
         if timeout is None or interval is None:
             return self._check_status(request, instance_id)
-        if interval > timeout:
-            return refuse(
-                f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}"
-            )
+        try:
+            timeout = waiting.checked_timeout(timeout, interval)
+        except waiting.BadWait as error:
+            return refuse(error)
+        except waiting.TooLong as error:
+            return messages.unexpected(str(error), "System.OverflowException")
         instance = await self._hub.wait_until_finished(instance_id, timeout)
         if instance is None or not instance.is_terminal:
             return self._check_status(request, instance_id)
@@ -149,6 +168,7 @@ class ManagementApi:
                 await self._hub.history_of(instance_id),
                 show_input=show_input,
                 show_output=bool(query.flag("showHistoryOutput")),
+                is_continued=instance.continued,
             )
         view = instance_views.status(instance, show_input=show_input, history=history)
         if not instance.is_terminal:
@@ -174,7 +194,7 @@ class ManagementApi:
     async def _list(self, request: Request) -> Answer:
         query = request.query
         wanted = Filter(
-            instance_id_prefix=query.text("instanceIdPrefix"),
+            instance_id_prefix=query.text("instanceIdPrefix") or None,
             created_from=_stored(query, "createdTimeFrom"),
             created_to=_stored(query, "createdTimeTo"),
             statuses=_statuses(query.text("runtimeStatus")),
@@ -183,7 +203,8 @@ class ManagementApi:
         if isinstance(page, Answer):
             return page
         found, token = page
-        show_input = query.flag("showInput") is not False
+        # The extension hides inputs only from a list that is filtered (X36).
+        show_input = query.flag("showInput") is not False or wanted == Filter()
         views = [instance_views.status(item, show_input=show_input) for item in found]
         return messages.as_json(200, views, {_CONTINUATION: token})
 
@@ -210,8 +231,12 @@ class ManagementApi:
                 return await self._signal(request, name, key, operation, foreign)
             case ("DELETE", [name, *key]) if len(key) <= 1:
                 return await self._signal(request, name, key, "delete", foreign)
-            case ("POST", []):
-                return messages.bad_argument("The path lacks the entity's name")
+            case ("POST" | "DELETE", []):
+                return messages.problem(
+                    400,
+                    "Invalid entity id: entity name must not be a null or empty string. "
+                    "(Parameter 'entityName')",
+                )
             case _:
                 return _NOT_FOUND
 
@@ -248,13 +273,17 @@ class ManagementApi:
             return page
         found, token = page
         with_state = query.flag("fetchState") is True
-        views = [instance_views.entity(item, with_state=with_state) for item in found]
+        # As with the extension: state or existence decides, whichever it reads.
+        is_shown = entities.has_state if with_state else entities.exists
+        views = [instance_views.entity(e, with_state=with_state) for e in found if is_shown(e)]
         return messages.as_json(200, views, {_CONTINUATION: token})
 
     async def _page(self, request: Request, wanted: Filter) -> tuple[list[Instance], str] | Answer:
         """One page of a list, and the token of the next one; or the refusal of a wrong token."""
         top = request.query.integer("top")
-        size = min(top, _LARGEST_PAGE) if top is not None and top > 0 else _PAGE_SIZE
+        if top is not None and top < 1:
+            return messages.bad_argument(f"top must be at least 1, got {top}")
+        size = _PAGE_SIZE if top is None else min(top, _LARGEST_PAGE)
         try:
             after = _read_token(request.headers.get(_CONTINUATION, ""))
         except ValueError:
@@ -281,6 +310,15 @@ class ManagementApi:
             return messages.empty(410)
         except NotPossible as error:
             return messages.unexpected(str(error))
+
+    async def _purge(self, request: Request, instance_id: str) -> Answer:
+        try:
+            deleted = await self._hub.purge(instance_id, recursive=_is_recursive(request))
+        except WrongStatus as error:
+            return messages.as_json(412, str(error))
+        if not deleted and not is_entity(instance_id):
+            return _NOT_FOUND
+        return messages.as_json(200, {"instancesDeleted": deleted})
 
     async def _purge_ended(self, request: Request) -> Answer:
         created_from = _stored(request.query, "createdTimeFrom")
@@ -328,21 +366,52 @@ class ManagementApi:
         return messages.empty(202)
 
     async def _rewind(self, request: Request, instance_id: str) -> Answer:
-        await self._hub.rewind(instance_id, _reason(request))
+        try:
+            await self._hub.rewind(instance_id, _reason(request))
+        except NoSuchInstance:  # the dollar is the extension's
+            return messages.as_json(
+                404, f'No orchestration with instance ID "${instance_id}" found.'
+            )
+        except WrongStatus as error:
+            return messages.as_json(412, str(error))
         return messages.empty(202)
 
     async def _restart(self, request: Request, instance_id: str) -> Answer:
         with_new_id = request.query.flag("restartWithNewInstanceId") is not False
+        new_id = None if with_new_id else instance_id
+        return await self._restart_as(request, instance_id, new_id)
+
+    async def _restart_with_options(self, request: Request, instance_id: str) -> Answer:
+        new_id = request.query.text("newInstanceId")
+        if new_id is None or not new_id.strip():
+            return messages.problem(400, "A new orchestration instance ID must be provided.")
         try:
-            started = await self._hub.restart(instance_id, with_new_id=with_new_id)
+            check_instance_id(new_id, "newInstanceId")
+        except BadArgument as error:
+            return messages.exception(400, str(error), str(error), _ARGUMENT)
+        return await self._restart_as(request, instance_id, new_id, request.query.text("version"))
+
+    async def _restart_as(
+        self, request: Request, instance_id: str, new_id: str | None, version: str | None = None
+    ) -> Answer:
+        try:
+            started = await self._hub.restart(instance_id, new_id=new_id, version=version)
         except NoSuchInstance:
-            reason = f"An orchestrastion with the instanceId {instance_id} was not found."
-            return _cannot_restart(reason)
+            return _cannot_restart(
+                f"No instance with ID '{instance_id}' was found. (Parameter 'instanceId')"
+            )
         except BadArgument as error:
             return _cannot_restart(str(error))
         except AlreadyExists as error:
-            return messages.unexpected(str(error), _ALREADY_EXISTS)
-        return await self._answer_started(request, started, _cannot_restart)
+            return messages.exception(
+                409,
+                "A non-terminal instance with this instance ID already exists.",
+                str(error),
+                _ALREADY_EXISTS,
+            )
+        return await self._answer_started(
+            request, started, lambda error: _cannot_restart(str(error), error.kind)
+        )
 
 
 _OPERATIONS: Mapping[tuple[str, int], Any] = {
@@ -352,6 +421,7 @@ _OPERATIONS: Mapping[tuple[str, int], Any] = {
     ("resume", 0): ManagementApi._resume,
     ("rewind", 0): ManagementApi._rewind,
     ("restart", 0): ManagementApi._restart,
+    ("restartwithoptions", 0): ManagementApi._restart_with_options,
 }
 """By name and number of further segments."""
 
@@ -360,7 +430,7 @@ _NOT_FOUND = messages.empty(404)
 
 
 def _reason(request: Request) -> str | None:
-    return request.query.text("reason") or None
+    return request.query.text("reason")
 
 
 def _is_recursive(request: Request) -> bool:
@@ -368,12 +438,12 @@ def _is_recursive(request: Request) -> bool:
     return request.query.flag("recursive") is True
 
 
-def _cannot_restart(text: str) -> Answer:
+def _cannot_restart(text: str, kind: str = _ARGUMENT) -> Answer:
     return messages.exception(
         400,
         "InstanceId does not match a valid orchestration instance.",
         text,
-        "System.ArgumentException",
+        kind,
     )
 
 
@@ -389,14 +459,15 @@ def _stored(query: messages.Query, name: str) -> str | None:
 
 
 def _statuses(text: str | None) -> frozenset[str] | None:
-    """Names or numbers; None if nothing valid remains (5.5)."""
+    """Names or numbers; None if nothing valid remains (5.5). A number without a name fits none."""
     found: set[str] = set()
     for part in (text or "").split(","):
         part = part.strip()
         if part in _STATUS_NAMES:
             found.add(part)
-        elif part.isascii() and part.isdigit() and len(part) < 9 and int(part) < len(_STATUS_NAMES):
-            found.add(_STATUS_NAMES[int(part)])
+        elif part.isascii() and part.isdigit() and len(part) < _DIGITS_OF_NUMBERS:
+            is_named = int(part) < len(_STATUS_NAMES)
+            found.add(_STATUS_NAMES[int(part)] if is_named else part)
     return frozenset(found) or None
 
 

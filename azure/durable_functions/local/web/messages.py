@@ -6,16 +6,21 @@ Source: http-api.md 2 and 3.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from azure.durable_functions._wire import timestamps
 
+_SHORT_YEAR = re.compile(r"\d{1,3}-\d\d-\d\d(?:T|$)", re.A)
 JSON_TYPE = "application/json; charset=utf-8"
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:\d[\d,]*)?\.?\d+|\d[\d,]*\.?)(?:e[+-]?\d+)?|nan|[+-]?infinity", re.I | re.A
+)
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,13 @@ class Request:
 
     @property
     def segments(self) -> list[str]:
-        """Parts of the path, decoded once; an encoded slash stays encoded (http-api.md 2.1)."""
-        return [
-            unquote(part.replace("%2F", "%252F").replace("%2f", "%252f"))
-            for part in self.path.strip("/").split("/")
-            if part
-        ]
+        """Parts of the path, as the extension reads them (extension.md X20, X21).
+
+        Its web server decodes the whole path, and it decodes that once more, as a form, before it
+        splits it: ``+`` and ``%2B`` are a blank, ``%2F`` and ``%252F`` separate.
+        """
+        path = unquote_plus(unquote(self.path)).strip("/")
+        return path.split("/") if path else []
 
     @cached_property
     def query(self) -> Query:
@@ -74,11 +80,9 @@ class Query:
         return {"true": True, "false": False}.get(text)
 
     def number(self, name: str) -> float | None:
-        """A decimal number; anything else counts as absent."""
-        try:
-            return float((self.text(name) or "").strip())
-        except ValueError:
-            return None
+        """A number as .NET writes them, ``NaN`` included; anything else counts as absent."""
+        text = (self.text(name) or "").strip()
+        return float(text.replace(",", "")) if _NUMBER.fullmatch(text) else None
 
     def integer(self, name: str) -> int | None:
         """A whole number; anything else counts as absent."""
@@ -94,6 +98,8 @@ class Query:
             return None
         if len(text) > 6 and text[-6] == " ":  # an unescaped "+01:00"
             text = f"{text[:-6]}+{text[-5:]}"
+        if _SHORT_YEAR.match(text):  # as Python writes years before 1000
+            text = text.partition("-")[0].zfill(4) + text[text.index("-") :]
         try:
             return timestamps.to_utc(timestamps.parse_moment(text))
         except (ValueError, OverflowError):
@@ -147,17 +153,30 @@ def read_text(request: Request) -> str:
         raise InvalidJson(str(error)) from None
 
 
-def read_json(request: Request) -> Any:
-    """The value of a JSON body; None for an empty one.
+def read_json_text(request: Request) -> str | None:
+    """The text of a JSON body as it came; None for a blank one.
 
     Raises:
         InvalidJson: It is not JSON.
     """
     text = read_text(request)
+    if not text.strip():
+        return None
     try:
-        return json.loads(text) if text.strip() else None
+        json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidJson(str(error)) from None
+    return text
+
+
+def read_json(request: Request) -> Any:
+    """The value of a JSON body; None for a blank one.
+
+    Raises:
+        InvalidJson: It is not JSON.
+    """
+    text = read_json_text(request)
+    return None if text is None else json.loads(text)
 
 
 def problem(status: int, message: str) -> Answer:
