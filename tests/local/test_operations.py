@@ -419,9 +419,9 @@ def test_a_rewind_leaves_retried_children_alone() -> None:
     assert app.calls.count("flaky") == 2
 
 
-def too_much_status(context: Context) -> None:
+def signal_nobody(context: Context) -> None:
     """Fails the instance at once, whatever is open."""
-    context.set_custom_status("x" * 20000)
+    context.signal_entity(df.EntityId("nobody", "k"), "op")
 
 
 def test_a_child_that_was_open_is_waited_for_again() -> None:
@@ -432,7 +432,7 @@ def test_a_child_that_was_open_is_waited_for_again() -> None:
         event = context.wait_for_external_event("go")
         yield context.task_any([child, event])
         if app.is_broken:
-            too_much_status(context)
+            signal_nobody(context)
         return (yield child)
 
     def waits(context: Context) -> Orchestration:
@@ -465,7 +465,7 @@ def test_open_retries_cannot_be_rewound_and_that_is_said() -> None:
     def main(context: Context) -> Orchestration:
         retried = context.call_activity_with_retry("flaky", df.RetryOptions(60000, 5), 1)
         yield context.task_any([retried, context.wait_for_external_event("go")])
-        too_much_status(context)
+        signal_nobody(context)
         yield retried
 
     async def scenario() -> None:
