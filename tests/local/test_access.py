@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from furl import furl
 from host_process import WEBHOOK, HostProcess, copy_app
 
 from azure.durable_functions._errors import SettingsError
@@ -104,6 +106,61 @@ def test_named_hosts_are_ours() -> None:
     own_page = {"host": "localhost", "origin": "http://localhost"}
     assert access.is_foreign("POST", own_page, is_rpc=True)
 
+
+def test_on_every_interface_addresses_and_the_machines_names_are_ours() -> None:
+    access = Access.of_address("0.0.0.0", "secret")
+
+    assert not access.is_foreign("GET", {"host": "192.168.3.4:7071"})
+    assert not access.is_foreign("GET", {"host": "[fe80::1]:7071"})
+    assert not access.is_foreign("GET", {"host": f"{socket.gethostname().upper()}:7071"})
+    assert access.is_foreign("GET", {"host": "evil.example:7071"})
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "10.0.0.5"])
+def test_the_workers_door_answers_under_the_names_of_loopback_alone(address: str) -> None:
+    access = Access.of_address(address, "secret", ["dev.example"])
+
+    assert not access.is_foreign("GET", {"host": "127.0.0.1:17071"}, is_rpc=True)
+    for name in ("10.0.0.5", "dev.example", socket.gethostname(), "evil.example"):
+        assert access.is_foreign("GET", {"host": f"{name}:17071"}, is_rpc=True)
+
+
+def test_the_workers_door_wants_the_secret_of_the_run_and_gives_no_key_away(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "function_app.py").write_text(SHOWS_ITS_BINDING)
+    with HostProcess(tmp_path, "--enableAuth") as host:
+        door, query = host.call("GET", "/api/door").json
+        without = furl(door).set(path="/durabletask/").url
+        for path in ("orchestrators/noop", "instances", "entities/Counter"):
+            assert host.call("GET", f"{without}{path}").status == 404
+            assert host.call("GET", f"{without}wrong/{path}").status == 404
+        started = host.call("POST", f"{door}orchestrators/noop")
+
+        assert started.status == 202
+        assert query.partition("=")[2] not in f"{started.body!r} {started.headers}"
+
+
+SHOWS_ITS_BINDING = """
+import json
+import azure.durable_functions as df
+import azure.functions as func
+
+app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+@app.orchestration_trigger(context_name="context")
+def noop(context):
+    return "ok"
+
+
+@app.route("door")
+@app.durable_client_input(client_name="client")
+async def door(req, client):
+    found = client._orchestration_bindings
+    key = found.management_urls["statusQueryGetUri"].rpartition("&")[2]
+    return json.dumps([found.rpc_base_url, key])
+"""
 
 PAGE = {"Origin": "https://shop.example"}
 

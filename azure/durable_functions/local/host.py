@@ -149,6 +149,7 @@ class LocalHost:
         self._host_json: HostJson
         self._seen: watcher.Snapshot
         self._is_working = False
+        self._rpc_secret = secrets.token_urlsafe(32)
         self._timer_functions: list[TimerFunction] = []
         self.port = 0
 
@@ -192,7 +193,9 @@ class LocalHost:
             connection_name=host_json.connection_name,
             key=key,
             rpc_base_url=(
-                None if rpc is None else f"http://127.0.0.1:{rpc.getsockname()[1]}{RPC_PATH}/"
+                None
+                if rpc is None
+                else f"http://127.0.0.1:{rpc.getsockname()[1]}{RPC_PATH}/{self._rpc_secret}/"
             ),
         )
         self._pool = make_pool(
@@ -241,6 +244,7 @@ class LocalHost:
             self._admin,
             access,
             self._manners(tls),
+            self._rpc_secret,
         )
         return hub, web
 

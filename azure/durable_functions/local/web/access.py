@@ -7,6 +7,8 @@ carries its `Origin`, and what reaches the host under a foreign name carries tha
 from __future__ import annotations
 
 import hmac
+import ipaddress
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -25,8 +27,8 @@ class Access:
     is_key_required: bool
     host_names: frozenset[str]
     """Names in `Host` that are ours, lower case."""
-    is_any_name_ours: bool = False
-    """Listening on every interface without names given: the key alone protects."""
+    is_any_address_ours: bool = False
+    """Listening on every interface without names given: addresses are ours, too."""
     cors: Cors = field(default_factory=Cors)
 
     @staticmethod
@@ -40,20 +42,27 @@ class Access:
     ) -> Access:
         """The rules for an address to listen on; one that is not loopback turns the key on."""
         names = {name.lower() for name in (*_LOOPBACK, *allowed_hosts)}
+        is_any_address_ours = address in _ANY_ADDRESS and not allowed_hosts
         if address not in _ANY_ADDRESS:
             names.add(address.lower())
+        elif is_any_address_ours:
+            names.update(_names_of_the_machine())
         return Access(
             key=key,
             is_key_required=is_key_wanted or address.lower() not in _LOOPBACK,
             host_names=frozenset(names),
-            is_any_name_ours=address in _ANY_ADDRESS and not allowed_hosts,
+            is_any_address_ours=is_any_address_ours,
             cors=cors or Cors(),
         )
 
     def is_foreign(self, method: str, headers: Mapping[str, str], *, is_rpc: bool = False) -> bool:
         """Whether a request comes from somewhere it must not: answered with 403."""
         host = headers.get("host", "")
-        if not self.is_any_name_ours and _name_of(host) not in self.host_names:
+        name = _name_of(host)
+        # The workers' door listens on loopback alone, whatever the public one does. A page may make
+        # its own name lead to any address, but it cannot make an address its name.
+        is_ours = name in _LOOPBACK if is_rpc else name in self.host_names
+        if not is_ours and not (not is_rpc and self.is_any_address_ours and _is_address(name)):
             return True
         origin = headers.get("origin")
         if method in ("GET", "HEAD"):
@@ -81,6 +90,19 @@ class Access:
             return True
         given = headers.get("x-functions-key", code or "")
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.key.encode())
+
+
+def _names_of_the_machine() -> set[str]:
+    name = socket.gethostname().lower()
+    return {name, f"{name}.local", socket.getfqdn().lower()} - {""}
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name_of(host: str) -> str:

@@ -22,7 +22,7 @@ class Links:
     connection_name: str
     key: str
     rpc_base_url: str | None
-    """None when the worker door is closed."""
+    """None when the worker door is closed; ends with the secret of the run."""
 
     def of_instance(
         self,
@@ -31,11 +31,13 @@ class Links:
         origin: str,
         hub_name: str | None = None,
         connection: str | None = None,
+        with_key: bool = True,
     ) -> dict[str, str]:
         """The management URLs of an instance, with ``rewindPostUri``."""
         suffix = (
             f"taskHub={quote(hub_name or self.hub_name, safe='')}"
-            f"&connection={quote(connection or self.connection_name, safe='')}&code={self.key}"
+            f"&connection={quote(connection or self.connection_name, safe='')}"
+            + (f"&code={self.key}" if with_key else "")
         )
         instance = f"{origin}{WEBHOOK_PATH}/instances/{_form_encoded(instance_id)}"
         return {

@@ -141,12 +141,10 @@ class ManagementApi:
         return messages.as_json(200, instance_views.status(instance))
 
     def _check_status(self, request: Request, instance_id: str) -> Answer:
-        is_rpc = self._links.rpc_base_url is not None and request.url.startswith(
-            self._links.rpc_base_url
-        )
         links = self._links.of_instance(
             instance_id,
-            origin=self._links.public_origin if is_rpc else request.origin,
+            origin=self._links.public_origin if request.is_of_worker else request.origin,
+            with_key=not request.is_of_worker,
             hub_name=request.query.text("taskHub"),
             connection=request.query.text("connection"),
         )

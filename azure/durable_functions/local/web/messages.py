@@ -38,6 +38,8 @@ class Request:
     """Names ignore case."""
     body: bytes
     has_body: bool
+    is_of_worker: bool = False
+    """Whether it came through the workers' door."""
 
     @property
     def segments(self) -> list[str]:

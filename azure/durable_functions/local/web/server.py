@@ -6,6 +6,7 @@ This is the only module that knows the HTTP library.
 from __future__ import annotations
 
 import errno
+import hmac
 import logging
 import random
 import socket
@@ -109,7 +110,19 @@ class Server:
         admin: AdminApi,
         access: Access,
         manners: Manners,
+        rpc_secret: str,
     ) -> None:
+        """Take what answers.
+
+        Args:
+            management: Requests about instances and entities.
+            functions: Requests for the app's HTTP functions.
+            admin: Requests of the admin API.
+            access: Who may come in.
+            manners: How the public port answers.
+            rpc_secret: First part of the path at the workers' door; workers alone know it.
+        """
+        self._rpc_base = f"{links.RPC_PATH}/{rpc_secret}".encode()
         self._management = management
         self._functions = functions
         self._admin = admin
@@ -165,9 +178,11 @@ class Server:
         path = request.rel_url.raw_path
         if self._access.is_foreign(request.method, request.headers, is_rpc=True):
             return _to_web(messages.empty(403))
-        if not path.lower().startswith(f"{links.RPC_PATH}/"):
+        length = len(self._rpc_base)
+        base, rest = path.encode("utf-8", "replace")[:length], path[length:]
+        if not hmac.compare_digest(base, self._rpc_base) or not rest.startswith("/"):
             return _to_web(messages.empty(404))
-        return await self._manage(request, path[len(links.RPC_PATH) :])
+        return await self._manage(request, rest, is_of_worker=True)
 
     async def _answer_public(self, request: web.Request) -> web.StreamResponse:
         answer = await self._answer_with_cors(request)
@@ -237,16 +252,21 @@ class Server:
             return _to_web(messages.empty(500))
         return _to_web(messages.empty(500)) if response is None else _from_function(response)
 
-    async def _manage(self, request: web.Request, path: str) -> web.StreamResponse:
+    async def _manage(
+        self, request: web.Request, path: str, *, is_of_worker: bool = False
+    ) -> web.StreamResponse:
         try:
-            return _to_web(await self._management.answer(await self._read(request, path)))
+            asked = await self._read(request, path, is_of_worker=is_of_worker)
+            return _to_web(await self._management.answer(asked))
         except web.HTTPException:
             raise
         except Exception as error:  # one request must not take the host along
-            logger.exception("Answering %s %s failed", request.method, request.rel_url.raw_path)
+            logger.exception("Answering %s %s failed", request.method, path)
             return _to_web(messages.unexpected(str(error), type(error).__name__))
 
-    async def _read(self, request: web.Request, path: str) -> Request:
+    async def _read(
+        self, request: web.Request, path: str, *, is_of_worker: bool = False
+    ) -> Request:
         body = await request.read()
         headers: dict[str, str] = {}
         for name, value in request.headers.items():
@@ -264,6 +284,7 @@ class Server:
             headers=headers,
             body=body,
             has_body=request.body_exists,
+            is_of_worker=is_of_worker,
         )
 
 
