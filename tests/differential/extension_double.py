@@ -275,13 +275,9 @@ class ExtensionDouble:
         return False
 
     def _continue(self, replay: _Replay, actions: list[Json]) -> None:
-        """Begin the next generation with the events that came after the turn that asked for it."""
-        reached = next(
-            index
-            for index, event in enumerate(self._history)
-            if event["EventType"] == 13 and index > (replay.continued_at or 0)
-        )
-        carried = [event for event in self._history[reached:] if event["EventType"] == 15]
+        """Begin the next generation with the events that came after the replay had asked for it."""
+        rest = self._history[(replay.continued_at or 0) + 1 :]
+        carried = [event for event in rest if event["EventType"] == 15]
         known = {name for event in self._history for name in _request_ids(event)}
         carried = [event for event in carried if event["Name"] not in known]
         given = next(a for a in actions if a["actionType"] == _CONTINUE)["input"]

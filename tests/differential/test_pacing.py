@@ -198,6 +198,57 @@ def test_an_instance_that_the_official_package_began_goes_on_where_it_hung(
     assert outcome.output == dict(ENDS)[program]
 
 
+# -- events and new generations -----------------------------------------------------------------
+
+
+def approval_with_a_time_out(context: Any) -> Any:
+    event = context.wait_for_external_event("go")
+    timer = context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+    yield context.task_any([event, timer])
+    timer.cancel()
+    return (yield from again(context))
+
+
+def as_completed_with_an_event(context: Any) -> Any:
+    tasks = [context.wait_for_external_event("go"), say(context, "quick")]
+    while tasks:
+        winner = yield context.task_any(tasks)
+        tasks.remove(winner)
+    context.signal_entity(df.EntityId("e", "k"), "op")
+    return (yield from again(context))
+
+
+def again(context: Any) -> Any:
+    rounds = (context.get_input() or 0) + 1
+    if rounds < 3:
+        context.continue_as_new(rounds)
+    return rounds
+    yield
+
+
+ROUNDS = [approval_with_a_time_out, as_completed_with_an_event]
+
+
+def rounds_with(program: Any, events: int) -> Any:
+    raised = [(timedelta(minutes=2 * n + 1), "go", n) for n in range(events)]
+    handle = df.Orchestrator.create(program)
+    return ExtensionDouble(handle, activity, raised, seconds=seconds).run().output
+
+
+@pytest.mark.parametrize("program", ROUNDS, ids=lambda each: each.__name__)
+def test_an_event_reaches_one_generation_alone(
+    program: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rounds_with(program, 3) == 3
+    if program is as_completed_with_an_event:  # the other one has a time-out
+        with pytest.raises(Hangs):
+            rounds_with(program, 2)
+
+    name = "_watch_pace"
+    monkeypatch.setattr(df.DurableOrchestrationContext, name, lambda context: None)
+    assert rounds_with(program, 2) == 3  # the official form: the second gets the first event again
+
+
 # -- what stays as it is ------------------------------------------------------------------------
 
 

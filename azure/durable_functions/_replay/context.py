@@ -737,7 +737,9 @@ class DurableOrchestrationContext:
         Raises:
             TypeError: The input cannot be encoded.
         """
-        self._record_fire_and_forget_action(ContinueAsNewAction(converted(self._converter, input_)))
+        action = ContinueAsNewAction(converted(self._converter, input_))
+        self._watch_pace()
+        self._record_fire_and_forget_action(action)
         self._continue_as_new_flag = True
 
     def get_input(self, expected_type: Kind[T] = None) -> T:
@@ -975,6 +977,8 @@ class DurableOrchestrationContext:
         # 1.7.0 counts a number but does not give it, so a yielded one takes the next (Q49).
         number = None if self._as_official else self._sequence_number
         task = AtomicTask(number, [action] if self._lists_flat else action)
+        if self._executor is not None:
+            self._executor.keep_owner()
         self._add_to_actions(task.action_repr)
         self._sequence_number += 1
         if not self._as_official:

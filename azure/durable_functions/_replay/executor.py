@@ -487,6 +487,11 @@ class TaskOrchestrationExecutor:
         known, count = self._last_owner, len(self.context._action_payload_v2)
         return known[1] if known is not None and known[0] == count else self.current_task
 
+    def keep_owner(self) -> None:
+        """Take note that an entry follows that nobody waits for: a signal, a new generation."""
+        count = len(self.context._action_payload_v2)
+        self._last_owner = (count + 1, self.owner_of_the_last_entry())
+
     def _schedule(self, task: TaskBase) -> None:
         """Give ids to a task that is yielded for the first time, and list what it asks for."""
         context = self.context

@@ -76,7 +76,7 @@ class Pacing:
     """Watches the entries of one replay, from the first on that might not end in time."""
 
     def __init__(self, executor: TaskOrchestrationExecutor) -> None:
-        """Begin with the entry that was listed last; all before ended when the code went on."""
+        """Begin with the last entry that anything is awaited for; those before ended in time."""
         # Not to keep it, and with it the user's function, alive until the garbage collector comes.
         self._executor: TaskOrchestrationExecutor = weakref.proxy(executor)
         self._context = executor.context
@@ -85,12 +85,16 @@ class Pacing:
         self._given: list[int] = []
         """When others have given ids out: steps of retries that the host runs."""
         self._first = max(len(self._listed) - 1, 0)
+        while self._first and isinstance(self._listed[self._first], _ENDS_AT_ONCE):
+            self._first -= 1
         self._begun_at = executor._seen_events - 1
         self.unmatched = 0
         """Entries for which there is no right form."""
-        if self._listed:
-            owner = executor.owner_of_the_last_entry()
-            self._entries.append(_Entry(self._listed[-1], self._begun_at, owner, None))
+        owner = executor.owner_of_the_last_entry()
+        now = executor._seen_events
+        for action in self._listed[self._first :]:
+            asked_at = now if self._entries else self._begun_at
+            self._entries.append(_Entry(action, asked_at, owner, None))
 
     def note_listed(self) -> None:
         """Take note of what was just listed, for the task that was yielded last."""
@@ -110,6 +114,18 @@ class Pacing:
     def note_given_id(self) -> None:
         """Take note that the host gives the next id to something that is not in the list."""
         self._given.append(self._executor._seen_events)
+
+    @property
+    def event_moments(self) -> Sequence[int]:
+        """When events arrived that must not meet a new generation that was asked for after them.
+
+        The extension keeps for the next generation what comes after `continue_as_new` was reached
+        (Y41). In a replay that is when the entries before it have ended: if they end before an
+        event that the code has waited for, the next generation gets that event once more.
+        """
+        if not self._listed or not isinstance(self._listed[-1], ContinueAsNewAction):
+            return ()
+        return [i for i, event in enumerate(self.events) if event["EventType"] == _EVENT_RAISED]
 
     def formed(self) -> list[Action]:
         """The action list as it is sent; entries that need no other form are the same objects."""
@@ -174,7 +190,7 @@ class _Former:
         self._entries = entries
         self._pacing = pacing
         self._completed: Mapping[int, int] | None = None
-        self._unsafe = list(pacing.given)
+        self._unsafe = [*pacing.given, *pacing.event_moments]
         """Moments between which the extension must not start anything before the code asks."""
         self._shared = shared
         self._unsafe += [
