@@ -207,3 +207,31 @@ def test_the_key_can_be_asked_for_on_loopback_too() -> None:
 
     assert not access.has_key({}, None)
     assert access.has_key({}, "secret")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "GET /api/x?code={key}&name=grün HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /api/x HTTP/1.1\r\nHost: localhost\r\nX-Functions-Key : {key}\r\n\r\n",
+        "{key} nonsense\r\n\r\n",
+        "POST /api/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{key}\r\n",
+        "POST /runtime/webhooks/durabletask/instances/x/raiseEvent/go HTTP/1.1\r\n"
+        "Host: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdeXX{key}\r\n",
+        "POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: {key}\r\n\r\n",
+    ],
+    ids=["umlaut", "header", "no HTTP", "chunk", "broken chunk", "length"],
+)
+def test_nothing_of_a_malformed_request_gets_into_the_log(host: HostProcess, sent: str) -> None:
+    key = "SECRETKEY0123456789"
+    before = len(host.lines)
+    with socket.create_connection(("127.0.0.1", int(furl(host.url).port or 0)), 5) as connection:
+        connection.sendall(sent.format(key=key).encode())
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(1000)
+    host.call("GET", "/")  # what was logged before has been written
+
+    assert b"200" not in answer[:20]
+    said = "\n".join(host.lines[before:])
+    assert key not in said
+    assert "Traceback" not in said

@@ -66,6 +66,7 @@ logger = logging.getLogger("azure.durable_functions.local")
 KEY_SETTING = "system_key"
 URL_SETTING = "host_url"
 """Under these names the store tells other processes how to reach the running host."""
+_LOOK_AT_STATE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -247,6 +248,23 @@ class LocalHost:
             self._rpc_secret,
         )
         return hub, web
+
+    async def run(self, *, watches: bool) -> None:
+        """Return when host.json has changed; without `watches` never.
+
+        Raises:
+            StoreError: The folder of the store was deleted or replaced.
+        """
+        assert self._state is not None  # the host has been started
+        watching = asyncio.ensure_future(self.watch() if watches else asyncio.Event().wait())
+        try:
+            while not watching.done():
+                await asyncio.wait({watching}, timeout=_LOOK_AT_STATE_SECONDS)
+                self._state.demand_lock()
+            watching.result()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def watch(self) -> None:
         """Load the app anew whenever its files change; return when host.json has."""
@@ -436,6 +454,7 @@ class LocalHost:
         self._state = state
         if self._options.is_fresh:
             state.clear()
+        state.make_store()
         database = Database(state.store, synchronous=self._options.synchronous)
         database.open()
         return database
@@ -572,7 +591,7 @@ async def run(options: Options, console: Console, stop_requested: asyncio.Event)
             await _until(host.start(), stop_requested)
             if not stop_requested.is_set():
                 options = replace(options, port=host.port, is_fresh=False)
-                await _until(host.watch() if options.watches else _for_ever(), stop_requested)
+                await _until(host.run(watches=options.watches), stop_requested)
         finally:
             await host.stop()
 
@@ -589,10 +608,6 @@ async def _until(work: Awaitable[None], stop_requested: asyncio.Event) -> None:
         for task in (working, stopping):
             task.cancel()
         await asyncio.gather(working, stopping, return_exceptions=True)
-
-
-async def _for_ever() -> None:
-    await asyncio.Event().wait()
 
 
 def state_of(folder: Path) -> tuple[StateFolder, HostJson]:

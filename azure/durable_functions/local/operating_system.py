@@ -85,7 +85,7 @@ class FileLock:
     """A lock that ends with the process that holds it, however it ends."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
@@ -94,7 +94,7 @@ class FileLock:
         Raises:
             OSError: The file cannot be created.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if sys.platform == "win32":
                 import msvcrt

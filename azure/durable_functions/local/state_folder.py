@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from azure.durable_functions.local.operating_system import FileLock
 from azure.durable_functions.local.store.database import StoreError
 
 NAME = ".durable"
+_OWNER_ONLY = 0o700
 _IGNORE_ALL = "# What the local host keeps here belongs to this machine.\n*\n"
 
 
@@ -19,6 +21,7 @@ class StateFolder:
         self.store = self._folder / f"{hub_name}.sqlite"
         """The SQLite file."""
         self._lock = FileLock(self._folder / f"{hub_name}.lock")
+        self._lock_file: os.stat_result | None = None
 
     def take(self) -> None:
         """Make the folder if it is not there, and keep everybody else out.
@@ -38,12 +41,59 @@ class StateFolder:
         Raises:
             StoreError: It cannot be written to.
         """
+        if self._folder.is_symlink():
+            raise StoreError(
+                f"{self._folder} is a link, and what stands behind it may be somebody else's. "
+                "Delete the link; the host makes a folder in its place"
+            )
         try:
-            self._folder.mkdir(exist_ok=True)
-            (self._folder / ".gitignore").write_text(_IGNORE_ALL)
-            return self._lock.acquire()
+            self._folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+            self._keep_others_out()
+            is_taken = self._lock.acquire()
+            self._lock_file = self._lock.path.stat()
         except OSError as error:
             raise StoreError(f"cannot write to {self._folder}: {error}") from error
+        return is_taken
+
+    def _keep_others_out(self) -> None:
+        """Payloads and the host's key stand in the files: nobody but their owner may read them."""
+        self._folder.chmod(_OWNER_ONLY)
+        ignoring = self._folder / ".gitignore"
+        if not ignoring.exists():
+            ignoring.write_text(_IGNORE_ALL)
+        for file in self._folder.iterdir():
+            if file.is_file() and not file.is_symlink():
+                file.chmod(0o600)
+
+    def make_store(self) -> None:
+        """Make the store's file, if it is not there, for its owner alone.
+
+        SQLite gives the files that it makes beside it the same rights.
+
+        Raises:
+            StoreError: It cannot be made.
+        """
+        try:
+            os.close(os.open(self.store, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreError(f"cannot write to {self.store}: {error}") from error
+
+    def demand_lock(self) -> None:
+        """See to it that nobody else can take the folder.
+
+        Raises:
+            StoreError: The lock's file was deleted or replaced.
+        """
+        try:
+            found = self._lock.path.stat()
+            is_ours = self._lock_file is not None and os.path.samestat(found, self._lock_file)
+        except OSError:
+            is_ours = False
+        if not is_ours:
+            raise StoreError(
+                f"{self._folder} was deleted or replaced while the host ran, so it ends: what "
+                "it would keep there would be lost. Start it again"
+            )
 
     def clear(self) -> bool:
         """Delete the store with all instances; False if there was none.

@@ -8,9 +8,10 @@ from pathlib import Path
 
 
 def get_or_set(connection: sqlite3.Connection, name: str, value: str) -> str:
-    """The stored value of that name; stores the given one where there is none."""
+    """The stored value of that name; stores the given one where there is none, or an empty one."""
     connection.execute(
-        "INSERT OR IGNORE INTO settings (name, value) VALUES (:name, :value)",
+        "INSERT INTO settings (name, value) VALUES (:name, :value) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE trim(value) = ''",
         {"name": name, "value": value},
     )
     stored = find(connection, name)

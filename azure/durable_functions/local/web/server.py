@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local.worker_pool import Response
@@ -28,6 +29,24 @@ from .messages import Answer, Request
 from .throttle import Throttle, TooManyRequests
 
 logger = logging.getLogger("azure.durable_functions.local")
+
+
+class _WithoutData(logging.Filter):
+    """Takes out of what the HTTP library logs all that the request held: keys may be in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        raised = record.exc_info[1] if record.exc_info else None
+        if raised is None:
+            return record.levelno == logging.DEBUG and _requests.isEnabledFor(logging.DEBUG)
+        record.msg, record.args = "A request could not be answered: %s", (type(raised).__name__,)
+        record.exc_info = record.exc_text = None
+        if isinstance(raised, HttpProcessingError):  # what was sent is no HTTP
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        return _requests.isEnabledFor(record.levelno)
+
+
+_requests = logging.getLogger("azure.durable_functions.local.requests")
+_requests.addFilter(_WithoutData())
 
 _BACKLOG = 4096
 """Connections that may wait to be taken; whom there is no place for tries again after a second."""
@@ -164,7 +183,9 @@ class Server:
     ) -> web.AppRunner:
         app = web.Application(client_max_size=max_body_bytes)
         app.router.add_route("*", "/{path:.*}", handler)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=PATIENCE_SECONDS)
+        runner = web.AppRunner(
+            app, access_log=None, logger=_requests, shutdown_timeout=PATIENCE_SECONDS
+        )
         await runner.setup()
         try:
             site = web.SockSite(runner, reserved, ssl_context=tls, backlog=_BACKLOG)
@@ -267,7 +288,12 @@ class Server:
     async def _read(
         self, request: web.Request, path: str, *, is_of_worker: bool = False
     ) -> Request:
-        body = await request.read()
+        try:
+            body = await request.read()
+        except (web.RequestPayloadError, HttpProcessingError) as error:
+            # Its text holds what was sent, so only its kind is told.
+            _requests.debug("A body could not be read: %s", type(error).__name__)
+            raise web.HTTPBadRequest from None
         headers: dict[str, str] = {}
         for name, value in request.headers.items():
             lower = name.lower()
