@@ -15,8 +15,10 @@ class, or one of these below it, is raised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class FailureDetails:
     """Python's traceback, where the host sends it."""
     inner_failure: FailureDetails | None = None
     """Of the exception that was its cause."""
+    properties: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What its ``failure_properties`` held, as JSON has it."""
+    is_non_retriable: bool = False
+    """Whether it, or a cause of it, was raised as a `NonRetryableError`: no retry is of use."""
 
     def is_caused_by(self, error_type: type[BaseException] | str) -> bool:
         """Whether it, or a cause of it, is of a type: a class, or its name with or without module.
@@ -56,6 +62,9 @@ class TaskFailedError(Exception):
     throws. Where the failure's own class is known to the orchestrator, the object is an instance of
     it too. Source: protocol.md 6.3, sdk.md Q39.
     """
+
+    _ends_retries = False
+    """Whether the host knows that it is final: it tries no more, and sets no timer either."""
 
     def __init__(
         self,
@@ -94,7 +103,7 @@ def _again(message: object, fields: dict[str, object]) -> TaskFailedError:
 
 
 class NonRetryableError(Exception):
-    """Raised by an activity that is not to be tried again under a `RetryPolicy`."""
+    """Raised by an activity or sub-orchestration that is not to be tried again."""
 
 
 class RetryAfter(Exception):  # says what to do, like the HTTP header

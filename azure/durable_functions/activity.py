@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from azure.durable_functions._wire import activities
+from azure.durable_functions._wire import activities, handles
 from azure.durable_functions.decorators.functions import input_parameter
 
 
@@ -16,8 +16,9 @@ class Activity:
     def create(fn: Callable[..., Any], input_name: str | None = None) -> Callable[..., Any]:
         """Wrap an activity for the worker, so that it takes and gives values of its annotations.
 
+        And so that what it raises is told in full: a `NonRetryableError` ends the host's retries.
         For apps with function.json, ``main = df.Activity.create(main)``; decorated activities are
-        wrapped where it is needed.
+        wrapped by their decorator.
 
         Args:
             fn: Takes the activity's input; also async.
@@ -30,4 +31,4 @@ class Activity:
             TypeError: The function has no parameter for the input, or several.
         """
         name = input_name or input_parameter(fn, ())
-        return activities.wrapped(fn, name) or fn
+        return handles.guarded(activities.wrapped(fn, name) or fn)

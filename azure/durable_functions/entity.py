@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from azure.durable_functions._entities.batch import EntityState, OperationResult
 from azure.durable_functions._entities.context import DurableEntityContext
 from azure.durable_functions._wire import handles
 from azure.durable_functions._wire.payloads import converted
+
+logger = logging.getLogger("azure.durable_functions")
 
 UserFunction = Callable[[DurableEntityContext], Any]
 
@@ -76,7 +79,18 @@ class Entity:
         except Exception as error:
             result = _result(True, started_at, str(error))
             result.encode()
+            self._tell(context, name, error)
         return result
+
+    @staticmethod
+    def _tell(context: DurableEntityContext, operation: str, error: Exception) -> None:
+        """Say in the log what has failed: the caller, if any, gets no more than the text."""
+        from azure.durable_functions._wire import tracebacks  # with the first failure
+
+        identity = f"@{context.entity_name}@{context.entity_key}"
+        logger.error(
+            "Operation %r of entity %s failed: %s", operation, identity, tracebacks.told(error)
+        )
 
     @classmethod
     def create(cls, fn: UserFunction) -> EntityHandle:

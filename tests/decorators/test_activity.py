@@ -79,11 +79,16 @@ def test_the_worker_sees_classes_that_it_takes() -> None:
     assert asyncio.run(main(order=[{"article": "tea"}], context=None)) == 1
 
 
-def test_a_plain_activity_stays_as_it_is() -> None:
+def test_a_plain_activity_is_seen_and_called_as_it_is() -> None:
     def book(order: dict) -> str:  # type: ignore[type-arg]
         return "booked"
 
-    assert df.Activity.create(book) is book
+    main: Any = df.Activity.create(book)
+
+    assert main.activity_function is book
+    assert inspect.signature(main) == inspect.signature(book)
+    assert main.__annotations__ == book.__annotations__
+    assert (main({}), main(order={})) == ("booked", "booked")
 
 
 def test_a_function_without_an_input_is_refused() -> None:

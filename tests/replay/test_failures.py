@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 from collections.abc import Generator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -342,3 +343,185 @@ def test_an_action_that_cannot_be_sent_ends_the_orchestration_with_the_others() 
 
     assert text == "options that cannot be sent"
     assert [action["functionName"] for action in answer["actions"][0]] == ["A"]
+
+
+UNTOLD = "Activity function 'A' failed with an unhandled exception."
+STRUCTURED = "ActivityMiddleware.StructuredActivityFailure"
+
+
+def structured(**fields: Any) -> dict[str, Any]:
+    """FailureDetails as the extension fills them from a structured failure."""
+    return {
+        "ErrorType": "ValueError",
+        "ErrorMessage": "bad luck",
+        "StackTrace": '  File "function_app.py", line 3',
+        "InnerFailure": None,
+        "IsNonRetriable": False,
+        "Properties": None,
+        **fields,
+    }
+
+
+def test_a_structured_failure_tells_what_the_event_s_text_does_not() -> None:
+    inner = structured(ErrorType="shop.OutOfStock", ErrorMessage="no tea", StackTrace=None)
+    properties = {"left": 0.0, "share": 0.5, "of": [1.0, {"all": 12.0}], "name": "tea"}
+    details = structured(InnerFailure=inner, Properties=properties)
+
+    error = caught(details, Reason=UNTOLD, Details=None)
+
+    assert isinstance(error, ValueError)
+    assert error.failure.properties == {
+        "left": 0,
+        "share": 0.5,
+        "of": [1, {"all": 12}],
+        "name": "tea",
+    }
+    assert type(error.failure.properties["left"]) is int
+    assert error.failure.inner_failure is not None
+    assert error.failure.inner_failure.error_message == "no tea"
+    assert error.reason == "Activity function 'A' failed:  ValueError: bad luck"
+    assert str(error) == f'{error.reason} \n   File "function_app.py", line 3'
+
+
+def test_a_structured_failure_that_an_older_extension_passes_on_as_text_is_read_too() -> None:
+    text = '{"errorType": "NonRetryableError", "errorMessage": "never", "isNonRetriable": true}'
+
+    error = caught(
+        None, Reason=f"Activity function 'A' failed:  {STRUCTURED}: {text}", Details="{}"
+    )
+
+    assert isinstance(error, df.NonRetryableError)
+    assert error.failure.is_non_retriable
+    assert str(error) == "Activity function 'A' failed:  NonRetryableError: never \n None"
+
+
+@pytest.mark.parametrize("kind", [6, 9])
+@pytest.mark.parametrize("is_final", [True, False])
+def test_a_final_failure_ends_the_host_s_retries_and_takes_no_id(kind: int, is_final: bool) -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        options = df.RetryOptions(1000, 3)
+        try:
+            if kind == 6:
+                yield context.call_activity_with_retry("A", options)
+            else:
+                yield context.call_sub_orchestrator_with_retry("A", options)
+        except df.TaskFailedError:
+            return (yield context.call_activity("B"))
+
+    details = structured(IsNonRetriable=is_final)
+    history = History().episode()
+    history._add(kind, TaskScheduledId=0, Reason="r", Details="d", FailureDetails=details)
+    history.episode().done(1, "from B")
+
+    assert history.replay(orchestrator).get("output") == ("from B" if is_final else None)
+
+
+def test_what_only_the_text_calls_final_is_tried_again_by_the_host() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.call_activity_with_retry("A", df.RetryOptions(1000, 3))
+
+    text = '{"errorType": "NonRetryableError", "errorMessage": "never", "isNonRetriable": true}'
+    history = History().episode()
+    history._add(
+        6,
+        TaskScheduledId=0,
+        Reason=f"Activity function 'A' failed:  {STRUCTURED}: {text}",
+        Details="{}",
+        FailureDetails=None,
+    )
+
+    assert not history.replay(orchestrator)["isDone"]
+    assert "error" not in history.replay(orchestrator)
+
+
+@pytest.mark.parametrize("is_final", [True, False])
+def test_a_policy_of_the_sdk_s_ends_with_a_final_failure(is_final: bool) -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        policy = df.RetryPolicy(timedelta(seconds=1), 3)
+        yield context.call_activity_with_retry("A", policy)
+
+    history = History().episode()
+    details = structured(IsNonRetriable=is_final)
+    history._add(6, TaskScheduledId=0, Reason=UNTOLD, Details=None, FailureDetails=details)
+
+    assert ("error" in history.replay(orchestrator)) is is_final
+
+
+def test_the_wrapping_of_host_and_sdk_is_left_out_of_a_child_s_failure() -> None:
+    told = structured(ErrorType="ValueError", IsNonRetriable=True)
+    for wrapper in (
+        "System.AggregateException",
+        "azure.durable_functions._replay.failures.TaskFailedValueError",
+        "azure.durable_functions._errors.TaskFailedError",
+    ):
+        error = caught(structured(ErrorType=wrapper, InnerFailure=told), Reason="r", Details="d")
+
+        assert isinstance(error, ValueError)
+        assert error.failure.error_message == "bad luck"
+
+
+def failing_with(error: Exception) -> Any:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.call_activity("A")
+        raise error
+
+    return orchestrator
+
+
+def answer_of(orchestrator: Any, **trigger: Any) -> dict[str, Any]:
+    return History(**trigger).episode().done(0).replay(orchestrator)
+
+
+def test_an_orchestrator_s_final_failure_is_told_in_full() -> None:
+    error = df.NonRetryableError("never")
+    error.__cause__ = KeyError("card")
+
+    told = answer_of(failing_with(error))["failureDetails"]
+
+    assert told["ErrorType"].endswith("NonRetryableError")
+    assert (told["ErrorMessage"], told["IsNonRetriable"]) == ("never", True)
+    assert told["InnerFailure"]["ErrorType"] == "KeyError"
+    assert "test_failures.py" in told["StackTrace"]
+    assert "executor.py" not in told["StackTrace"]
+
+
+def test_an_orchestrator_passes_on_what_it_has_not_caught() -> None:
+    def orchestrator(context: Context) -> Orchestration:
+        yield context.call_activity("A")
+
+    details = structured(IsNonRetriable=True, Properties={"left": 0.0})
+    history = History().episode()
+    history._add(6, TaskScheduledId=0, Reason=UNTOLD, Details=None, FailureDetails=details)
+
+    answer = history.replay(orchestrator)
+
+    assert answer["failureDetails"] == {**details, "Properties": {"left": 0}}
+    assert answer["error"].startswith("Activity function 'A' failed:  ValueError: bad luck")
+
+
+def test_other_failures_leave_as_with_the_official_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    final = failing_with(df.NonRetryableError("never"))
+
+    assert "failureDetails" not in answer_of(failing_with(ValueError("boom")))
+    assert "failureDetails" not in answer_of(final, upperSchemaVersionNew=None)
+    monkeypatch.setenv("AZURE_FUNCTIONS_DURABLE_COMPAT", "1.7.0")
+    assert "failureDetails" not in answer_of(final)
+
+
+def test_an_app_may_have_all_failures_told_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_FUNCTIONS_DURABLE_STRUCTURED_FAILURES", "1")
+
+    told = answer_of(failing_with(ValueError("boom")))["failureDetails"]
+
+    assert (told["ErrorType"], told["ErrorMessage"]) == ("ValueError", "boom")
+    assert told["IsNonRetriable"] is False
+
+
+def test_a_switch_keeps_the_sdk_s_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_FUNCTIONS_DURABLE_FULL_TRACEBACKS", "1")
+
+    told = answer_of(failing_with(df.NonRetryableError("never")))["failureDetails"]
+
+    assert "executor.py" in told["StackTrace"]

@@ -141,6 +141,8 @@ class ExpandedRetryTask(DrivenTask):
         if limit is not None and elapsed >= timedelta(milliseconds=limit):
             return None
         failure = error.failure
+        if failure.is_non_retriable:
+            return None
         for kind in (NonRetryableError, *options.non_retryable):
             # By the class, where it is in sight, which knows its bases; else by its name.
             is_one = not isinstance(kind, str) and isinstance(error, kind)

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from azure.durable_functions._errors import InternalError, NonDurableAwaitError
 from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.payloads import converted, encode
-from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
+from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType, ReplaySchema
 
-from . import completions, logs
+from . import compat, completions, logs
 from . import context as contexts
 from .actions import Action, NoOpAction, WhenAllAction, WhenAnyAction
 from .history import wire_events
@@ -453,6 +453,8 @@ class TaskOrchestrationExecutor:
             error=None if error is None else (str(error) or str(type(error))),
             custom_status=status,
         )
+        if error is not None:
+            state._failure_details = _structured(error, context._replay_schema)
         return state, error
 
     @functools.cached_property
@@ -563,6 +565,15 @@ def _exception_of(task: TaskBase) -> BaseException:
     if not isinstance(result, BaseException):
         raise InternalError(f"task {task.id} failed without an exception")
     return result
+
+
+def _structured(error: BaseException, schema: ReplaySchema) -> dict[str, Any] | None:
+    """What is told of a failure beside its text, if it needs that and the host may take it."""
+    from azure.durable_functions._wire import failure_details  # with the first failure
+
+    if schema.value < ReplaySchema.V3.value or compat.is_official():
+        return None
+    return failure_details.of_exception(error) if failure_details.is_asked_for(error) else None
 
 
 _NO_LOOP = ("no running event loop", "there is no current event loop")

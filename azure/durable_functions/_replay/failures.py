@@ -14,6 +14,7 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from azure.durable_functions._errors import (
@@ -23,7 +24,7 @@ from azure.durable_functions._errors import (
     TaskFailedError,
     TaskTimeoutError,
 )
-from azure.durable_functions._wire import shapes
+from azure.durable_functions._wire import failure_details, shapes
 
 _WORKER_TEXT = re.compile(
     r"(?:^|\n)Exception: (?P<type>[\w.]+): (?P<message>.*?)(?:\nStack: (?P<stack>.*))?$", re.DOTALL
@@ -49,8 +50,17 @@ def of_event(
         known: Classes, and mappings of module globals, that the recorded type may be among.
     """
     reason, details = event.get("Reason"), event.get("Details")
-    failure = _recorded(event.get("FailureDetails")) or _parsed(reason, details)
-    return make(
+    recorded = event.get("FailureDetails")
+    failure = _recorded(recorded)
+    if failure is None:
+        failure = _parsed(reason, details)
+        is_structured = failure.error_type == failure_details.STRUCTURED
+        if is_structured and (told := failure_details.of_activity_text(failure.error_message)):
+            failure = failure_details.failure_of(told) or failure
+            reason, details = _as_plain(reason, details, failure)
+    elif details is None and isinstance(reason, str) and reason.endswith(_UNTOLD):
+        reason, details = _as_plain(reason, details, failure)
+    error = make(
         f"{reason} \n {details}",
         failure,
         known,
@@ -59,6 +69,25 @@ def of_event(
         reason=reason,
         details=details,
     )
+    # Of the failure itself: what the host looks at is this, and not the text.
+    error._ends_retries = shapes.is_object(recorded) and recorded.get("IsNonRetriable") is True
+    return error
+
+
+_UNTOLD = " failed with an unhandled exception."
+"""How the reason of a structured failure ends, which tells nothing."""
+
+
+def _as_plain(reason: Any, details: Any, failure: FailureDetails) -> tuple[Any, Any]:
+    """Reason and details of a structured failure, worded as those of a plain one."""
+    found = _FUNCTION.match(str(reason))
+    if found is None:
+        return reason, details
+    kind = failure.error_type.rpartition(".")[2]
+    return f"{found[0]} failed:  {kind}: {failure.error_message}", failure.stack_trace
+
+
+_FUNCTION = re.compile(r"Activity function '[^']*'(?= failed)")
 
 
 def make(
@@ -77,16 +106,23 @@ def make(
     return TaskFailedError(text, failure=failure, **fields)
 
 
-def _recorded(fields: Any, depth: int = 0) -> FailureDetails | None:
+def _recorded(fields: Any) -> FailureDetails | None:
     """What the host sends beside the text."""
-    if not shapes.is_object(fields) or not fields.get("ErrorType"):
-        return None
-    inner = None if depth > 8 else _recorded(fields.get("InnerFailure"), depth + 1)
-    error_type, message = str(fields["ErrorType"]), str(fields.get("ErrorMessage") or "")
-    if inner is not None and error_type.startswith(("System.", "Microsoft.", "DurableTask.")):
-        return inner  # the host's own wrapping is of no interest
-    stack = fields.get("StackTrace")
-    return FailureDetails(error_type, message, None if stack is None else str(stack), inner)
+    failure = failure_details.failure_of(fields)
+    is_final = failure is not None and failure.is_non_retriable
+    while failure is not None and failure.inner_failure is not None:
+        if not failure.error_type.startswith(_WRAPPERS):
+            break
+        failure = failure.inner_failure  # the host's own wrapping, and ours, is of no interest
+    if failure is not None and is_final and not failure.is_non_retriable:
+        return replace(failure, is_non_retriable=True)
+    return failure
+
+
+_WRAPPERS = (
+    *("System.", "Microsoft.", "DurableTask."),
+    *(f"{__name__}.TaskFailed", f"{TaskFailedError.__module__}.{TaskFailedError.__qualname__}"),
+)
 
 
 def _parsed(reason: Any, details: Any) -> FailureDetails:

@@ -33,6 +33,8 @@ class OrchestratorState:
         self._replay_schema = replay_schema
         self._error = error
         self._custom_status = custom_status
+        self._failure_details: dict[str, Any] | None = None
+        """What is told of the exception besides, in the structured form."""
 
     @property
     def actions(self) -> list[list[Action]]:
@@ -79,6 +81,8 @@ class OrchestratorState:
             fields["output"] = self._output
         if self._error:
             fields["error"] = self._error
+            if self._failure_details is not None:
+                fields["failureDetails"] = self._failure_details
         if self._custom_status is not None:  # 1.7.0 drops falsy ones (sdk.md Q31)
             fields["customStatus"] = self._custom_status
         return fields

@@ -546,8 +546,8 @@ class RetryAbleTask(WhenAllTask):
         elif child._is_unreadable:
             # The attempt has succeeded, so the host will not try again (sdk.md Q40).
             self.set_value(is_error=True, value=child.result)
-        elif self._is_too_late():
-            self.set_value(is_error=True, value=child.result)
+        elif getattr(child.result, "_ends_retries", False) or self._is_too_late():
+            self.set_value(is_error=True, value=child.result)  # the host sets no timer then
         else:
             self.error = child.result
             self.is_waiting_on_timer = True

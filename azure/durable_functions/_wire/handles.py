@@ -5,6 +5,7 @@ The worker compares names, and gives the argument by keyword. Source: sdk.md 6.3
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,3 +43,46 @@ def take_name(handle: Any, user_function: Callable[..., Any]) -> None:
     handle.__qualname__ = user_function.__qualname__
     handle.__module__ = user_function.__module__
     handle.__doc__ = user_function.__doc__
+
+
+def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An activity around a function; it is called and seen as the function is.
+
+    The user's is its ``activity_function``.
+    """
+    call: Any
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def call_async(*arguments: Any, **keywords: Any) -> Any:
+            try:
+                return await function(*arguments, **keywords)
+            except Exception as error:
+                told = _structured(error)
+                if told is None:
+                    raise
+                raise told from error
+
+        call = call_async
+    else:
+
+        @functools.wraps(function)
+        def call_sync(*arguments: Any, **keywords: Any) -> Any:
+            try:
+                return function(*arguments, **keywords)
+            except Exception as error:
+                told = _structured(error)
+                if told is None:
+                    raise
+                raise told from error
+
+        call = call_sync
+    call.activity_function = getattr(function, "activity_function", function)
+    made: Callable[..., Any] = call
+    return made
+
+
+def _structured(error: Exception) -> Exception | None:
+    from . import activity_failures  # with the first failure
+
+    return activity_failures.structured(error)

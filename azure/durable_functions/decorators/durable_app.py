@@ -130,7 +130,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         def wrap(fb: FunctionBuilder) -> FunctionBuilder:
             taken = [binding.name for binding in fb._function.get_bindings()]
             name = input_name or input_parameter(_user_function(fb), taken)
-            _decode_parameter(fb, name)
+            _wrap_activity(fb, name)
             fb.add_trigger(trigger=ActivityTrigger(name, activity))
             return _as_durable(fb)
 
@@ -411,17 +411,17 @@ def _replaced(decorated: Any, handle: Any) -> Any:
     return handle
 
 
-def _decode_parameter(fb: FunctionBuilder, name: str) -> None:
-    """Let an activity get and give values of its annotations, if the worker cannot do that.
+def _wrap_activity(fb: FunctionBuilder, name: str) -> None:
+    """Let an activity get and give values of its annotations, and tell what it raises in full.
 
-    See `azure.durable_functions._wire.activities`.
+    See `azure.durable_functions._wire.activities` and `handles.guarded`.
     """
     function: Any = fb._function._func
-    if set(map(str, getattr(function, "__annotations__", {}).values())) <= _PLAIN:
-        return
-    from azure.durable_functions._wire import activities  # plain functions do without
+    if not set(map(str, getattr(function, "__annotations__", {}).values())) <= _PLAIN:
+        from azure.durable_functions._wire import activities  # plain functions do without
 
-    fb._function._func = activities.wrapped(function, name) or function
+        function = activities.wrapped(function, name) or function
+    fb._function._func = handles.guarded(function)
 
 
 def _name_parameter(fb: FunctionBuilder, name: str) -> None:

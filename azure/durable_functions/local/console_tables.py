@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from azure.durable_functions.local import failure_texts
+
 _STATUS_STYLES = {
     "Completed": "green",
     "Failed": "red",
@@ -35,7 +37,7 @@ def instances(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
             str(item["name"]),
             str(item["runtimeStatus"]),
             _moment(item["createdTime"]),
-            _line(item["output"]),
+            _line(_readable(item["output"])),
         ]
         for item in found
     ]
@@ -56,24 +58,32 @@ def instance(console: Console, item: Mapping[str, Any]) -> None:
         ("Updated", Text(_moment(item["lastUpdatedTime"]))),
         ("Custom status", _whole(item["customStatus"])),
         ("Input", _whole(item["input"])),
-        ("Output", _whole(item["output"])),
+        ("Output", _whole(_readable(item["output"]))),
     ]
+    if item.get("failure"):
+        rows.append(("Failure", Text(failure_texts.told(item["failure"]))))
     for name, shown in rows:
         table.add_row(name, shown)
     console.print(table)
+
+
+def ending(item: Mapping[str, Any]) -> str:
+    """How an instance has ended that has not completed; several lines where that is known."""
+    told = f"{item['instanceId']}: {item['runtimeStatus']}: {_readable(item['output'])}"
+    return f"{told}\n{failure_texts.told(item['failure'])}" if item.get("failure") else told
 
 
 def history(console: Console, events: Sequence[Mapping[str, Any]]) -> None:
     """A row for each event."""
     rows: list[list[str]] = []
     for event in events:
-        data = next((event[key] for key in ("Result", "Reason", "Input") if event.get(key)), None)
+        data = event.get("Result") or failure_texts.reason(event) or event.get("Input")
         rows.append(
             [
                 _moment(str(event.get("Timestamp") or "")),
                 str(event["EventType"]),
                 str(event.get("FunctionName") or event.get("Name") or ""),
-                _line(data),
+                _line(_readable(data)),
             ]
         )
     _print(console, ("Time", "Event", "Function", "Data"), rows)
@@ -120,6 +130,11 @@ def _status(status: str) -> Text:
 def _moment(text: str) -> str:
     """Without fraction: ``2024-05-01 12:34:56``, in UTC."""
     return text.replace("T", " ")[:19]
+
+
+def _readable(value: Any) -> Any:
+    """A text without what .NET puts around a failure; other values as they are."""
+    return failure_texts.without_envelopes(value) if isinstance(value, str) else value
 
 
 def _line(value: Any) -> str:

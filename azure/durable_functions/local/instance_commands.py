@@ -38,6 +38,7 @@ _NO_SUCH_INSTANCE = re.compile(r"No instance with ID .* was found|was not found"
 """In the words of the extension, and of its earlier releases."""
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
+_WITH_FAILURE: dict[str, object] = {"showFailure": "true"}
 _STATUSES = ("Pending", "Running", "Suspended", "Completed", "Failed", "Terminated")
 
 Work = Callable[[Management], Awaitable[int]]
@@ -265,7 +266,7 @@ def show(target: Target, instance_id: str, as_json: bool) -> None:
     """Show an instance: status, input, output."""
 
     async def work(api: Management) -> int:
-        reply = await api.call("GET", _path("instances", instance_id))
+        reply = await api.call("GET", _path("instances", instance_id), query=_WITH_FAILURE)
         item = _checked(reply, f"instance {instance_id}").json
         _show(item, console_tables.instance, as_json=as_json)
         return 0
@@ -380,7 +381,8 @@ async def _wait(api: Management, instance_id: str, seconds: float, as_json: bool
     pause = _FIRST_PAUSE_SECONDS
     with console.status(f"Waiting for {instance_id}…"):
         while True:
-            reply = await api.call("GET", _path("instances", instance_id))
+            path = _path("instances", instance_id)
+            reply = await api.call("GET", path, query=_WITH_FAILURE)
             item = _checked(reply, f"instance {instance_id}").json
             if item["runtimeStatus"] in TERMINAL or time.monotonic() >= end:
                 break
@@ -391,7 +393,7 @@ async def _wait(api: Management, instance_id: str, seconds: float, as_json: bool
     elif item["runtimeStatus"] == "Completed":
         click.echo(json.dumps(item["output"], ensure_ascii=False))
     else:
-        click.echo(f"{instance_id}: {item['runtimeStatus']}: {item['output']}", err=True)
+        click.echo(console_tables.ending(item), err=True)
     if item["runtimeStatus"] not in TERMINAL:
         return NOT_ENDED
     return 0 if item["runtimeStatus"] == "Completed" else FAILED

@@ -16,8 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from azure.durable_functions._errors import DurableFunctionsError
-from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
-from azure.durable_functions.local import time_spans
+from azure.durable_functions.local import failure_texts, time_spans
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.functions import (
@@ -671,9 +670,8 @@ def _problem(frame: Frame) -> str:
     error = frame.header.get("error")
     if error is None:
         return ""
-    # Behind the label of a failed orchestrator stand its decisions, which are payload.
-    message = str(error["message"]).partition(FAILURE_LABEL)[0]
-    return f"Result: Failure\nException: {error['typeName']}: {message}\nStack: {error['stack']}"
+    told = failure_texts.told(failure_texts.of_worker(error), first="\nStack: ")
+    return f"Result: Failure\nException: {told}"
 
 
 def _outcome(frame: Frame) -> Outcome:

@@ -10,6 +10,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from azure.durable_functions._wire import activity_failures, failure_details
 from azure.durable_functions._wire.converters import DataConverter
 from azure.durable_functions._wire.payloads import converted, decode, encode, expected
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
@@ -209,13 +210,13 @@ class DoublingPool(WorkerPool):
                 await stub.answer(self._read(json.loads(trigger)["input"]))
             )
         except Exception as error:
-            text = encode({**state, "isDone": False, "error": str(error)})
+            state.update(isDone=False, error=str(error))
+            if failure_details.is_asked_for(error):
+                state["failureDetails"] = failure_details.of_exception(error)
             failure = failure_of(error)
-            return Outcome(
-                failure=Failure(
-                    "Exception", f"{error}{FAILURE_LABEL}{text}", failure.stack, failure.details
-                )
-            )
+            message = f"{error}{FAILURE_LABEL}{encode(state)}"
+            details = {**failure.details, "InnerFailure": failure.details}
+            return Outcome(failure=Failure("Exception", message, failure.stack, details))
         return Outcome(value=encode(state))
 
     async def run_activity(self, call: ActivityCall) -> Outcome:
@@ -232,9 +233,10 @@ class DoublingPool(WorkerPool):
             try:
                 outcome = Outcome(value=encode(self._write(await stub.answer(given))))
             except Exception as error:
-                outcome = Outcome(failure=failure_of(error))
+                told = activity_failures.structured(error) or error
+                outcome = Outcome(failure=failure_of(told))
         if outcome.failure is not None:
-            noted.error = outcome.failure.text
+            noted.error = _short(outcome.failure)
         elif outcome.value is not None:
             noted.result = self._read(outcome.value)
         return outcome
@@ -284,6 +286,13 @@ class DoublingPool(WorkerPool):
             if (call.name, call.input, call.instance_id) == (name, given, instance_id):
                 attempt = 1 if call.error is None else attempt + 1
         return attempt
+
+
+def _short(failure: Failure) -> str:
+    fields = failure_details.of_activity_text(failure.text)
+    if fields is None:
+        return failure.text
+    return f"{fields['ErrorType'].rpartition('.')[2]}: {fields['ErrorMessage']}"
 
 
 def failure_of(error: BaseException) -> Failure:

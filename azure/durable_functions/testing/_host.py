@@ -20,9 +20,10 @@ from azure.durable_functions._client.queries import name_segment
 from azure.durable_functions._replay import references
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.payloads import encode
+from azure.durable_functions.local import failure_texts
 from azure.durable_functions.local.app_info import registry_of
 from azure.durable_functions.local.engine import clock as clocks
-from azure.durable_functions.local.engine import entities
+from azure.durable_functions.local.engine import entities, events
 from azure.durable_functions.local.engine.functions import Outcome
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
 from azure.durable_functions.local.store import history, instances
@@ -276,7 +277,12 @@ class Instance:
 
     def _told(self, problem: str) -> str:
         row = self._row
-        reason = f"\n{row.output}" if row.output and row.status != "Completed" else ""
+        reason = ""
+        if row.output and row.status != "Completed":
+            reason = f"\n{failure_texts.without_envelopes(row.output)}"
+        turn = self._host._store.peek(lambda c: history.last_turn(c, self.id))
+        if failure := events.failure_in(turn):
+            reason += f"\n{failure_texts.told(failure)}"
         waits = "" if row.is_terminal else self._host._why_nothing_happens()
         return f"{problem}{reason}{waits}\nTimeline:\n{self.timeline}"
 

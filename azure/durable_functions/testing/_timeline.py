@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
+from azure.durable_functions.local import failure_texts
 
 _HIDDEN = ("ORCHESTRATOR_STARTED", "ORCHESTRATOR_COMPLETED")
 
@@ -34,8 +35,7 @@ def lines(history: Sequence[dict[str, Any]]) -> list[str]:
 def _detail(event: dict[str, Any]) -> str:
     if "FireAt" in event:
         return f", due {event['FireAt']}"
-    for key in ("Reason", "Result", "Input"):
-        value = event.get(key)
+    for value in (failure_texts.reason(event), event.get("Result"), event.get("Input")):
         if value is not None:
             text = value if isinstance(value, str) else json.dumps(value)
             return f": {text[:200]}"

@@ -23,7 +23,7 @@ from azure.durable_functions._replay.actions import (
 from azure.durable_functions._replay.context import DurableOrchestrationContext
 from azure.durable_functions._replay.executor import _exception_of
 from azure.durable_functions._replay.tasks import AtomicTask, TaskBase, TaskState, TimerTask
-from azure.durable_functions._wire import timestamps
+from azure.durable_functions._wire import failure_details, timestamps
 from azure.durable_functions._wire.payloads import encode
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
 from azure.durable_functions.entity import Entity
@@ -302,7 +302,9 @@ def _failure_of(error: Exception, name: str) -> TaskFailedError:
     event = {
         "Reason": f"{name!r} failed: {told['typeName']}: {told['message']}",
         "Details": told["stack"],
-        "FailureDetails": told["details"],
+        "FailureDetails": failure_details.of_exception(error)
+        if failure_details.is_asked_for(error)
+        else told["details"],
     }
     return failures.of_event(event, task_id=None, task_name=name, known=(type(error),))
 

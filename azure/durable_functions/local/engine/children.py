@@ -97,16 +97,28 @@ def _child(
 
 
 def answer_to_parent(
-    ended: Instance, link: dict[str, Any], now: datetime, details: dict[str, Any] | None = None
+    ended: Instance,
+    link: dict[str, Any],
+    now: datetime,
+    details: dict[str, Any] | None = None,
+    reason: str | None = None,
 ) -> NewMessage:
-    """The message that tells a parent how its child has ended; the link is ``ParentInstance``."""
+    """The message that tells a parent how its child has ended.
+
+    Args:
+        ended: The child.
+        link: Its ``ParentInstance``.
+        now: The time.
+        details: Of the exception that has ended it.
+        reason: Why it has failed, if that is not its output.
+    """
     task_id = link["TaskScheduleId"]
     if ended.status == "Completed":
         event_type = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_COMPLETED
         event = events.sub_orchestration_completed(now, task_id, ended.output)
     else:
         event_type = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED
-        failure = failures.child_failed(ended.output, details)
+        failure = failures.child_failed(reason or ended.output, details)
         event = events.sub_orchestration_failed(now, task_id, failure)
     return NewMessage(
         instance_id=link["OrchestrationInstance"]["InstanceId"],

@@ -90,6 +90,13 @@ class Episode:
     output: str | None = None
     custom_status: str | None = None
     failure_details: dict[str, Any] | None = None
+    """What the parent is told of the exception that has ended it."""
+    structured: dict[str, Any] | None = None
+    """The same, where the answer itself has it in the structured form."""
+    failure: dict[str, Any] | None = None
+    """What people are told of that exception."""
+    reason: str | None = None
+    """What the parent is told in the place of the output."""
     continues: bool = False
     """Continue-as-new takes effect: the next generation begins."""
     continue_with: str | None = None
@@ -304,7 +311,14 @@ class Episode:
         appended += [event for _, event in sorted(self.work, key=lambda item: item[0])]
         if self.status in events.STATUS_NUMBERS and self.status not in ("Running", "Suspended"):
             appended.append(
-                events.execution_completed(self.now, self.next_task_id, self.status, self.output)
+                events.execution_completed(
+                    self.now,
+                    self.next_task_id,
+                    self.status,
+                    self.output,
+                    self.structured,
+                    self.failure,
+                )
             )
         appended.append(events.orchestrator_completed(self.now))
         return appended

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -127,16 +127,48 @@ def execution_started(
     )
 
 
-def execution_completed(now: datetime, event_id: int, status: str, result: str | None) -> str:
-    """End of an instance."""
+def execution_completed(
+    now: datetime,
+    event_id: int,
+    status: str,
+    result: str | None,
+    details: dict[str, Any] | None = None,
+    failure: dict[str, Any] | None = None,
+) -> str:
+    """End of an instance.
+
+    Args:
+        now: Its time.
+        event_id: Its number.
+        status: Of the instance.
+        result: Its output.
+        details: ``failureDetails`` of the answer.
+        failure: What the function has raised, for people: never sent, shown where it is asked for.
+    """
+    told = {} if failure is None else {FAILURE: failure}
     return _event(
         HistoryEventType.EXECUTION_COMPLETED,
         now,
         event_id,
         OrchestrationStatus=STATUS_NUMBERS[status],
         Result=result,
-        FailureDetails=None,
+        FailureDetails=details,
+        **told,
     )
+
+
+FAILURE = "Failure"
+"""A field of ExecutionCompleted that only this host has."""
+
+
+def failure_in(turn: Iterable[str]) -> dict[str, Any] | None:
+    """What the function has raised, if a turn's events say so."""
+    for event in turn:
+        if f'"EventType":{HistoryEventType.EXECUTION_COMPLETED.value},' in event:
+            fields = json.loads(event)
+            found: dict[str, Any] | None = fields.get(FAILURE) or fields["FailureDetails"]
+            return found
+    return None
 
 
 def execution_terminated(now: datetime, reason: str | None, *, recursive: bool = False) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
+
+from azure.durable_functions._wire import failure_details, shapes
 
 from . import events
 from .functions import Failure
@@ -12,7 +16,15 @@ def activity_failed(name: str, failure: Failure) -> dict[str, Any]:
     """``Reason``, ``Details`` and ``FailureDetails`` of an activity that raised.
 
     The two blanks of the reason are the extension's, which cuts the message out of a longer text.
+    A structured failure has neither text (extension-engine.md Y22).
     """
+    structured = failure_details.of_activity_text(failure.text)
+    if structured is not None:
+        return {
+            "Reason": f"Activity function '{name}' failed with an unhandled exception.",
+            "Details": None,
+            "FailureDetails": structured,
+        }
     host_text = f"Result: Failure\nException: {failure.text}\nStack: {failure.stack}"
     return {
         "Reason": f"Activity function '{name}' failed:  {failure.text}",
@@ -59,15 +71,15 @@ def not_run(reason: str, error_type: str) -> dict[str, Any]:
     }
 
 
-def child_failed(output: str | None, details: dict[str, Any] | None) -> dict[str, Any]:
-    """Fields of a sub-orchestration that failed or was terminated; its output is the reason."""
+def child_failed(reason: str | None, details: dict[str, Any] | None) -> dict[str, Any]:
+    """Fields of a sub-orchestration that failed or was terminated."""
     return {
-        "Reason": output,
-        "Details": f"Message: {output}" if output is not None else None,
+        "Reason": reason,
+        "Details": f"Message: {reason}" if reason is not None else None,
         "FailureDetails": details
         or {
             "ErrorType": "OrchestrationFailed",
-            "ErrorMessage": output,
+            "ErrorMessage": reason,
             "StackTrace": None,
             "InnerFailure": None,
             "IsNonRetriable": False,
@@ -79,6 +91,17 @@ def child_failed(output: str | None, details: dict[str, Any] | None) -> dict[str
 def orchestrator_failed(name: str, text: str) -> str:
     """Output of an instance whose function raised."""
     return f"Orchestrator function '{name}' failed: {text}"
+
+
+def structured_output(details: Mapping[str, Any]) -> str:
+    """Output of an instance whose answer has ``failureDetails`` (extension-engine.md Y33)."""
+    return f"{details['ErrorType'] or ''}: {details['ErrorMessage'] or ''}".rstrip(" ")
+
+
+def is_final(event: str) -> bool:
+    """Whether a failure's event says that trying again is of no use (extension-engine.md Y23)."""
+    details = json.loads(event).get("FailureDetails")
+    return shapes.is_object(details) and details.get("IsNonRetriable") is True
 
 
 def unknown_activity(name: str, explanation: str) -> dict[str, Any]:

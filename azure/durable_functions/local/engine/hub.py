@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire.vocabulary import HistoryEventType
@@ -469,6 +469,11 @@ class TaskHub:
     async def history_of(self, instance_id: str) -> list[str]:
         """JSON text of every history event of the current execution."""
         return await self._database.read(lambda c: history.events(c, instance_id))
+
+    async def failure_of(self, instance_id: str) -> dict[str, Any] | None:
+        """What has ended a failed instance, as ``FailureDetails``; None if that is not known."""
+        turn = await self._database.read(lambda c: history.last_turn(c, instance_id))
+        return events.failure_in(turn)
 
     async def page(self, wanted: Filter, *, limit: int) -> list[Instance]:
         """Instances that fit, in the order of their ids."""

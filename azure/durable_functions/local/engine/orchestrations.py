@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from azure.durable_functions._wire import shapes
+from azure.durable_functions._wire import failure_details, shapes
 from azure.durable_functions._wire.vocabulary import (
     FAILURE_LABEL,
     ActionType,
@@ -619,7 +619,7 @@ def _apply_outcome(episode: Episode, outcome: Outcome, before: Listed | None) ->
     if answer_text is None:  # no envelope: fails at once, open work is dropped (protocol.md 6.2)
         failure = outcome.failure
         text = "the worker gave no answer" if failure is None else failure.text
-        episode.failure_details = _details(failure)
+        episode.failure = episode.failure_details = _details(failure)
         _end(episode, "Failed", failures.orchestrator_failed(name, text))
         return None
     answer = read(answer_text, before)
@@ -642,8 +642,7 @@ def _apply_outcome(episode: Episode, outcome: Outcome, before: Listed | None) ->
         decisions.apply(episode, actions, is_continued=answer.is_continued)
     if "error" in fields:
         if not episode.still_open():
-            episode.failure_details = _details(outcome.failure)
-            _end(episode, "Failed", failures.orchestrator_failed(name, str(fields["error"])))
+            _fail(episode, fields, outcome.failure)
     elif fields.get("isDone") and not episode.still_open():
         if actions and actions[-1].get("actionType") == ActionType.CONTINUE_AS_NEW:
             _continue_as_new(episode, actions)
@@ -651,6 +650,18 @@ def _apply_outcome(episode: Episode, outcome: Outcome, before: Listed | None) ->
             output = fields.get("output")
             _end(episode, "Completed", None if output is None else events.dump(output))
     return None if "error" in fields or fields.get("isDone") else answer
+
+
+def _fail(episode: Episode, answer: Mapping[str, Any], failure: Failure | None) -> None:
+    """End the instance with the error of its answer."""
+    output = failures.orchestrator_failed(episode.instance.name, str(answer["error"]))
+    episode.failure = episode.failure_details = _details(failure)
+    structured = failure_details.of_answer(answer.get("failureDetails"))
+    if structured is not None:  # the parent still gets the usual text (extension-engine.md Y33)
+        episode.structured = episode.failure_details = structured
+        episode.reason = events.storable(output)
+        output = failures.structured_output(structured)
+    _end(episode, "Failed", output)
 
 
 def _answer_text(outcome: Outcome) -> str | None:
@@ -684,10 +695,13 @@ def _details(failure: Failure | None) -> dict[str, Any] | None:
     """What user code raised: the envelope's exception has it as its cause."""
     if failure is None:
         return None
+    if FAILURE_LABEL not in failure.message:
+        return dict(failure.details) or None
     inner: Any = failure.details.get("InnerFailure")
-    if shapes.is_object(inner) and FAILURE_LABEL in failure.message:
+    if shapes.is_object(inner):
         return inner
-    return dict(failure.details) or None
+    message = failure.message.rpartition(FAILURE_LABEL)[0]
+    return {**failure.details, "ErrorMessage": message} if failure.details else None
 
 
 def _end(episode: Episode, status: str, output: str | None) -> None:
@@ -825,7 +839,9 @@ def _finish(
     dispatch.finished = True
     if ended.parent is None:
         return
-    answer = answer_to_parent(ended, json.loads(ended.parent), episode.now, episode.failure_details)
+    answer = answer_to_parent(
+        ended, json.loads(ended.parent), episode.now, episode.failure_details, episode.reason
+    )
     messages.send(connection, [answer])
     dispatch.instances.append(answer.instance_id)
 

@@ -10,7 +10,7 @@ from typing import Any
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.store.messages import Message
 
-from . import clock
+from . import clock, failures
 from .children import start_child
 from .episodes import Episode
 
@@ -48,14 +48,15 @@ def takes_task_id(episode: Episode, message: Message) -> bool:
         return False
     record = json.loads(task.retry)
     if message.event_type in _FAILURES:
-        return True
+        return not failures.is_final(message.event)
     return bool(record["phase"] == WAIT and message.event_type == HistoryEventType.TIMER_FIRED)
 
 
 def go_on(episode: Episode, message: Message, record: dict[str, Any]) -> None:
     """Take the step that a message about a retried task asks for."""
     if message.event_type in _FAILURES:
-        _after_failure(episode, record)
+        if not failures.is_final(message.event):
+            _after_failure(episode, record)
     elif message.event_type == HistoryEventType.TIMER_FIRED and record["phase"] == WAIT:
         _next_attempt(episode, record)
 

@@ -73,6 +73,16 @@ def events(connection: sqlite3.Connection, instance_id: str) -> list[str]:
     return [event for [text] in rows for event in text.split("\n")]
 
 
+def last_turn(connection: sqlite3.Connection, instance_id: str) -> list[str]:
+    """Events of the latest turn; none if there was no turn."""
+    row = connection.execute(
+        "SELECT events FROM history WHERE instance_id = :instance_id"
+        " ORDER BY position DESC LIMIT 1",
+        {"instance_id": instance_id},
+    ).fetchone()
+    return [] if row is None else str(row[0]).split("\n")
+
+
 def append(
     connection: sqlite3.Connection,
     instance_id: str,

@@ -169,6 +169,8 @@ class ManagementApi:
                 is_continued=instance.continued,
             )
         view = instance_views.status(instance, show_input=show_input, history=history)
+        if query.flag("showFailure"):  # not of the extension: class, frames and causes
+            view["failure"] = await self._hub.failure_of(instance_id)
         if not instance.is_terminal:
             return messages.as_json(202, view, {"Location": request.url, "Retry-After": "5"})
         if instance.status == "Failed" and query.flag("returnInternalServerErrorOnFailure"):

@@ -1,0 +1,93 @@
+"""Failures as people read them: class, message, the user's frames and causes; no envelopes.
+
+What the engine stores and sends stays as the extension has it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from azure.durable_functions._wire import failure_details, shapes
+from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
+
+_BETWEEN = " \n "
+"""Stands between the reason of a failed task and its details."""
+_SDK = "azure.durable_functions."
+_decoder = json.JSONDecoder()
+
+
+def without_envelopes(text: str) -> str:
+    """A text without what .NET's exceptions look like in it.
+
+    Cut are the JSON object of an exception, a ``Message: `` that says again what stands before it,
+    and ``None``, each behind the reason of a failed task.
+    """
+    begin = text.find(f'{_BETWEEN}{{"$type"')
+    while begin >= 0:
+        try:
+            end = _decoder.raw_decode(text, begin + len(_BETWEEN))[1]
+        except (ValueError, RecursionError):
+            break
+        text = text[:begin] + text[end:]
+        begin = text.find(f'{_BETWEEN}{{"$type"', begin)
+    return _without_repetition(text).removesuffix(f"{_BETWEEN}None")
+
+
+def _without_repetition(text: str) -> str:
+    label = f"{_BETWEEN}Message: "
+    begin = text.find(label)
+    while begin >= 0:
+        before, behind = text[:begin], text[begin + len(label) :]
+        if before.endswith(behind.partition(", StackTrace: ")[0].removesuffix(f"{_BETWEEN}None")):
+            return before
+        begin = text.find(label, begin + 1)
+    return text
+
+
+def reason(event: Mapping[str, Any]) -> str | None:
+    """Why a task has failed, from its event: class and message, where these are told."""
+    details = event.get("FailureDetails")
+    if shapes.is_object(details):
+        return f"{name(details)}: {without_envelopes(str(details.get('ErrorMessage') or ''))}"
+    told = event.get("Reason")
+    return None if told is None else without_envelopes(str(told))
+
+
+def of_worker(error: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of what a function has raised, from the worker's report: never the SDK's envelope."""
+    structured = failure_details.of_activity_text(f"{error['typeName']}: {error['message']}")
+    if structured is not None:
+        return structured
+    details: dict[str, Any] = error["details"]
+    inner = details.get("InnerFailure")
+    if FAILURE_LABEL in str(error["message"]) and shapes.is_object(inner):
+        return inner
+    # Behind the label of a failed orchestrator stand its decisions, which are payload.
+    message = str(error["message"]).partition(FAILURE_LABEL)[0]
+    return {**details, "ErrorMessage": message, "StackTrace": error["stack"]}
+
+
+def told(fields: Mapping[str, Any] | None, first: str = "\n") -> str:
+    """Class and message, frames, and the same of each cause; lines of text.
+
+    Args:
+        fields: ``FailureDetails`` of the history.
+        first: What stands before the frames of the exception itself.
+    """
+    parts: list[str] = []
+    while fields is not None:
+        stack = str(fields.get("StackTrace") or "").rstrip()
+        shown = f"{name(fields)}: {without_envelopes(str(fields.get('ErrorMessage') or ''))}"
+        between = "\n" if parts else first
+        parts.append(f"{shown}{between}{stack}" if stack else shown)
+        inner = fields.get("InnerFailure")
+        fields = inner if shapes.is_object(inner) else None
+    return "\ncaused by ".join(parts)
+
+
+def name(fields: Mapping[str, Any]) -> str:
+    """The class; of those that the SDK makes without the place where it makes them."""
+    kind = str(fields.get("ErrorType") or "Exception")
+    return kind.rpartition(".")[2] if kind.startswith(_SDK) else kind
