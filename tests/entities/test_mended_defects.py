@@ -162,3 +162,23 @@ def test_an_initializer_must_be_callable() -> None:
 def test_a_trigger_that_is_none_is_refused_by_name(trigger: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         df.Entity.create(lambda context: None)(trigger)
+
+
+def test_an_operation_that_raises_is_an_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def entity(context: Context) -> None:
+        try:
+            raise KeyError("cause")
+        except KeyError as error:
+            raise RuntimeError("broken") from error
+
+    run(entity, "explode")
+
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    text = record.getMessage()
+    assert text.startswith("Operation 'explode' of entity @counter@a failed: RuntimeError: broken")
+    assert f'File "{__file__}"' in text
+    assert "caused by KeyError: 'cause'" in text
+    assert "azure/durable_functions/entity.py" not in text

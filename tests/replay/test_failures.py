@@ -346,6 +346,7 @@ def test_an_action_that_cannot_be_sent_ends_the_orchestration_with_the_others() 
 
 
 UNTOLD = "Activity function 'A' failed with an unhandled exception."
+TYPE = "System.Collections.Generic.Dictionary`2[[System.String, System.Private.CoreLib]]"
 STRUCTURED = "ActivityMiddleware.StructuredActivityFailure"
 
 
@@ -364,7 +365,12 @@ def structured(**fields: Any) -> dict[str, Any]:
 
 def test_a_structured_failure_tells_what_the_event_s_text_does_not() -> None:
     inner = structured(ErrorType="shop.OutOfStock", ErrorMessage="no tea", StackTrace=None)
-    properties = {"left": 0.0, "share": 0.5, "of": [1.0, {"all": 12.0}], "name": "tea"}
+    properties = {
+        "left": 0.0,
+        "share": 0.5,
+        "of": [1.0, {"$type": TYPE, "all": 12.0}],
+        "name": "tea",
+    }
     details = structured(InnerFailure=inner, Properties=properties)
 
     error = caught(details, Reason=UNTOLD, Details=None)
@@ -478,7 +484,7 @@ def test_an_orchestrator_s_final_failure_is_told_in_full() -> None:
 
     told = answer_of(failing_with(error))["failureDetails"]
 
-    assert told["ErrorType"].endswith("NonRetryableError")
+    assert told["ErrorType"] == "NonRetryableError"
     assert (told["ErrorMessage"], told["IsNonRetriable"]) == ("never", True)
     assert told["InnerFailure"]["ErrorType"] == "KeyError"
     assert "test_failures.py" in told["StackTrace"]
@@ -525,3 +531,15 @@ def test_a_switch_keeps_the_sdk_s_frames(monkeypatch: pytest.MonkeyPatch) -> Non
     told = answer_of(failing_with(df.NonRetryableError("never")))["failureDetails"]
 
     assert "executor.py" in told["StackTrace"]
+
+
+def test_a_child_s_message_is_read_without_the_envelope_behind_it() -> None:
+    envelope = json.dumps({"$type": "System.Exception", "Message": " ValueError: bad"})
+    told = "Orchestrator function 'c' failed: Activity function 'A' failed:  ValueError: bad"
+    reason = f"{told} \n {envelope}"
+
+    error = caught(None, Reason=reason, Details="Message: bad, StackTrace:    at System.X()")
+
+    assert isinstance(error, ValueError)
+    assert error.failure.error_message == "bad"
+    assert str(error).startswith(reason)

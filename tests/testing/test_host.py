@@ -250,6 +250,46 @@ def test_failures_show_the_timeline() -> None:
     assert "Task failed 'charge' (0)" in str(told.value)
 
 
+def test_a_failure_is_told_with_the_line_of_the_app(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "function_app.py").write_text(
+        "import azure.durable_functions as df\n"
+        "app = df.DFApp()\n"
+        "@app.orchestration_trigger(context_name='context')\n"
+        "def report(context):\n"
+        "    yield context.call_activity('bad')\n"
+        "@app.activity_trigger(input_name='n')\n"
+        "def bad(n):\n"
+        "    raise RuntimeError('no file') from KeyError('key')\n"
+    )
+    with DurableTestHost(tmp_path) as host:
+        report = host.start("report")
+        with pytest.raises(InstanceFailed) as told:
+            report.result()
+
+    text = str(told.value)
+    for expected in (
+        "RuntimeError: no file",
+        'function_app.py", line 5',
+        'function_app.py", line 8',
+    ):
+        assert expected in text
+    assert "caused by KeyError: 'key'" in text
+    assert "$type" not in text
+    assert "_replay" not in text
+
+
+def test_a_stub_s_final_failure_ends_the_host_s_retries() -> None:
+    async def scenario(host: DurableTestHost) -> Any:
+        host.stub_activity("charge", raises=df.NonRetryableError("never"))
+        child = await host.start("child", 1)
+        await child.wait()
+        assert child.output == "NonRetryableError: never"
+        assert [call.error for call in child.calls("charge")] == ["NonRetryableError: never"]
+
+    run(scenario)
+
+
 def test_an_unknown_name_is_told_with_those_that_are_known() -> None:
     async def scenario(host: DurableTestHost) -> None:
         with pytest.raises(LookupError, match="'charge', 'greet'"):

@@ -25,6 +25,7 @@ from azure.durable_functions._errors import (
     TaskTimeoutError,
 )
 from azure.durable_functions._wire import failure_details, shapes
+from azure.durable_functions._wire.envelopes import without_envelopes
 
 _WORKER_TEXT = re.compile(
     r"(?:^|\n)Exception: (?P<type>[\w.]+): (?P<message>.*?)(?:\nStack: (?P<stack>.*))?$", re.DOTALL
@@ -132,7 +133,7 @@ def _parsed(reason: Any, details: Any) -> FailureDetails:
         return FailureDetails(found["type"], found["message"], found["stack"])
     found = _REASON.search(reason) if isinstance(reason, str) else None
     if found is not None:
-        return FailureDetails(found["type"], found["message"].strip())
+        return FailureDetails(found["type"], without_envelopes(found["message"]).strip())
     return FailureDetails("Exception", "" if reason is None else str(reason))
 
 

@@ -23,6 +23,7 @@ SWITCH = "AZURE_FUNCTIONS_DURABLE_STRUCTURED_FAILURES"
 STRUCTURED = "ActivityMiddleware.StructuredActivityFailure"
 """Name of the exception class behind which the extension expects this form."""
 
+_OURS = NonRetryableError.__module__
 _PROPERTIES = "failure_properties"
 _DEEPEST = 30
 _EXACT = 2**53
@@ -71,9 +72,9 @@ def of_exception(error: BaseException, depth: int = 0) -> dict[str, Any]:
 
 
 def name_of(kind: type[BaseException]) -> str:
-    """``ValueError`` for a class of Python's own, else ``module.Class``."""
-    is_built_in = getattr(builtins, kind.__name__, None) is kind
-    return kind.__name__ if is_built_in else f"{kind.__module__}.{kind.__qualname__}"
+    """``ValueError`` for a class of Python's own or of ours, else ``module.Class``."""
+    is_known = getattr(builtins, kind.__name__, None) is kind or kind.__module__ == _OURS
+    return kind.__name__ if is_known else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _of_failure(failure: FailureDetails) -> dict[str, Any]:
@@ -258,9 +259,13 @@ def failure_of(fields: Any, depth: int = 0) -> FailureDetails | None:
 
 
 def _whole(value: Any) -> Any:
-    """Whole numbers as such: on the way all were doubles."""
+    """As it was sent: whole numbers were doubles on the way, objects in arrays have got a type."""
     if shapes.is_object(value):
-        return {key: _whole(item) for key, item in value.items()}
+        return {key: _whole(item) for key, item in value.items() if not _is_foreign(key, item)}
     if shapes.is_array(value):
         return [_whole(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _is_foreign(key: str, item: Any) -> bool:
+    return key == "$type" and isinstance(item, str) and item.startswith("System.")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from azure.durable_functions._wire.envelopes import without_envelopes
 from azure.durable_functions.local import failure_texts
 
 _STATUS_STYLES = {
@@ -37,7 +38,7 @@ def instances(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
             str(item["name"]),
             str(item["runtimeStatus"]),
             _moment(item["createdTime"]),
-            _line(_readable(item["output"])),
+            _line(_output(item["output"], item["runtimeStatus"])),
         ]
         for item in found
     ]
@@ -58,18 +59,21 @@ def instance(console: Console, item: Mapping[str, Any]) -> None:
         ("Updated", Text(_moment(item["lastUpdatedTime"]))),
         ("Custom status", _whole(item["customStatus"])),
         ("Input", _whole(item["input"])),
-        ("Output", _whole(_readable(item["output"]))),
+        ("Output", _whole(_output(item["output"], item["runtimeStatus"]))),
     ]
-    if item.get("failure"):
-        rows.append(("Failure", Text(failure_texts.told(item["failure"]))))
     for name, shown in rows:
         table.add_row(name, shown)
     console.print(table)
+    if item.get("failure"):
+        told = Text(failure_texts.told(item["failure"]))
+        # Lines as Python prints them: one that is broken leads to no file.
+        console.print(Text.assemble(("Failure\n", "bold"), told), soft_wrap=True)
 
 
 def ending(item: Mapping[str, Any]) -> str:
     """How an instance has ended that has not completed; several lines where that is known."""
-    told = f"{item['instanceId']}: {item['runtimeStatus']}: {_readable(item['output'])}"
+    status = item["runtimeStatus"]
+    told = f"{item['instanceId']}: {status}: {_output(item['output'], status)}"
     return f"{told}\n{failure_texts.told(item['failure'])}" if item.get("failure") else told
 
 
@@ -83,7 +87,7 @@ def history(console: Console, events: Sequence[Mapping[str, Any]]) -> None:
                 _moment(str(event.get("Timestamp") or "")),
                 str(event["EventType"]),
                 str(event.get("FunctionName") or event.get("Name") or ""),
-                _line(_readable(data)),
+                _line(_output(data, event.get("OrchestrationStatus"))),
             ]
         )
     _print(console, ("Time", "Event", "Function", "Data"), rows)
@@ -132,9 +136,10 @@ def _moment(text: str) -> str:
     return text.replace("T", " ")[:19]
 
 
-def _readable(value: Any) -> Any:
-    """A text without what .NET puts around a failure; other values as they are."""
-    return failure_texts.without_envelopes(value) if isinstance(value, str) else value
+def _output(value: Any, status: Any) -> Any:
+    """The text of a failure without what .NET puts around it; other values as they are."""
+    is_failure = status == "Failed" and isinstance(value, str)
+    return without_envelopes(value) if is_failure else value
 
 
 def _line(value: Any) -> str:

@@ -5,45 +5,14 @@ What the engine stores and sends stays as the extension has it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from azure.durable_functions._wire import failure_details, shapes
+from azure.durable_functions._wire.envelopes import without_envelopes
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
 
-_BETWEEN = " \n "
-"""Stands between the reason of a failed task and its details."""
 _SDK = "azure.durable_functions."
-_decoder = json.JSONDecoder()
-
-
-def without_envelopes(text: str) -> str:
-    """A text without what .NET's exceptions look like in it.
-
-    Cut are the JSON object of an exception, a ``Message: `` that says again what stands before it,
-    and ``None``, each behind the reason of a failed task.
-    """
-    begin = text.find(f'{_BETWEEN}{{"$type"')
-    while begin >= 0:
-        try:
-            end = _decoder.raw_decode(text, begin + len(_BETWEEN))[1]
-        except (ValueError, RecursionError):
-            break
-        text = text[:begin] + text[end:]
-        begin = text.find(f'{_BETWEEN}{{"$type"', begin)
-    return _without_repetition(text).removesuffix(f"{_BETWEEN}None")
-
-
-def _without_repetition(text: str) -> str:
-    label = f"{_BETWEEN}Message: "
-    begin = text.find(label)
-    while begin >= 0:
-        before, behind = text[:begin], text[begin + len(label) :]
-        if before.endswith(behind.partition(", StackTrace: ")[0].removesuffix(f"{_BETWEEN}None")):
-            return before
-        begin = text.find(label, begin + 1)
-    return text
 
 
 def reason(event: Mapping[str, Any]) -> str | None:

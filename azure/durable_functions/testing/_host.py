@@ -19,6 +19,7 @@ from azure.durable_functions._client.client import DurableOrchestrationClient
 from azure.durable_functions._client.queries import name_segment
 from azure.durable_functions._replay import references
 from azure.durable_functions._wire.entity_id import EntityId
+from azure.durable_functions._wire.envelopes import without_envelopes
 from azure.durable_functions._wire.payloads import encode
 from azure.durable_functions.local import failure_texts
 from azure.durable_functions.local.app_info import registry_of
@@ -279,7 +280,7 @@ class Instance:
         row = self._row
         reason = ""
         if row.output and row.status != "Completed":
-            reason = f"\n{failure_texts.without_envelopes(row.output)}"
+            reason = f"\n{without_envelopes(row.output)}"
         turn = self._host._store.peek(lambda c: history.last_turn(c, self.id))
         if failure := events.failure_in(turn):
             reason += f"\n{failure_texts.told(failure)}"

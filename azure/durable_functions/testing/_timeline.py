@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from azure.durable_functions._wire.envelopes import without_envelopes
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local import failure_texts
 
@@ -37,6 +38,6 @@ def _detail(event: dict[str, Any]) -> str:
         return f", due {event['FireAt']}"
     for value in (failure_texts.reason(event), event.get("Result"), event.get("Input")):
         if value is not None:
-            text = value if isinstance(value, str) else json.dumps(value)
+            text = without_envelopes(value) if isinstance(value, str) else json.dumps(value)
             return f": {text[:200]}"
     return ""
