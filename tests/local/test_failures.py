@@ -285,6 +285,11 @@ def plain_event() -> str:
         ("boom", "boom"),
         (f"A failed:  ValueError: boom \n {plain_event()}", "A failed:  ValueError: boom"),
         ("O failed: gone \n None", "O failed: gone"),
+        ('A failed:  E: b \n   File "x", line 3\n    x()', "A failed:  E: b"),
+        (
+            'O failed: A failed:  E: b \n   File "x" \n Message: O failed: A failed:  E: b',
+            "O failed: A failed:  E: b",
+        ),
         ("P failed: O failed: boom \n Message: O failed: boom", "P failed: O failed: boom"),
         (
             "P failed: O failed: boom \n Message: boom, StackTrace:    at System.X()",

@@ -543,3 +543,18 @@ def test_a_child_s_message_is_read_without_the_envelope_behind_it() -> None:
     assert isinstance(error, ValueError)
     assert error.failure.error_message == "bad"
     assert str(error).startswith(reason)
+
+
+class WithProperties(Exception):
+    def __init__(self, text: str, left: int = 0) -> None:
+        super().__init__(text)
+        self.failure_properties = {"left": left}
+
+
+def test_properties_of_the_class_are_those_that_were_sent() -> None:
+    details = structured(ErrorType="WithProperties", Properties={"left": 3.0})
+
+    error: Any = caught(details, Reason=UNTOLD, Details=None)
+
+    assert isinstance(error, WithProperties)
+    assert error.failure_properties == error.failure.properties == {"left": 3}

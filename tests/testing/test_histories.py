@@ -87,6 +87,31 @@ def test_where_the_cloud_shows_too_little_that_is_said(recorded: Any) -> None:
         replay(kit_app.app, {"name": "child", "runtimeStatus": "Completed"})
 
 
+def test_a_failure_that_the_cloud_shows_is_caught_by_its_class() -> None:
+    app = df.DFApp()
+
+    @app.orchestration_trigger
+    def pay(context: Context) -> Orchestration:
+        try:
+            yield context.call_activity("charge", 1)
+        except KeyError as error:
+            failure = error.failure  # type: ignore[attr-defined]
+            return [failure.error_message, failure.inner_failure.error_message]
+
+    @app.activity_trigger
+    def charge(amount: int) -> None:
+        raise KeyError("card") from df.NonRetryableError("never")
+
+    async def record() -> Any:
+        async with DurableTestHost(app) as host:
+            await (await host.start("pay", instance_id="pay")).result()
+            base = f"{host._origin}/runtime/webhooks/durabletask/instances"
+            query = "showHistory=true&showHistoryOutput=true&showInput=true"
+            return (await host.http.get(f"{base}/pay?{query}")).json()
+
+    assert replay(app, asyncio.run(record())) == ["'card'", "never"]
+
+
 def renamed(context: Context) -> Orchestration:
     charged = yield context.call_activity("bill", context.get_input()["amount"])
     return charged

@@ -101,6 +101,8 @@ def make(
             alike = kind(failure.error_message)  # a class that needs other arguments is left out
             error = _joined(kind)(text, failure=failure, **fields)  # type: ignore[arg-type]
             error.__dict__.update({**alike.__dict__, **error.__dict__})
+            if hasattr(error, "failure_properties"):
+                error.__dict__["failure_properties"] = failure.properties
             return error
         except Exception:  # its class does with its arguments what it likes
             pass

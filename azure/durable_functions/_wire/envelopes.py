@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 
 _BETWEEN = " \n "
 """Stands between the reason of a failed task and its details."""
 _OBJECT = f'{_BETWEEN}{{"$type"'
+_FRAMES = re.compile(rf"{_BETWEEN}  File \".*?(?={_BETWEEN}Message: |\Z)", re.DOTALL)
 _decoder = json.JSONDecoder()
 
 
 def without_envelopes(text: str) -> str:
     """A text as people read it.
 
-    Cut are the JSON object of an exception, a ``Message: `` that says again what stands before it,
-    and ``None``, each behind the reason of a failed task.
+    Cut are the JSON object of an exception, Python's frames, a ``Message: `` that says again what
+    stands before it, and ``None``, each behind the reason of a failed task.
     """
     begin = text.find(_OBJECT)
     while begin >= 0:
@@ -24,6 +26,7 @@ def without_envelopes(text: str) -> str:
             break
         text = text[:begin] + text[end:]
         begin = text.find(_OBJECT, begin)
+    text = _FRAMES.sub("", text)
     return _without_repetition(text).removesuffix(f"{_BETWEEN}None")
 
 

@@ -366,7 +366,7 @@ class _Simulation:
         }[noun, failed]
         common = {**_event(code.value, event), "TaskScheduledId": number}
         if failed:
-            return {**common, "Reason": event.get("Reason"), "Details": event.get("Details")}
+            return {**common, **{key: event.get(key) for key in _FAILED}}
         if "Result" not in event:
             raise NotReplayable(
                 "the recording has no results; ask with show_history_output=True as well"
@@ -380,6 +380,9 @@ class _Simulation:
                 return number
         open_now = ", ".join(_shown(what) for _, what in self._open) or "nothing"
         raise _different(self._recording.name, f"{kind} of {_shown(wanted)}", open_now)
+
+
+_FAILED = ("Reason", "Details", "FailureDetails")
 
 
 def _event(kind: int, source: Mapping[str, Any]) -> Json:
