@@ -111,6 +111,20 @@ def test_a_structured_failure_is_told_as_the_exception_that_it_is(host: HostProc
     assert "StructuredActivityFailure" not in logged
 
 
+def test_the_status_has_the_details_that_the_app_itself_has_sent(host: HostProcess) -> None:
+    failed(host, "pay")
+    failed(host, "order")
+    query = "?showHistory=true&showHistoryOutput=true"
+
+    found: dict[str, list[Any]] = {}
+    for name in ("pay", "order"):
+        status = host.call("GET", f"{WEBHOOK}/instances/{name}{query}").json
+        found[name] = [event.get("FailureDetails") for event in status["historyEvents"][1:]]
+
+    assert [details["ErrorType"] for details in found["pay"]] == ["NonRetryableError"] * 2
+    assert found["order"] == [None, None]
+
+
 def test_what_the_status_says_stays_the_extension_s(host: HostProcess) -> None:
     failed(host, "report")
     query = "?showHistory=true&showHistoryOutput=true"

@@ -5,6 +5,7 @@ What the engine stores and sends stays as the extension has it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,11 @@ def reason(event: Mapping[str, Any]) -> str | None:
     if shapes.is_object(details):
         return f"{name(details)}: {without_envelopes(str(details.get('ErrorMessage') or ''))}"
     told = event.get("Reason")
-    return None if told is None else without_envelopes(str(told))
+    return None if told is None else _CALL.sub("", without_envelopes(str(told)), count=1)
+
+
+_CALL = re.compile(r"\A(?:Activity|Orchestrator) function '[^']*' failed: +")
+"""How the reason begins, which says again what was called."""
 
 
 def of_worker(error: Mapping[str, Any]) -> dict[str, Any]:

@@ -174,5 +174,20 @@ def _field(name: str, event: dict[str, Any]) -> Any:
     if name == "OrchestrationStatus":
         return STATUS_NAMES[int(event[name])]
     if name == "FailureDetails":
-        return None  # only the trigger has them (X29)
+        return event.get(name) if _is_structured(event) else None  # only the trigger has them (X29)
     return event.get(name, _DEFAULTS.get(name))
+
+
+def _is_structured(event: dict[str, Any]) -> bool:
+    """Whether the app itself has sent the details, so that the extension shows them too (Y22, Y33).
+
+    Of a child only what is special tells that, as this host gives its parent details in any case.
+    """
+    details = event.get("FailureDetails")
+    if event["EventType"] != HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED:
+        return event["EventType"] != HistoryEventType.TASK_FAILED or event.get("Details") is None
+    while details:
+        if details.get("IsNonRetriable") or details.get("Properties"):
+            return True
+        details = details.get("InnerFailure")
+    return False
