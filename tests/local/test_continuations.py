@@ -340,7 +340,7 @@ def test_a_place_is_given_back_whatever_the_episode_raises(tmp_path: Path) -> No
             continued = await outcome.continued
             assert continued is not None
             assert continued.outcome.failure is not None
-            assert continued.outcome.failure.text == "SystemExit: enough"
+            assert continued.outcome.failure.message.startswith("enough\n\n$OutOfProcData$:")
 
     in_worker(tmp_path, 1, scenario)
 
