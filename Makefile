@@ -14,9 +14,11 @@ KILLS ?= 1000
 ROUNDS ?= 7
 # Where the genuine Durable Task extension may lie, built; tests/genuine/README.md.
 GENUINE ?= ../shared/genuine
+# Where a script may lie that runs the official package's own tests against an interpreter's.
+CHECKS ?= ../shared/checks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types conformance genuine samples openai storm fuzz chaos bench peers matrix docs venv official clean
+.PHONY: help demo test check lint types conformance officialtests genuine samples openai pythons storm fuzz chaos bench peers matrix docs venv official clean
 
 help: ## List the entries
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' \
@@ -29,7 +31,7 @@ test: venv official ## Run the test suite
 	@echo "Running the tests on all cores."
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile --ignore tests/genuine
 
-check: lint types docs conformance samples openai storm genuine test ## Everything that CI runs
+check: lint types officialtests docs conformance samples openai pythons storm genuine test ## Everything that CI runs
 
 lint: venv ## Style and format
 	@echo "Checking style and format."
@@ -60,6 +62,12 @@ openai: .venv-openai/ready ## Agents with the oldest libraries that are supporte
 	@echo "Running the tests of agents with openai-agents $(OLDEST_AGENTS)."
 	@.venv-openai/bin/python -m pytest -q tests/openai_agents samples/openai_agents
 
+officialtests: venv ## The official package's own tests against this one, where CHECKS has them
+	@if [ -x $(CHECKS)/official ]; then \
+		echo "Running the tests of azure-functions-durable $(OFFICIAL_VERSION) against this package."; \
+		$(CHECKS)/official $(CURDIR)/$(BIN)/python; \
+	else echo "There is no $(CHECKS)/official here: the official package's own tests are left out."; fi
+
 storm: venv ## A kill storm of a minute
 	@echo "Killing hosts and workers for a minute."
 	@cd tests/local && ../../$(BIN)/python chaos.py --seconds 45 --kills 1000
@@ -72,6 +80,10 @@ chaos: venv ## A long kill storm (KILLS=1000)
 
 bench: venv official peers ## SDK and engine beside their peers; writes benchmarks/results.md
 	@$(BIN)/python benchmarks/bench.py --rounds $(ROUNDS)
+
+pythons: venv ## Start the host and run a chain on every Python of this machine
+	@echo "Running a chain on every Python that is here."
+	@$(BIN)/python tests/pythons.py
 
 matrix: venv ## The suite with oldest and newest libraries on every Python found (PYTHONS=...)
 	@$(BIN)/python tests/matrix.py $(PYTHONS)
@@ -142,4 +154,4 @@ peers: .venv-durabletask/ready .venv-dbos/ready .npm/ready ## What `make bench` 
 	else echo "There is no npm here: durable-functions for JavaScript is left out."; fi
 
 clean: ## Remove what the other entries have made
-	rm -rf .venv .venv-openai $(OFFICIAL) .venv-durabletask .venv-dbos .npm site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-3.* .venv-openai $(OFFICIAL) .venv-durabletask .venv-dbos .npm site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

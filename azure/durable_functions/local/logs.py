@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local.worker.link import Frame
@@ -92,6 +92,12 @@ class ConsoleFormatter(logging.Formatter):
         return f"{colour}{line}{_RESET}" if self._is_terminal and colour else line
 
 
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # Python 3.10 takes no type for it
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, category, message, invocationId."""
 
@@ -109,7 +115,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(shown, ensure_ascii=False)
 
 
-class _Gathering(logging.StreamHandler[TextIO]):
+class _Gathering(_StreamHandler):
     """Writes what one turn of the host's event loop logs at the end of it, all at once.
 
     Each write wakes who reads the output: with one for each record the four lines that a step of a
