@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import warnings
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -106,18 +106,25 @@ class Run:
     wrong: str | None
     unmatched: int
     """Entries for which no right form exists, of which the SDK has warned."""
+    has_generations: bool = False
+    """Whether the program continues as new."""
 
 
 class _Replays:
     """The SDK's side, with a look at its context."""
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, is_official: Callable[[int], bool]) -> None:
         self._function = function
+        self._is_official = is_official
+        self._turns = 0
         self.context: Any = None
         self.unmatched = 0
 
     def __call__(self, trigger: str) -> str:
         self.context = df.DurableOrchestrationContext.from_json(trigger)
+        self._turns += 1
+        if self._is_official(self._turns):
+            self.context._watch_pace = lambda: None
         try:
             return Orchestrator(self._function).handle(self.context)
         finally:
@@ -125,11 +132,19 @@ class _Replays:
             self.unmatched += 0 if pacing is None else pacing.unmatched
 
 
-def run(seed: int, *, newer: bool = False, retries_in_sdk: bool = False) -> Run:
-    """Run the random program of a seed."""
+def run(
+    seed: int, *, newer: bool = False, is_official: Callable[[int], bool] = lambda turn: False
+) -> Run:
+    """Run the random program of a seed.
+
+    Args:
+        seed: Gives program, events and durations.
+        newer: Whether it may use what the official package lacks.
+        is_official: Whether the answer of a turn has the official form; 1 is the first.
+    """
     rng = random.Random(seed)
     program = random_program(rng, newer=newer)
-    replays = _Replays(orchestrator(program))
+    replays = _Replays(orchestrator(program), is_official)
     events = [
         (timedelta(seconds=rng.randint(0, 40)), name, {"of": name})
         for name in program.get("events", [])
@@ -158,6 +173,7 @@ def run(seed: int, *, newer: bool = False, retries_in_sdk: bool = False) -> Run:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return Run(double.run(), None, replays.unmatched)
+            goes_on = "continue" in {statement[0] for statement in program.get("statements", [])}
+            return Run(double.run(), None, replays.unmatched, goes_on)
         except Exception as error:
             return Run(None, f"{type(error).__name__}: {error}", replays.unmatched)

@@ -198,6 +198,22 @@ def test_an_instance_that_the_official_package_began_goes_on_where_it_hung(
     assert outcome.output == dict(ENDS)[program]
 
 
+@pytest.mark.parametrize("seed", range(5000, 5060))
+def test_an_instance_goes_on_when_the_package_is_changed_in_mid_flight(seed: int) -> None:
+    """F7, both ways: what ends right in the official form does so after a change at any turn."""
+    official = paced_programs.run(seed, is_official=lambda turn: True)
+    if official.wrong:
+        return  # it hangs or ends wrongly with the official package
+    assert official.outcome is not None
+    for change in {2, 3, official.outcome.turns // 2, official.outcome.turns}:
+        there = paced_programs.run(seed, is_official=lambda turn, c=change: turn < c)  # type: ignore[misc]
+        back = paced_programs.run(seed, is_official=lambda turn, c=change: turn >= c)  # type: ignore[misc]
+        assert (there.wrong, back.wrong) == (None, None)
+        assert there.outcome is not None
+        if not there.has_generations:  # an event may reach two in the official form
+            assert there.outcome.output == official.outcome.output
+
+
 # -- events and new generations -----------------------------------------------------------------
 
 
