@@ -149,11 +149,40 @@ def test_lists_are_filtered_and_read_to_their_end(running: Commands) -> None:
         running("start-new", "Chain", "--id", f"listed-{number}", "--wait", "20")
     wanted = ("list", "--prefix", "listed-", "--runtime-status", "completed")
     assert [item["instanceId"] for item in running.json(*wanted)] == [
-        f"listed-{number}" for number in range(3)
+        f"listed-{number}" for number in reversed(range(3))
     ]
     assert len(running.json(*wanted, "--top", "2")) == 2
-    assert "3 instance(s)" in running(*wanted).stdout
+    assert "3 instances" in running(*wanted).stdout
+    newest = running.json(*wanted, "--top", "1")
+    assert [item["instanceId"] for item in newest] == ["listed-2"]
     assert running.json(*wanted, "--created-after", "2999-01-01") == []
+
+
+def test_a_list_is_filtered_by_name_and_custom_status_and_has_no_entities(
+    running: Commands,
+) -> None:
+    running("start-new", "Approval", "--id", "told-1")
+    wait_for(running, "told-1", "Running")
+    running("signal", "Counter", "apart", "add", "--input", "4")
+    assert {item["name"] for item in running.json("list", "--name", "chain")} <= {"Chain"}
+    assert "told-1" in running("list", "--name", "APPROVAL").stdout
+    told = running.json("list", "--custom-status", '"Waiting"', "--prefix", "told-")
+    assert [item["instanceId"] for item in told] == ["told-1"]
+    assert running.json("list", "--custom-status", "nobody has said this") == []
+    everything = running("list").stdout
+    assert "@counter@apart" not in everything
+    assert "durable entities" in everything
+
+
+def test_what_an_instance_waits_for_is_shown_and_why_it_was_suspended(running: Commands) -> None:
+    running("start-new", "Approval", "--id", "waiting-1")
+    wait_for(running, "waiting-1", "Running")
+    assert "event approval since" in running("show", "waiting-1").stdout
+    assert running.json("show", "waiting-1")["waitsFor"][0]["kind"] == "event"
+    running("suspend", "waiting-1", "--reason", "a look")
+    wait_for(running, "waiting-1", "Suspended")
+    lines = running("show", "waiting-1").stdout.splitlines()
+    assert [line.split() for line in lines if "a look" in line] == [["Reason", "a", "look"]]
 
 
 def test_purging_asks_and_tells_how_many(running: Commands) -> None:

@@ -169,8 +169,16 @@ def _encoded(part: str) -> str:
     return encoded if unquote_plus(part) == part else quote(encoded, safe="")
 
 
+def _anything(item: dict[str, Any]) -> bool:
+    return True
+
+
 async def _pages(
-    api: Management, path: str, query: dict[str, object], most: int | None
+    api: Management,
+    path: str,
+    query: dict[str, object],
+    most: int | None,
+    fits: Callable[[dict[str, Any]], bool] = _anything,
 ) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     token = ""
@@ -182,10 +190,10 @@ async def _pages(
                 await api.call("GET", path, query={**query, "top": size}, headers=headers),
                 "such list",
             )
-            found += reply.json
+            found += filter(fits, reply.json)
             token = reply.headers.get(_CONTINUATION, "")
             if not token or (most is not None and len(found) >= most):
-                return found
+                return found[:most]
 
 
 def _show(value: Shown, table: Callable[[Console, Shown], None], *, as_json: bool) -> None:
@@ -207,32 +215,58 @@ def _later(api: Management) -> str:
     type=click.Choice(_STATUSES, case_sensitive=False),
     help="Only those in this status; may be repeated.",
 )
+@click.option("--name", help="Only those of this orchestrator.")
+@click.option("--custom-status", metavar="TEXT", help="Only those with TEXT in the custom status.")
 @click.option("--prefix", help="Only those whose id begins so.")
 @click.option("--created-after", help="Only those created at or after this moment (ISO 8601, UTC).")
 @click.option("--created-before", help="Only those created at or before it.")
-@click.option("--top", type=click.IntRange(1), help="At most so many.")
+@click.option("--top", type=click.IntRange(1), help="At most so many, the newest.")
 @_as_json
 @_where
 def list_instances(
     target: Target,
     runtime_status: tuple[str, ...],
+    name: str | None,
+    custom_status: str | None,
     prefix: str | None,
     created_after: str | None,
     created_before: str | None,
     top: int | None,
     as_json: bool,
 ) -> None:
-    """List the instances of orchestrations."""
+    """List the instances of orchestrations, the newest first."""
     query = _filter(runtime_status, created_after, created_before)
-    if prefix:
-        query["instanceIdPrefix"] = prefix
+    query |= {"newestFirst": "true", "entities": "false"}
+    for parameter, given in (
+        ("instanceIdPrefix", prefix),
+        ("name", name),
+        ("customStatus", custom_status),
+    ):
+        if given:
+            query[parameter] = given
+
+    def fits(item: dict[str, Any]) -> bool:
+        # A host that is none of ours does not know these parameters.
+        status = json.dumps(item["customStatus"], ensure_ascii=False)
+        return (
+            not item["instanceId"].startswith("@")
+            and (not name or str(item["name"]).lower() == name.lower())
+            and (not custom_status or _without_blanks(custom_status) in _without_blanks(status))
+        )
 
     async def work(api: Management) -> int:
-        found = await _pages(api, "instances", query, top)
+        found = await _pages(api, "instances", query, top, fits)
+        found.sort(key=lambda item: str(item["createdTime"]), reverse=True)
         _show(found, console_tables.instances, as_json=as_json)
+        if not as_json and await _pages(api, "entities", {}, 1):
+            console.print("Entities are listed by: durable entities", highlight=False)
         return 0
 
     run(target, work)
+
+
+def _without_blanks(text: str) -> str:
+    return "".join(text.split()).lower()
 
 
 def _filter(
@@ -263,12 +297,15 @@ def _moment(text: str | None, name: str) -> str | None:
 @_as_json
 @_where
 def show(target: Target, instance_id: str, as_json: bool) -> None:
-    """Show an instance: status, input, output."""
+    """Show an instance: status, what it waits for, its relatives, input, output."""
 
     async def work(api: Management) -> int:
-        reply = await api.call("GET", _path("instances", instance_id), query=_WITH_FAILURE)
+        query = {**_WITH_FAILURE, "showDetails": "true"}
+        reply = await api.call("GET", _path("instances", instance_id), query=query)
         item = _checked(reply, f"instance {instance_id}").json
         _show(item, console_tables.instance, as_json=as_json)
+        if not (as_json or api.is_running or item["runtimeStatus"] in TERMINAL):
+            click.echo("No host is running; it goes on when one is started.")
         return 0
 
     run(target, work)
@@ -287,7 +324,7 @@ def show(target: Target, instance_id: str, as_json: bool) -> None:
 @_where
 def history(target: Target, instance_id: str, export_file: Path | None, as_json: bool) -> None:
     """Show the history of an instance."""
-    query = {"showHistory": "true", "showHistoryOutput": "true"}
+    query = {"showHistory": "true", "showHistoryOutput": "true", "showDetails": "true"}
 
     async def export(api: Management, file: Path) -> int:
         reply = await api.call("GET", _path("instances", instance_id), query={"export": "true"})

@@ -20,7 +20,7 @@ from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.instances import Filter, Instance
 from azure.durable_functions.local.store.messages import NewMessage
 
-from . import clock, descendants, entities, entity_messages, events, rewinding
+from . import clock, descendants, entities, entity_messages, events, rewinding, waiting
 from .activities import Activities
 from .children import answer_to_parent
 from .clock import Clock
@@ -475,8 +475,12 @@ class TaskHub:
         turn = await self._database.read(lambda c: history.last_turn(c, instance_id))
         return events.failure_in(turn)
 
+    async def details_of(self, instance_id: str) -> waiting.Details | None:
+        """What an instance waits for, and its relatives; None if there is no such instance."""
+        return await self._database.read(lambda c: waiting.details_of(c, instance_id))
+
     async def page(self, wanted: Filter, *, limit: int) -> list[Instance]:
-        """Instances that fit, in the order of their ids."""
+        """Instances that fit, in the order that the filter asks for."""
         return await self._database.read(lambda c: instances.page(c, wanted, limit=limit))
 
     async def wait_until_finished(

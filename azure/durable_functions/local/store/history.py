@@ -34,6 +34,14 @@ class OpenTask(NamedTuple):
     """JSON text of the retry record, if the host retries the task."""
 
 
+class Turn(NamedTuple):
+    """One row: what has happened until a turn, and what it has started."""
+
+    events: list[str]
+    """JSON texts."""
+    leaves: list[Leaf]
+
+
 @dataclass(frozen=True)
 class History:
     """All turns of an execution so far."""
@@ -81,6 +89,21 @@ def last_turn(connection: sqlite3.Connection, instance_id: str) -> list[str]:
         {"instance_id": instance_id},
     ).fetchone()
     return [] if row is None else str(row[0]).split("\n")
+
+
+def turns(connection: sqlite3.Connection, instance_id: str) -> list[Turn]:
+    """The turns of the current execution one by one, oldest first."""
+    rows = connection.execute(
+        "SELECT events, decisions FROM history WHERE instance_id = :instance_id ORDER BY position",
+        {"instance_id": instance_id},
+    ).fetchall()
+    return [
+        Turn(
+            events.split("\n"),
+            [] if decisions is None else [Leaf(*leaf) for leaf in json.loads(decisions)[0]],
+        )
+        for events, decisions in rows
+    ]
 
 
 def append(

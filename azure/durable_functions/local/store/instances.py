@@ -117,44 +117,67 @@ class Filter:
     statuses: frozenset[str] | None = None
     updated_from: str | None = None
     updated_to: str | None = None
-    after: str | None = None
-    """Only ids greater than this one: the place where the page before has ended."""
+    name: str | None = None
+    """Of the orchestrator, in any case."""
+    custom_status: str | None = None
+    """A piece of the JSON text of the custom status, in any case and without blanks."""
+    has_entities: bool = True
+    """Whether entities are among them."""
+    is_newest_first: bool = False
+    """Sorted by creation, the last first; else by id."""
+    after: tuple[str, str] | None = None
+    """Creation and id of the last one on the page before: only what stands behind it."""
 
 
 def page(connection: sqlite3.Connection, wanted: Filter, *, limit: int) -> list[Instance]:
-    """Instances that fit, in the order of their ids, at most `limit`."""
-    statuses = sorted(wanted.statuses) if wanted.statuses is not None else []
+    """Instances that fit, in the order of their ids or newest first, at most `limit`."""
+    conditions, values = _conditions(wanted)
+    order = "created_at DESC, instance_id" if wanted.is_newest_first else "instance_id"
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM instances WHERE {' AND '.join(conditions)} "
+        f"ORDER BY {order} LIMIT :limit",
+        {**values, "limit": limit},
+    ).fetchall()
+    return [_instance(row) for row in rows]
+
+
+_COMPARED = {
+    "created_from": "created_at >= :created_from",
+    "created_to": "created_at <= :created_to",
+    "updated_from": "updated_at >= :updated_from",
+    "updated_to": "updated_at <= :updated_to",
+    "name": "lower(name) = lower(:name)",
+    "custom_status": "instr(lower(replace(custom_status, ' ', '')), lower(:custom_status)) > 0",
+}
+"""What a member of a filter asks for, by its name; without a value it asks for nothing."""
+
+
+def _conditions(wanted: Filter) -> tuple[list[str], dict[str, object]]:
     conditions = ["1"]
-    values: dict[str, object] = {"limit": limit}
+    values: dict[str, object] = {}
+    for member, condition in _COMPARED.items():
+        if getattr(wanted, member) is not None:
+            conditions.append(condition)
+            values[member] = getattr(wanted, member)
     if wanted.instance_id_prefix:
         conditions.append("substr(instance_id, 1, :prefix_length) = :prefix")
         values["prefix"] = wanted.instance_id_prefix
         values["prefix_length"] = len(wanted.instance_id_prefix)
-    if wanted.created_from is not None:
-        conditions.append("created_at >= :created_from")
-        values["created_from"] = wanted.created_from
-    if wanted.created_to is not None:
-        conditions.append("created_at <= :created_to")
-        values["created_to"] = wanted.created_to
-    if wanted.updated_from is not None:
-        conditions.append("updated_at >= :updated_from")
-        values["updated_from"] = wanted.updated_from
-    if wanted.updated_to is not None:
-        conditions.append("updated_at <= :updated_to")
-        values["updated_to"] = wanted.updated_to
     if wanted.statuses is not None:
-        names = [f"status_{index}" for index in range(len(statuses))]
-        conditions.append(f"status IN ({', '.join(f':{name}' for name in names)})")
-        values.update(zip(names, statuses, strict=True))
+        statuses = {f"status_{index}": name for index, name in enumerate(sorted(wanted.statuses))}
+        conditions.append(f"status IN ({', '.join(f':{name}' for name in statuses)})")
+        values.update(statuses)
+    if not wanted.has_entities:
+        conditions.append("instance_id NOT LIKE '@%'")
     if wanted.after is not None:
-        conditions.append("instance_id > :after")
-        values["after"] = wanted.after
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM instances WHERE {' AND '.join(conditions)} "
-        "ORDER BY instance_id LIMIT :limit",
-        values,
-    ).fetchall()
-    return [_instance(row) for row in rows]
+        values["after_created"], values["after_id"] = wanted.after
+        conditions.append(
+            "(created_at < :after_created OR (created_at = :after_created"
+            " AND instance_id > :after_id))"
+            if wanted.is_newest_first
+            else "instance_id > :after_id"
+        )
+    return conditions, values
 
 
 def ended(connection: sqlite3.Connection, wanted: Filter, *, limit: int) -> list[Instance]:

@@ -82,6 +82,15 @@ def due(connection: sqlite3.Connection, instance_id: str, now: str) -> list[Mess
     return [Message(*row) for row in rows]
 
 
+def waiting(connection: sqlite3.Connection, instance_id: str) -> list[Message]:
+    """All messages of an instance, those of timers too, in the order of their commits."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM messages WHERE instance_id = :instance_id ORDER BY message_id",
+        {"instance_id": instance_id},
+    ).fetchall()
+    return [Message(*row) for row in rows]
+
+
 def instances_with_due(connection: sqlite3.Connection, now: str) -> list[str]:
     """Ids of all instances for which something is due."""
     rows = connection.execute(

@@ -8,7 +8,7 @@ from typing import Any
 
 from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import HistoryEventType
-from azure.durable_functions.local.engine import clock, entities
+from azure.durable_functions.local.engine import clock, entities, waiting
 from azure.durable_functions.local.store.instances import Instance
 
 STATUS_NAMES = (
@@ -93,6 +93,38 @@ def status(
     return view
 
 
+def details(found: waiting.Details) -> dict[str, Any]:
+    """What an instance waits for, and its relatives; members without a value are left out."""
+    view: dict[str, Any] = {"waitsFor": [_wait(wait) for wait in found.waits]}
+    if found.reason is not None:
+        view["reason"] = found.reason
+    if found.parent_id is not None:
+        view["parentInstanceId"] = found.parent_id
+    view["children"] = [
+        {"instanceId": child.instance_id, "name": child.name, "runtimeStatus": child.status}
+        for child in found.children
+    ]
+    return view
+
+
+def _wait(wait: waiting.Wait) -> dict[str, Any]:
+    fields = {
+        "kind": wait.kind,
+        "name": wait.name,
+        "instanceId": wait.instance_id,
+        "since": _moment(wait.since),
+        "dueAt": _moment(wait.due_at),
+        "attempt": wait.attempt if wait.attempt > 1 or wait.most_attempts else None,
+        "maxAttempts": wait.most_attempts,
+        "reason": wait.reason,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _moment(text: str | None) -> str | None:
+    return text and f"{text.rstrip('Z')}Z"
+
+
 def entity(instance: Instance, *, with_state: bool) -> dict[str, Any]:
     """An entity as lists show it (http-api.md 7.2)."""
     name, _, key = instance.instance_id[1:].partition("@")
@@ -109,7 +141,12 @@ def _whole_seconds(stored: str) -> str:
 
 
 def history(
-    stored: Sequence[str], *, show_input: bool, show_output: bool, is_continued: bool = False
+    stored: Sequence[str],
+    *,
+    show_input: bool,
+    show_output: bool,
+    is_continued: bool = False,
+    show_details: bool = False,
 ) -> list[dict[str, Any]]:
     """The history as status queries show it: named, and with scheduling merged into results.
 
@@ -118,7 +155,9 @@ def history(
         show_input: Whether inputs are shown.
         show_output: Whether results are shown.
         is_continued: Whether continue-as-new made this generation.
+        show_details: Whether activities that were repeated have their attempt.
     """
+    attempts = waiting.attempts_of(stored) if show_details else {}
     events = [json.loads(text) for text in stored]
     finished = {
         event["TaskScheduledId"]
@@ -140,6 +179,9 @@ def history(
             shown_event["Generation"] = None  # X29
         if not show_input:
             shown_event.pop("Input", None)
+        attempt = attempts.get(event.get("TaskScheduledId", event["EventId"]))
+        if attempt is not None:
+            shown_event["Attempt"] = attempt
         view.append(shown_event)
     return view
 

@@ -167,10 +167,14 @@ class ManagementApi:
                 show_input=show_input,
                 show_output=bool(query.flag("showHistoryOutput")),
                 is_continued=instance.continued,
+                show_details=bool(query.flag("showDetails")),
             )
         view = instance_views.status(instance, show_input=show_input, history=history)
         if query.flag("showFailure"):  # not of the extension: class, frames and causes
             view["failure"] = await self._hub.failure_of(instance_id)
+        if query.flag("showDetails"):  # not of the extension, which cannot tell
+            found = await self._hub.details_of(instance_id)
+            view.update({} if found is None else instance_views.details(found))
         if not instance.is_terminal:
             return messages.as_json(202, view, {"Location": request.url, "Retry-After": "5"})
         if instance.status == "Failed" and query.flag("returnInternalServerErrorOnFailure"):
@@ -198,6 +202,11 @@ class ManagementApi:
             created_from=_stored(query, "createdTimeFrom"),
             created_to=_stored(query, "createdTimeTo"),
             statuses=_statuses(query.text("runtimeStatus")),
+            # Not of the extension: for `durable list`.
+            name=query.text("name") or None,
+            custom_status=_piece(query.text("customStatus")),
+            has_entities=query.flag("entities") is not False,
+            is_newest_first=query.flag("newestFirst") is True,
         )
         page = await self._page(request, wanted)
         if isinstance(page, Answer):
@@ -471,16 +480,22 @@ def _statuses(text: str | None) -> frozenset[str] | None:
     return frozenset(found) or None
 
 
+def _piece(text: str | None) -> str | None:
+    """What a stored custom status must have: blanks count nowhere, and it is ASCII."""
+    return "".join((text or "").split()).encode("ascii", "backslashreplace").decode() or None
+
+
 def _make_token(last: Instance) -> str:
-    return base64.urlsafe_b64encode(last.instance_id.encode("utf-8")).decode("ascii")
+    place = json.dumps([last.created_at, last.instance_id])
+    return base64.urlsafe_b64encode(place.encode("utf-8")).decode("ascii")
 
 
-def _read_token(token: str) -> str | None:
+def _read_token(token: str) -> tuple[str, str] | None:
     if not token:
         return None
     try:
-        return base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode(
-            "utf-8"
-        )
-    except (binascii.Error, UnicodeError) as error:
+        text = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
+        created_at, instance_id = json.loads(text)
+        return str(created_at), str(instance_id)
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise ValueError(token) from error
