@@ -86,7 +86,7 @@ if "DurableFunctionsCompatibilityWarning" not in globals():
 
 def validate_extension_bundles() -> None:
     """Warn if host.json in the current folder asks for the extension bundle of 2019."""
-    if "pytest" in sys.modules:
+    if "pytest" in sys.modules or _startup.is_command():
         return
     if _startup.bundle_version(os.getcwd()) == "[1.*, 2.0.0)":
         warnings.warn(
@@ -100,6 +100,8 @@ def validate_extension_bundles() -> None:
 
 def validate_v1_programming_model() -> None:
     """Warn if the app has function.json folders and does not keep release 2.x out."""
+    if _startup.is_command():
+        return  # `durable start` tells it once
     app_root = _find_function_app_root()
     if app_root is None or _requirements_exclude_v2(app_root):
         return

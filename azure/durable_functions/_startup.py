@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,14 @@ def has_function_json(folder: str) -> bool:
     return any(
         os.path.isfile(os.path.join(folder, child, "function.json")) for child in os.listdir(folder)
     )
+
+
+def is_command() -> bool:
+    """Whether this process is the ``durable`` command, and so no app."""
+    started = getattr(sys, "orig_argv", [])
+    with_module = started[1:3] == ["-m", "azure.durable_functions"]
+    program = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
+    return with_module or program in ("durable", "durable.exe", "durable-script.py")
 
 
 def has_agents() -> bool:

@@ -24,8 +24,8 @@ def test_settings_without_effect_are_named_in_one_line_and_unknown_ones_in_anoth
     tmp_path: Path,
 ) -> None:
     content = {
-        "extensionBundle": {"id": "x"},
-        "logging": {"applicationInsights": {"enableDependencyTracking": True}},
+        "healthMonitor": {"enabled": True},
+        "logging": {"console": {"isEnabled": True}},
         "extensions": {
             "durableTask": {
                 "storageProvider": {"type": "mssql", "partitionCount": 3},
@@ -39,7 +39,7 @@ def test_settings_without_effect_are_named_in_one_line_and_unknown_ones_in_anoth
     assert found.max_activities == 4
     storage, without_effect, unknown = found.notes
     assert "mssql" in storage
-    for name in ("extensionBundle.id", "enableDependencyTracking", "partitionCount"):
+    for name in ("healthMonitor.enabled", "logging.console", "partitionCount"):
         assert name in without_effect
     assert unknown.endswith(": extensions.durableTask.maxConcurentEntityFunctions")
 

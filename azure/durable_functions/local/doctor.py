@@ -10,7 +10,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,9 +17,14 @@ from pathlib import Path
 from typing import Literal
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local import host, requirements_txt, timers
+from azure.durable_functions.local import hidden_modules, host, requirements_txt, timers
 from azure.durable_functions.local.app_info import AppInfo
-from azure.durable_functions.local.host_json import HostJson, find_app_root, read_host_json
+from azure.durable_functions.local.host_json import (
+    OLD_BUNDLE,
+    HostJson,
+    find_app_root,
+    read_host_json,
+)
 from azure.durable_functions.local.json_files import Reader, read_json
 from azure.durable_functions.local.local_settings import app_environment, read_local_settings
 from azure.durable_functions.local.web.functions_api import http_functions
@@ -32,7 +36,6 @@ Severity = Literal["error", "warning"]
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
 """What Azure Functions offers; later ones may have come since this was written."""
-_OLD_BUNDLE = "[1.*, 2.0.0)"
 _SECRET_FILES = ("local.settings.json", ".env", "*.pem", "*.pfx", "*.key", ".durable")
 _MADE_HERE = ("local.settings.json", ".durable")
 """Every app that has run here has them."""
@@ -158,11 +161,11 @@ def _host_json(root: Path, app: AppInfo) -> Iterator[Finding]:
             'add "extensionBundle": {"id": "Microsoft.Azure.Functions.ExtensionBundle", '
             '"version": "[4.*, 5.0.0)"}',
         )
-    elif bundle_version == _OLD_BUNDLE:
+    elif bundle_version == OLD_BUNDLE:
         yield Finding(
             "warning",
             "host.json",
-            f"the extensionBundle {_OLD_BUNDLE} is old and slow",
+            f"the extensionBundle {OLD_BUNDLE} is old and slow",
             'use the version "[4.*, 5.0.0)"',
         )
 
@@ -191,15 +194,8 @@ def _names(root: Path, app: AppInfo) -> Iterator[Finding]:
                 "another function has the same name but for upper and lower case",
                 "rename one of them; the Functions host refuses both",
             )
-    for child in sorted(root.iterdir()):
-        is_module = child.suffix == ".py" or (child.is_dir() and any(child.glob("*.py")))
-        if is_module and child.stem in {*sys.stdlib_module_names, "azure"}:
-            yield Finding(
-                "error",
-                child.name,
-                f"it hides the module {child.stem!r}, because the app folder is searched first",
-                "rename it",
-            )
+    for name, what in hidden_modules.find(root):
+        yield Finding("error", name, what, hidden_modules.MEND)
 
 
 def _requirements(root: Path, python: str) -> Iterator[Finding]:

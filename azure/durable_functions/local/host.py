@@ -18,7 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local import operating_system, start_output, watcher
+from azure.durable_functions.local import (
+    hidden_modules,
+    operating_system,
+    start_output,
+    watcher,
+)
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo, registry_of
 from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine import events
@@ -67,6 +72,9 @@ KEY_SETTING = "system_key"
 URL_SETTING = "host_url"
 """Under these names the store tells other processes how to reach the running host."""
 _LOOK_AT_STATE_SECONDS = 1.0
+
+_MOST_NAMED = 5
+"""So many unfinished instances a start names."""
 
 
 @dataclass(frozen=True)
@@ -204,20 +212,36 @@ class LocalHost:
         )
         self._pool.client_texts = lambda function: client_texts(function, self._links)
         self._pool.start_instances = self._start_instances
-        app = await self._pool.start()
+        app = await self._start_workers(self._pool)
         self._hub, self._server = self._make_rooms(self._database, self._pool, access, tls)
         if rpc is not None:
             await self._server.open_rpc(rpc)
-        unfinished = await self._hub.count_unfinished()
+        unfinished, newest = await self._hub.unfinished(_MOST_NAMED)
         await self._serve(app)
+        for hint in start_output.release_hint(app, root):
+            logger.warning("%s", hint)
         if unfinished and app.failure is None:
-            self._say(f"{unfinished} unfinished instance(s) go on; --fresh starts anew.")
+            self._say(start_output.unfinished(unfinished, newest))
         self._say(f"Task hub {host_json.hub_name}, kept in {self._database.path}")
         self._say("For detailed output, run durable with --verbose flag.")
         url = self._links.public_origin
         await self._server.open_public(public)
         await self._database.write(lambda c: stored_settings.put(c, URL_SETTING, url))
         self._say(f"Listening on {url} (Ctrl-C stops)")
+
+    async def _start_workers(self, pool: WorkerPool) -> AppInfo:
+        """The app as the first worker has loaded it.
+
+        Raises:
+            WorkerFailed: None can be started; names the files that may be the reason.
+        """
+        hidden = hidden_modules.told(self._root)
+        for line in hidden:
+            logger.warning("%s", line)
+        try:
+            return await pool.start()
+        except WorkerFailed as error:
+            raise WorkerFailed("\n".join([str(error), *hidden])) from None
 
     def _make_rooms(
         self, database: Database, pool: WorkerPool, access: Access, tls: ssl.SSLContext | None
@@ -338,7 +362,9 @@ class LocalHost:
             http.function.name: f"{origin}/{http.template}" for http in routes
         }
         self._admin.errors = errors
-        for line in start_output.functions(app, routes, errors, origin):
+        now = self._clock.now()
+        schedules = {timer.function.name: timer.told(now) for timer in timers}
+        for line in start_output.functions(app, routes, errors, origin, schedules):
             self._say(line)
         if app.failure is not None:
             return  # what is unfinished waits until the app is mended
@@ -463,7 +489,8 @@ class LocalHost:
         if app.failure is not None:
             if self._options.is_strict:
                 raise AppFailed(f"Worker failed to load the app:\n{app.failure}")
-            logger.error("Worker failed to load the app:\n%s", app.failure)
+            hidden = hidden_modules.told(self._root)
+            logger.error("Worker failed to load the app:\n%s", "\n".join([app.failure, *hidden]))
         for name, reason in errors.items():
             if self._options.is_strict:
                 raise AppFailed(f"The '{name}' function is in error: {reason}")

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -81,12 +81,14 @@ class HostJson:
         )
 
 
+OLD_BUNDLE = "[1.*, 2.0.0)"
+_OF_THE_CLOUD = ("extensionbundle", "logging.applicationinsights")
+"""Every app has them, for the cloud; nobody expects them to do anything here."""
+
 # What is known but has no meaning on one machine (host.md 9), by the beginnings of their paths.
 _NOT_APPLYING = tuple(
     key.lower()
     for key in (
-        "extensionBundle",
-        "logging.applicationInsights",
         "logging.console",
         "logging.fileLoggingMode",
         "concurrency",
@@ -235,16 +237,21 @@ def _notes(reader: Reader, storage: str) -> Iterator[str]:
     unknown: list[str] = []
     for path in reader.leaves():
         dotted = ".".join(path)
-        known = any(
-            dotted.lower() == key or dotted.lower().startswith(f"{key}.") for key in _NOT_APPLYING
-        )
-        (without_effect if known else unknown).append(dotted)
+        if _is_below(dotted, _OF_THE_CLOUD):
+            continue
+        (without_effect if _is_below(dotted, _NOT_APPLYING) else unknown).append(dotted)
+    if reader.get("extensionBundle", "version") == OLD_BUNDLE:
+        yield f'host.json: the extensionBundle {OLD_BUNDLE} is old and slow; use "[4.*, 5.0.0)"'
     if storage.lower() != "azurestorage":
         yield f"host.json asks for the storage provider {storage}; this host keeps a local store."
     if without_effect:
         yield f"host.json: without effect on this host: {', '.join(without_effect)}"
     if unknown:
         yield f"host.json: not known, so ignored: {', '.join(unknown)}"
+
+
+def _is_below(dotted: str, keys: Sequence[str]) -> bool:
+    return any(dotted.lower() == key or dotted.lower().startswith(f"{key}.") for key in keys)
 
 
 def _with_overrides(content: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:

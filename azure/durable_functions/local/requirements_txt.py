@@ -64,6 +64,17 @@ def read(path: Path) -> list[Requirement]:
     return list(_read(path, set())) if path.is_file() else []
 
 
+def keeps_release_2_out(root: Path) -> bool:
+    """Whether an app's requirements.txt keeps release 2 of Microsoft's package out.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    path = root / "requirements.txt"
+    lines = _startup.requirement_lines(text_of(path)) if path.is_file() else ()
+    return any(map(_startup.excludes_v2, lines))
+
+
 def text_of(path: Path) -> str:
     """The text of a file, whatever Unicode encoding its mark tells.
 

@@ -56,6 +56,7 @@ class Interval:
 
     text: str
     span: timedelta
+    zone = timezone.utc
 
     def next_after(self, moment: datetime) -> datetime:
         """When it is due after a moment."""
@@ -77,7 +78,7 @@ class Crontab:
             ScheduleError: It is not valid.
         """
         self.text = text
-        self._zone = zone
+        self.zone = zone
         parts = text.split()
         if len(parts) == 5:
             parts.insert(0, "0")
@@ -112,7 +113,7 @@ class Crontab:
     def _first_after(self, moment: datetime) -> datetime | None:
         times = croniter(
             self._expression,
-            moment.astimezone(self._zone),
+            moment.astimezone(self.zone),
             second_at_beginning=True,
             day_or=False,  # day and day of week must both match
             max_years_between_matches=10,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+from azure.durable_functions._errors import SettingsError
+from azure.durable_functions.local import requirements_txt
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.web.functions_api import HttpFunction
 from azure.durable_functions.local.worker.vocabulary import HTTP_TRIGGER, TIMER_TRIGGER
@@ -22,9 +25,21 @@ def versions(version: str) -> Iterator[str]:
 
 
 def functions(
-    app: AppInfo, routes: Sequence[HttpFunction], errors: dict[str, str], public_origin: str
+    app: AppInfo,
+    routes: Sequence[HttpFunction],
+    errors: Mapping[str, str],
+    public_origin: str,
+    schedules: Mapping[str, str],
 ) -> Iterator[str]:
-    """The listing: HTTP functions first, then the others, then the disabled ones."""
+    """The listing: HTTP functions first, then the others, then the disabled ones.
+
+    Args:
+        app: As it was loaded.
+        routes: Of its HTTP functions.
+        errors: Why functions cannot be used, by name.
+        public_origin: Scheme and authority of URLs.
+        schedules: Schedule and next run of timer functions, by name.
+    """
     yield "\nFunctions:\n"
     if app.failure is not None:
         yield "\tnone; the app is loaded again when a file changes\n"
@@ -35,15 +50,43 @@ def functions(
         if function.kind == HTTP_TRIGGER or function.name in errors:
             continue
         note = "" if function.is_emulated else f"  (not emulated; {by_hand(function.name)})"
+        if function.name in schedules:
+            note = f"  {schedules[function.name]}"
         yield f"\t{function.name}: {function.kind}{note}\n"
     for function in sorted(app.functions, key=_by_name):
         if function.is_disabled:
             yield f"Function {function.name} is disabled."
 
 
+def unfinished(count: int, newest: Sequence[str]) -> str:
+    """Instances that an earlier run has left."""
+    named = ", ".join(newest)
+    if count == 1:
+        return f"1 unfinished instance goes on: {named}"
+    more = f" and {count - len(newest)} more; 'durable list' shows them"
+    return f"{count} unfinished instances go on: {named}{more if count > len(newest) else ''}"
+
+
 def by_hand(name: str) -> str:
     """How to run a function that nothing starts here."""
     return f"run it with: durable invoke {name}"
+
+
+def release_hint(app: AppInfo, root: Path) -> Iterator[str]:
+    """What an app of function.json folders needs in its requirements.txt, and lacks."""
+    if all(function.directory == str(root) for function in app.functions):
+        return
+    try:
+        is_pinned = requirements_txt.keeps_release_2_out(root)
+    except SettingsError as error:
+        yield str(error)
+        return
+    if not is_pinned:
+        yield (
+            "This app describes its functions by function.json files, which release 2.x of "
+            "Microsoft's azure-functions-durable does not support. Write "
+            "'azure-functions-durable<2' into requirements.txt, or run 'durable bundle'."
+        )
 
 
 def warnings(app: AppInfo, wanted: Sequence[str] = ()) -> Iterator[str]:

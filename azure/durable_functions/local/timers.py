@@ -94,6 +94,12 @@ class TimerFunction:
     """Its last run is remembered, and one that was missed is made up for."""
     retry: RetryPolicy | None
 
+    def told(self, now: datetime) -> str:
+        """Schedule and next run, in the zone of the schedule."""
+        due = self.schedule.next_after(now).astimezone(self.schedule.zone)
+        at_start = ", runs at the start" if self.runs_at_start else ""
+        return f"{self.schedule.text}{at_start}, next run {due:%Y-%m-%d %H:%M:%S %Z}"
+
 
 def timer_functions(
     functions: Sequence[FunctionInfo], environment: Mapping[str, str]

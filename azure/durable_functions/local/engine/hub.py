@@ -173,9 +173,11 @@ class TaskHub:
                 logger.info("Purged %d instances that ended before %s", expired, now - retention)
             await self._clock.wait(now + min(retention, _LONGEST_EXPIRY_PAUSE), never)
 
-    async def count_unfinished(self) -> int:
-        """How many instances have not ended."""
-        return await self._database.read(instances.count_unfinished)
+    async def unfinished(self, most: int) -> tuple[int, list[str]]:
+        """How many instances have not ended, and the ids of the newest, at most so many."""
+        return await self._database.read(
+            lambda c: (instances.count_unfinished(c), instances.newest_unfinished(c, most))
+        )
 
     async def start_instance(
         self,

@@ -187,14 +187,24 @@ def ended(connection: sqlite3.Connection, wanted: Filter, *, limit: int) -> list
     return page(connection, terminal, limit=limit) if terminal.statuses else []
 
 
+_UNFINISHED = (
+    "FROM instances WHERE status NOT IN ('Completed', 'Failed', 'Terminated', 'Canceled')"
+    " AND instance_id NOT LIKE '@%'"
+)
+
+
 def count_unfinished(connection: sqlite3.Connection) -> int:
     """How many orchestrations have not ended."""
-    [count] = connection.execute(
-        "SELECT count(*) FROM instances"
-        " WHERE status NOT IN ('Completed', 'Failed', 'Terminated', 'Canceled')"
-        " AND instance_id NOT LIKE '@%'"
-    ).fetchone()
+    [count] = connection.execute(f"SELECT count(*) {_UNFINISHED}").fetchone()
     return int(count)
+
+
+def newest_unfinished(connection: sqlite3.Connection, limit: int) -> list[str]:
+    """Ids of the youngest orchestrations that have not ended."""
+    rows = connection.execute(
+        f"SELECT instance_id {_UNFINISHED} ORDER BY created_at DESC LIMIT :limit", {"limit": limit}
+    )
+    return [row[0] for row in rows]
 
 
 def forget_work(connection: sqlite3.Connection, instance_id: str) -> None:

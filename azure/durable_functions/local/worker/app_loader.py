@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
 import json
+import logging
 import os
 import re
 import sys
 import traceback
 import types
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -165,7 +167,8 @@ def of_register(register: Any, root: Path, script_name: str) -> LoadedApp:
     """
     app = LoadedApp(data_converter=getattr(register, "_data_converter", None))
     try:
-        functions = register.get_functions()
+        with _without_advice():
+            functions = register.get_functions()
     except Exception as error:
         app.failure = _explain(error)
         return app
@@ -187,6 +190,22 @@ def of_register(register: Any, root: Path, script_name: str) -> LoadedApp:
         except FunctionLoadError as error:
             app.errors.append((name, str(error)))
     return app
+
+
+@contextlib.contextmanager
+def _without_advice() -> Generator[None]:
+    """Drop what azure-functions logs about each app without HTTP functions: nobody's news."""
+    home = os.path.dirname(func.__file__)
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR or not record.pathname.startswith(home)
+
+    root = logging.getLogger()
+    root.addFilter(is_news)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_news)
 
 
 def find_app(module: types.ModuleType, file_name: str) -> Any:

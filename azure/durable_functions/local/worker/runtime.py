@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -43,10 +44,20 @@ async def _serve(socket_fd: int, root: Path, only: Sequence[str], places: tuple[
 
     host = Link(connection, begin, host_is_gone.set)
     forward_logs(host.send)
+    _leave_hints_to_the_host()
     app = app_loader.load(root, only)
     functions = Functions(app.functions, places)
     host.send(describe(app))
     await host_is_gone.wait()
+
+
+def _leave_hints_to_the_host() -> None:
+    """Each worker would give them again when it imports the SDK; the host gives them once."""
+    for beginning in (
+        "This app uses the legacy Python v1 programming model",
+        "Your application is currently configured to use Extension Bundles V1",
+    ):
+        warnings.filterwarnings("ignore", message=beginning)
 
 
 def describe(app: app_loader.LoadedApp) -> Frame:
