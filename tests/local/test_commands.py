@@ -202,11 +202,28 @@ def test_a_moment_that_cannot_be_read_never_widens_a_filter(running: Commands) -
     assert running.json("show", "kept")["runtimeStatus"] == "Completed"
 
 
-def test_a_function_is_run_by_hand(running: Commands) -> None:
-    running("invoke", "Hello", "--input", '"command"')
-    notes = running.folder / "notes"
-    while not notes.exists() or "Hello command" not in notes.read_text():
-        running("invoke", "nobody", code=3)
+def test_a_function_that_is_run_by_hand_tells_its_result_or_its_failure(
+    running: Commands, tmp_path: Path
+) -> None:
+    assert running("invoke", "Hello", "--input", '"command"').stdout == '"Hello command!"\n'
+    assert running.json("invoke", "Hello", "--input", '"you"') == {"result": "Hello you!"}
+    (tmp_path / "input.json").write_text('"file"')
+    assert "Hello file!" in running("invoke", "hello", "--input", f"@{tmp_path}/input.json").stdout
+    failed = running("invoke", "AlwaysFail", "--input", "1", code=5)
+    assert "AlwaysFail has failed: " in failed.stderr
+    assert "function_app.py" in failed.stderr
+    running("invoke", "nobody", code=3)
+
+
+def test_an_http_function_that_is_run_by_hand_shows_its_answer(running: Commands) -> None:
+    assert "pong" in running("invoke", "ping").stdout
+    assert "boom has failed: " in running("invoke", "boom", code=5).stderr
+
+
+def test_orchestrators_are_not_run_by_hand_and_the_command_says_what_to_use(
+    running: Commands,
+) -> None:
+    assert "durable start-new" in running("invoke", "Chain", code=4).stderr
 
 
 def test_without_a_host_what_is_asked_takes_effect_at_its_start(stopped: Commands) -> None:

@@ -288,7 +288,8 @@ def which(req):
 
         script.write_text(code.replace("OLD", "broken ="))
         script.write_text("this is no python")
-        host.until(lambda: host.call("GET", "/api/which").status == 404)
+        host.until(lambda: host.call("GET", "/api/which").status == 503)
+        assert b"SyntaxError" in host.call("GET", "/").body
         assert host.call("POST", f"{WEBHOOK}/instances/{started}/raiseEvent/go", 1).status == 202
         script.write_text(code.replace("OLD", "NEW"))
 
@@ -371,3 +372,70 @@ def test_json_output_is_a_log_for_machines(tmp_path: Path) -> None:
     executed = next(e for e in entries if e["message"].startswith("Executed 'Functions.Greet'"))
     assert (executed["category"], executed["level"]) == ("Function.Greet", "Information")
     assert [json.loads(line) for line in host.lines if line]
+
+
+BROKEN = "import azure.durable_functions as df\napp = df.DFApp()\ndef broken(\n"
+ASKS = """
+import azure.durable_functions as df
+app = df.DFApp()
+
+@app.orchestration_trigger(context_name="context")
+def main(context):
+    return (yield context.call_activity(context.get_input(), 1))
+
+@app.activity_trigger(input_name="n")
+def stops(n):
+    breakpoint()
+
+@app.activity_trigger(input_name="n")
+def debugs(n):
+    import pdb; pdb.set_trace()
+    return n
+
+@app.activity_trigger(input_name="n")
+def asks(n):
+    return input("how many?")
+"""
+
+
+def test_while_the_app_does_not_load_every_route_answers_503_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "function_app.py").write_text(BROKEN)
+    with HostProcess(tmp_path) as host:
+        for path in ("/api/orders", "/"):
+            reply = host.call("GET", path)
+            assert reply.status == 503, path
+            assert b"SyntaxError" in reply.body
+        assert host.call("GET", f"{WEBHOOK}/instances").json == []
+
+
+def test_the_text_of_an_exception_is_told_on_the_loopback_interface_only(tmp_path: Path) -> None:
+    folder = copy_app(APPS / "conformance", tmp_path / "app")
+    with HostProcess(folder) as here:
+        reply = here.call("GET", "/api/boom")
+        assert (reply.status, reply.headers["Content-Type"]) == (500, "text/plain; charset=utf-8")
+        assert b"function_app.py" in reply.body
+    with HostProcess(folder, "--address", "0.0.0.0") as everywhere:
+        reply = everywhere.call("GET", "/api/boom")
+        assert (reply.status, reply.body) == (500, b"")
+
+
+@pytest.mark.parametrize("name", ["stops", "debugs", "asks"])
+def test_what_asks_for_a_terminal_in_a_worker_says_how_to_get_one(
+    terminals: HostProcess, name: str
+) -> None:
+    finished = terminals.run("main", name)
+    assert finished["runtimeStatus"] == "Failed"
+    assert "--in-process" in finished["output"]
+    assert "--in-process" in "\n".join(terminals.lines)
+
+
+@pytest.fixture(scope="module")
+def terminals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
+    folder = tmp_path_factory.mktemp("terminals")
+    (folder / "host.json").write_text('{"version": "2.0"}')
+    (folder / "function_app.py").write_text(ASKS)
+    with HostProcess(folder) as running:
+        yield running

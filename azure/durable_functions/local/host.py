@@ -268,7 +268,7 @@ class LocalHost:
             self._functions,
             self._admin,
             access,
-            self._manners(tls),
+            self._manners(tls, is_here=access.is_loopback),
             self._rpc_secret,
         )
         return hub, web
@@ -442,13 +442,14 @@ class LocalHost:
             ) from None
         return context
 
-    def _manners(self, tls: ssl.SSLContext | None) -> Manners:
+    def _manners(self, tls: ssl.SSLContext | None, *, is_here: bool) -> Manners:
         host_json = self._host_json
         hidden = self._environment.get("AzureWebJobsDisableHomepage", "")
         return Manners(
             custom_headers=host_json.custom_headers,
             trusts_forwarded_host=host_json.trusts_forwarded_host,
             has_home_page=hidden.lower() not in ("true", "1"),
+            tells_failures=is_here,
             tls=tls,
             throttle=Throttle(
                 host_json.max_concurrent_requests, host_json.max_outstanding_requests

@@ -2,7 +2,8 @@
 
 Exit codes: 0 done; 1 it cannot be done (no app, no host, an unusable store); 2 wrong usage; 3 there
 is no such instance, entity or function; 4 refused as things stand; 5 an instance that was waited
-for has failed or was terminated; 6 it has not ended in time.
+for has failed or was terminated, or a function that was run by hand has failed; 6 it has not ended
+in time.
 """
 
 from __future__ import annotations
@@ -136,15 +137,21 @@ def _checked(reply: Reply, what: str) -> Reply:
     return reply
 
 
-def _json_text(text: str, name: str) -> str:
-    """JSON text from the command line; ``@FILE`` reads a file, ``-`` standard input."""
+def _text(text: str, name: str) -> str:
+    """Text from the command line; ``@FILE`` reads a file, ``-`` standard input."""
     if text == "-":
-        text = sys.stdin.read()
-    elif text.startswith("@"):
-        try:
-            text = Path(text[1:]).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise click.BadParameter(f"cannot be read: {error}", param_hint=name) from None
+        return sys.stdin.read()
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"cannot be read: {error}", param_hint=name) from None
+
+
+def _json_text(text: str, name: str) -> str:
+    """JSON text from the command line, as `_text` takes it."""
+    text = _text(text, name)
     try:
         json.loads(text)
     except ValueError as error:
@@ -609,17 +616,46 @@ def signal(
 
 @click.command()
 @click.argument("name")
-@click.option("--input", "text", default="", help="Text for its trigger; JSON for activities.")
+@click.option(
+    "--input",
+    "text",
+    metavar="TEXT",
+    default="",
+    help="Text for its trigger, JSON for activities; @FILE, or - for stdin.",
+)
+@_as_json
 @_where
-def invoke(target: Target, name: str, text: str) -> None:
-    """Run a function of a running host by hand; the host's log tells how it ends."""
+def invoke(target: Target, name: str, text: str, as_json: bool) -> None:
+    """Run a function of a running host by hand, and show its result or its failure."""
+    text = _text(text, "--input")
 
     async def work(api: Management) -> int:
-        _checked(await api.invoke(name, text), f"function {name}")
-        click.echo(f"The host runs {name}; its log tells how it ends.")
-        return 0
+        with console.status(f"Running {name}…"):
+            reply = _checked(await api.invoke(name, text), f"function {name}")
+        if reply.status == 202:  # of Core Tools, which do not tell more
+            click.echo(f"The host runs {name}; its log tells how it ends.")
+            return 0
+        return _show_end(name, reply.json, as_json)
 
     run(target, work)
+
+
+def _show_end(name: str, ended: dict[str, Any], as_json: bool) -> int:
+    """Print how a function has ended; gives the exit status."""
+    failure, response = ended.get("failure"), ended.get("response")
+    is_bad = failure is not None or (response is not None and response["status"] >= 400)
+    if as_json:
+        click.echo(console_tables.as_json(ended))
+    elif failure is not None:
+        click.echo(f"{name} has failed: {failure['text']}\n{failure['stack']}".rstrip(), err=True)
+    elif response is not None:
+        click.echo(f"{name} has answered with status {response['status']}", err=True)
+        click.echo(response["body"])
+    elif "result" in ended:
+        click.echo(json.dumps(ended["result"], ensure_ascii=False))
+    else:
+        click.echo(f"{name} has run.")
+    return FAILED if is_bad else 0
 
 
 COMMANDS = {

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire import shapes
@@ -33,6 +33,7 @@ from azure.durable_functions.local.worker_pool import WorkerPool
 
 _JSON = "application/json"
 _ORIGIN = "http://localhost"
+_ANSWER_SECONDS = 300.0
 
 
 class HostUnreachable(DurableFunctionsError):
@@ -91,7 +92,7 @@ class Management(Protocol):
         ...
 
     async def invoke(self, name: str, text: str) -> Reply:
-        """Have a function run by hand.
+        """Have a function run by hand, and wait until it has ended if the host can tell that.
 
         Raises:
             NeedsHost: No host is running.
@@ -125,9 +126,10 @@ class RunningHost:
         return await self._send(method, f"{WEBHOOK_PATH}/{path}", body, query, headers)
 
     async def invoke(self, name: str, text: str) -> Reply:
-        """Have a function run by hand."""
+        """Have a function run by hand, and wait until it has ended."""
         body = json.dumps({"input": text})
-        return await self._send("POST", f"/admin/functions/{name}", body, None, None)
+        path = f"/admin/functions/{quote(name, safe='')}"
+        return await self._send("POST", path, body, {"wait": "true"}, None, is_patient=True)
 
     async def unknown(self, kind: Kind, name: str) -> str | None:
         """Ask the host for its functions; one on Azure may not tell."""
@@ -144,6 +146,8 @@ class RunningHost:
         body: str | None,
         query: Mapping[str, object] | None,
         headers: Mapping[str, str] | None,
+        *,
+        is_patient: bool = False,
     ) -> Reply:
         import aiohttp
         import yarl
@@ -156,7 +160,11 @@ class RunningHost:
             url += f"?{urlencode(query)}"
         try:
             async with self._session.request(
-                method, yarl.URL(url, encoded=True), data=body, headers=sent
+                method,
+                yarl.URL(url, encoded=True),
+                data=body,
+                headers=sent,
+                timeout=aiohttp.ClientTimeout(total=None if is_patient else _ANSWER_SECONDS),
             ) as answer:
                 found = {name.lower(): value for name, value in answer.headers.items()}
                 return Reply(answer.status, found, await answer.read())

@@ -426,8 +426,8 @@ class WorkerPool:
 
     async def answer_http(
         self, function: FunctionInfo, request: dict[str, Any], body: bytes, trace_parent: str
-    ) -> Response | None:
-        """Run an HTTP function: its response; None if it has failed, which the log tells of.
+    ) -> Response | Failure:
+        """Run an HTTP function: its response, or how it has failed, which the log tells too.
 
         Args:
             function: Which one.
@@ -439,10 +439,10 @@ class WorkerPool:
         header.update(request=request, traceParent=trace_parent)
         try:
             frame = await self._call(function, header, body)
-        except (WorkerLost, TimedOut):
-            return None
+        except (WorkerLost, TimedOut) as error:
+            return Failure(type(error).__name__, str(error), "")
         if "error" in frame.header:
-            return None
+            return _failure(frame.header["error"])
         response = frame.header["response"]
         headers = [(name, value) for name, value in response["headers"]]
         return Response(response["status"], headers, frame.payload)

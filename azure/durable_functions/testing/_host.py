@@ -25,7 +25,7 @@ from azure.durable_functions.local import failure_texts
 from azure.durable_functions.local.app_info import registry_of
 from azure.durable_functions.local.engine import clock as clocks
 from azure.durable_functions.local.engine import entities, events
-from azure.durable_functions.local.engine.functions import Outcome
+from azure.durable_functions.local.engine.functions import Failure, Outcome
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
 from azure.durable_functions.local.store import history, instances
 from azure.durable_functions.local.store.database import IN_MEMORY, Database, StoreClosed
@@ -784,8 +784,10 @@ class DurableTestHost:
         if function is None:
             return Response(404, {}, b"")
         response = await self._functions.run(function)
-        if response is None:
-            return Response(500, {}, b"")
+        if isinstance(response, Failure):
+            plain = {"content-type": "text/plain; charset=utf-8"}
+            text = f"{response.text}\n\n{response.stack}".rstrip()
+            return Response(500, plain, text.encode("utf-8", "backslashreplace"))
         return Response(
             response.status,
             {name.lower(): value for name, value in response.headers},

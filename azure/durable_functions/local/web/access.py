@@ -30,6 +30,8 @@ class Access:
     is_any_address_ours: bool = False
     """Listening on every interface without names given: addresses are ours, too."""
     cors: Cors = field(default_factory=Cors)
+    is_loopback: bool = False
+    """Only who sits at this machine reaches the host."""
 
     @staticmethod
     def of_address(
@@ -53,6 +55,7 @@ class Access:
             host_names=frozenset(names),
             is_any_address_ours=is_any_address_ours,
             cors=cors or Cors(),
+            is_loopback=address.lower() in _LOOPBACK,
         )
 
     def is_foreign(self, method: str, headers: Mapping[str, str], *, is_rpc: bool = False) -> bool:

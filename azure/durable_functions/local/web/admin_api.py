@@ -15,16 +15,18 @@ from urllib.parse import quote
 
 from azure.durable_functions._wire import shapes
 from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
-from azure.durable_functions.local.engine.functions import TimedOut, WorkerLost
+from azure.durable_functions.local.engine.functions import Failure, TimedOut, WorkerLost
 from azure.durable_functions.local.worker.vocabulary import (
+    ACTIVITY_TRIGGER,
     EPISODE_TRIGGERS,
     HTTP_TRIGGER,
     TIMER_TRIGGER,
 )
-from azure.durable_functions.local.worker_pool import WorkerPool
+from azure.durable_functions.local.worker_pool import Response, WorkerPool
 
 from . import messages
 from .functions_api import describe_request, new_trace_parent
+from .instance_views import shown
 from .messages import Answer, Request
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -58,7 +60,7 @@ class AdminApi:
         self._timer_payload = timer_payload
         self._instance = str(uuid.uuid4())
         self._began = time.monotonic()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Answer]] = set()
         self.url_templates: dict[str, str] = {}
         """URLs of the HTTP functions, by name."""
         self.errors: dict[str, str] = {}
@@ -79,7 +81,7 @@ class AdminApi:
                     problem = self._errors().get(name)
                     return messages.as_json(200, {"errors": [problem]} if problem else {})
             case ["POST", "functions", name]:
-                return self._run(request, name)
+                return await self._run(request, name)
             case ["GET", "host", "status"]:
                 return messages.as_json(200, self._status())
             case ["GET" | "POST", "host", "ping"]:
@@ -140,8 +142,11 @@ class AdminApi:
             "isProxy": False,
         }
 
-    def _run(self, request: Request, name: str) -> Answer:
+    async def _run(self, request: Request, name: str) -> Answer:
+        """Begin to run a function; with ``wait=true``, not of Core Tools, also how it ends."""
         function = self._app.find(name)
+        if self._app.failure is not None:
+            return messages.problem(503, f"the app cannot be loaded:\n{self._app.failure}")
         if function is None or function.name in self.errors:
             return messages.empty(404)
         try:
@@ -154,44 +159,62 @@ class AdminApi:
             )
         given = body.get("input")
         text = "" if given is None else given if isinstance(given, str) else json.dumps(given)
+        is_waited_for = request.query.flag("wait") is True
         if function.kind in EPISODE_TRIGGERS:
-            logger.error(
-                "%s cannot be run by hand: orchestrators and entities are run by the task hub. "
-                "Start an instance or send a signal, with a client, the management API, "
-                "'durable start-new' or 'durable signal'",
-                function.name,
+            reason = (
+                f"{function.name} cannot be run by hand: orchestrators and entities are run by the "
+                "task hub. Start an instance or send a signal, with a client, the management API, "
+                "'durable start-new' or 'durable signal'"
             )
+            if is_waited_for:
+                return messages.problem(400, reason)
+            logger.error("%s", reason)
             return messages.empty(202)
-        self._spawn(self._invoke(function, text))
-        return messages.empty(202)
+        running = self._spawn(self._invoke(function, text))
+        return await asyncio.shield(running) if is_waited_for else messages.empty(202)
 
-    async def _invoke(self, function: FunctionInfo, text: str) -> None:
-        """Run a function; how it ends is in the log."""
+    async def _invoke(self, function: FunctionInfo, text: str) -> Answer:
+        """Run a function, and tell how it has ended; the log tells it too."""
         if function.kind == HTTP_TRIGGER:
             url = self.url_templates.get(function.name, self._public_origin)
             headers = {"content-type": "application/json"}
             described = describe_request("POST", url, headers)
-            await self._workers.answer_http(
+            response = await self._workers.answer_http(
                 function, described, text.encode("utf-8"), new_trace_parent()
             )
-            return
+            return _failed(response) if isinstance(response, Failure) else _answered(response)
         try:
             if function.kind == TIMER_TRIGGER:
                 text = await self._timer_payload(function.name)
-            elif function.kind == "activityTrigger" and not text:
+            elif function.kind == ACTIVITY_TRIGGER and not text:
                 text = "null"
-            await self._workers.run_function(function, text)
-        except (WorkerLost, TimedOut):
-            return  # the pool has logged it
-        except Exception:  # nobody waits who could be told
+            outcome = await self._workers.run_function(function, text)
+        except (WorkerLost, TimedOut) as error:  # the pool has logged it
+            return _failed(Failure(type(error).__name__, str(error), ""))
+        except Exception as error:  # perhaps nobody waits who could be told
             logger.exception("%s could not be run by hand", function.name)
+            return _failed(Failure(type(error).__name__, str(error), ""))
+        if outcome.failure is not None:
+            return _failed(outcome.failure)
+        has_result = function.kind == ACTIVITY_TRIGGER
+        return messages.as_json(200, {"result": shown(outcome.value)} if has_result else {})
 
     async def stop(self, patience_seconds: float) -> None:
         """Let functions that were run by hand finish for a while."""
         if self._running:
             await asyncio.wait(self._running, timeout=patience_seconds)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
+
+
+def _failed(failure: Failure) -> Answer:
+    return messages.as_json(200, {"failure": {"text": failure.text, "stack": failure.stack}})
+
+
+def _answered(response: Response) -> Answer:
+    body = response.body.decode("utf-8", "replace")
+    return messages.as_json(200, {"response": {"status": response.status, "body": body}})

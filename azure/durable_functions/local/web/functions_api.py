@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from azure.durable_functions._wire import shapes
 from azure.durable_functions.local.app_info import FunctionInfo
+from azure.durable_functions.local.engine.functions import Failure
 from azure.durable_functions.local.worker.vocabulary import DURABLE_CLIENTS, HTTP_TRIGGER
 from azure.durable_functions.local.worker_pool import Response, WorkerPool
 
@@ -115,8 +116,13 @@ class FunctionsApi:
                 return FoundFunction(candidate, request, values)
         return None
 
-    async def run(self, found: FoundFunction) -> Response | None:
-        """The response of a function; None if it has failed."""
+    @property
+    def failure(self) -> str | None:
+        """Why the app as a whole cannot be used just now; None if it can."""
+        return self._workers.app.failure
+
+    async def run(self, found: FoundFunction) -> Response | Failure:
+        """The response of a function, or how it has failed."""
         request = found.request
         described = describe_request(
             request.method, request.url, request.headers, request.query_text, found.values

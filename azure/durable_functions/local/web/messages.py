@@ -123,6 +123,12 @@ def empty(status: int) -> Answer:
     return Answer(status)
 
 
+def plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer that people read."""
+    kind = {"Content-Type": "text/plain; charset=utf-8"}
+    return Answer(status, text.encode("utf-8", "backslashreplace"), {**kind, **(headers or {})})
+
+
 def as_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
     """An answer with a JSON body: compact, not escaped."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)

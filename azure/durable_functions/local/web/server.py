@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from azure.durable_functions._errors import SettingsError
+from azure.durable_functions.local.engine.functions import Failure
 from azure.durable_functions.local.worker_pool import Response
 
 from . import links, messages
@@ -117,6 +118,8 @@ class Manners:
     has_home_page: bool = True
     tls: ssl.SSLContext | None = None
     throttle: Throttle = field(default_factory=Throttle)
+    tells_failures: bool = False
+    """Whoever asks sits at this machine, and may read why a function has failed."""
 
 
 class Server:
@@ -245,7 +248,7 @@ class Server:
             return _to_web(messages.empty(404))
         if path == "/" and request.method == "GET":
             found = self._functions.find(await self._read(request, path))
-            if found is None:
+            if found is None and self._functions.failure is None:
                 return self._home_page()
         return await self._run_function(request, path)
 
@@ -258,7 +261,7 @@ class Server:
         try:
             found = self._functions.find(await self._read(request, path))
             if found is None:
-                return _to_web(messages.empty(404))
+                return _to_web(self._not_loaded() or messages.empty(404))
             is_open = found.http.auth_level == "anonymous"
             if not is_open and not self._access.has_key(request.headers, request.query.get("code")):
                 return _to_web(messages.empty(401))
@@ -271,7 +274,25 @@ class Server:
         except Exception:  # one request must not take the host along
             logger.exception("Answering %s %s failed", request.method, path)
             return _to_web(messages.empty(500))
-        return _to_web(messages.empty(500)) if response is None else _from_function(response)
+        if isinstance(response, Failure):
+            return _to_web(self._failed(response))
+        return _from_function(response)
+
+    def _failed(self, failure: Failure) -> Answer:
+        """500, as officially without a body, but for who sits at this machine."""
+        if not self._manners.tells_failures:
+            return messages.empty(500)
+        return messages.plain(500, f"{failure.text}\n\n{failure.stack}".strip() + "\n")
+
+    def _not_loaded(self) -> Answer | None:
+        """503 while the app cannot be loaded: nobody knows its routes then."""
+        reason = self._functions.failure
+        if reason is None:
+            return None
+        if not self._manners.tells_failures:
+            reason = "the host's log says why"
+        text = f"The app cannot be loaded; it is loaded again when a file changes.\n\n{reason}\n"
+        return messages.plain(503, text, {"Retry-After": "5"})
 
     async def _manage(
         self, request: web.Request, path: str, *, is_of_worker: bool = False

@@ -37,6 +37,7 @@ def main() -> None:
     package = importlib.util.module_from_spec(spec)
     sys.modules[_PACKAGE] = package
     spec.loader.exec_module(package)
+    importlib.import_module(f"{_PACKAGE}.no_terminal").install()
     importlib.import_module(f"{_PACKAGE}.runtime").run(socket_fd, root, only, (count, share))
 
 
