@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 import sys
 import threading
@@ -11,8 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from host_process import WEBHOOK, HostProcess
 
 from azure.durable_functions.local import logs
+from azure.durable_functions.local.worker import runtime
+from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.worker_pool import _entity_of, _instance_of
 
 LOG = logging.getLogger("Function.work")
 
@@ -123,3 +128,148 @@ def test_a_log_file_gets_the_same_records(
     assert not sys.stdout.closed
     with pytest.raises(logs.SettingsError, match="cannot write the log file"):
         logs.Console(logs.Options(json_file=tmp_path))
+
+
+def of_app(**header: object) -> Frame:
+    told = {
+        "type": "log",
+        "level": logging.INFO,
+        "logger": "shop",
+        "function": "post",
+        "invocationId": "0f",
+        "instanceId": "order-1",
+    }
+    return Frame({**told, **header}, b"posted\nfor the customer")
+
+
+def test_a_line_about_an_instance_ends_with_its_id_above_what_follows(
+    console: logs.Console, output: Output
+) -> None:
+    LOG.info("Executed %s\nResult: Failure", 1, extra={"instance_id": "order-1"})
+    console.show_user_record(of_app())
+    LOG.info("of nobody")
+    assert texts(output.getvalue()) == [
+        "Executed 1 [order-1]",
+        "Result: Failure",
+        "posted [order-1]",
+        "for the customer",
+        "of nobody",
+    ]
+
+
+def test_the_id_can_be_left_out(
+    console: logs.Console, output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", output)
+    logs.Console(logs.Options(names_instances=False)).show_user_record(of_app())
+    assert texts(output.getvalue()) == ["posted", "for the customer"]
+
+
+def test_a_json_line_tells_instance_function_logger_invocation_and_extra(
+    console: logs.Console, output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", output)
+    as_json = logs.Console(logs.Options(as_json=True))
+    as_json.show_user_record(of_app(extra={"customer": "C-17"}))
+    line = json.loads(output.getvalue())
+    del line["time"]
+    assert line == {
+        "level": "Information",
+        "category": "Function.post.User",
+        "logger": "shop",
+        "message": "posted\nfor the customer",
+        "instanceId": "order-1",
+        "functionName": "post",
+        "invocationId": "0f",
+        "extra": {"customer": "C-17"},
+    }
+
+
+def test_what_an_app_gives_as_extra_is_sent_as_far_as_it_can_be() -> None:
+    sent: list[Frame] = []
+    log = logging.getLogger("test.extra")
+    log.propagate = False
+    handler = runtime._HostHandler(sent.append)
+    log.addHandler(handler)
+    try:
+        log.warning("x", extra={"path": Path("a"), "sum": float("nan"), "instance_id": "sdk"})
+        log.warning("x", extra={"large": "y" * 100_000})
+        log.warning("x")
+    finally:
+        log.removeHandler(handler)
+    extras = [frame.header.get("extra") for frame in sent]
+    assert extras == [{"path": "a", "sum": "NaN"}, "too long", None]
+
+
+def test_a_log_file_is_put_aside_when_it_is_large_and_three_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    handler = logs._RotatingFile(file, largest=50)
+    for number in range(6):
+        handler.emit(logging.makeLogRecord({"msg": f"{number}" * 60}))
+    handler.close()
+    names = {path.name: path.read_text()[:1] for path in tmp_path.iterdir()}
+    assert names == {"log.jsonl": "", "log.jsonl.1": "5", "log.jsonl.2": "4", "log.jsonl.3": "3"}
+
+
+def test_the_instance_is_found_behind_an_input_that_imitates_it() -> None:
+    trigger = (
+        '{"history":[],"input":"{,\\"instanceId\\":1}","instanceId":"a\\"b","isReplaying":true}'
+    )
+    assert _instance_of(trigger) == 'a"b'
+    trigger = '{"input":{"x":1,"instanceId":"user"},"instanceId":"one","parentInstanceId":null}'
+    assert _instance_of(trigger) == "one"
+    assert _instance_of("{}") is None
+    assert _entity_of('{"self":{"name":"Counter","key":"a"},"exists":true}') == "@counter@a"
+
+
+APP = """
+import logging
+import azure.durable_functions as df
+app = df.DFApp()
+
+@app.orchestration_trigger(context_name="context")
+def order(context):
+    context.signal_entity(df.EntityId("Ledger", "main"), "add")
+    return (yield context.call_activity("post", 1))
+
+@app.activity_trigger(input_name="n")
+def post(n):
+    logging.getLogger("shop").warning("posted", extra={"customer": "C-17"})
+    return n
+
+@app.entity_trigger(context_name="context")
+def Ledger(context):
+    logging.getLogger("shop").warning("added")
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--sessions",)])
+def test_every_line_of_an_instance_names_it(tmp_path: Path, options: tuple[str, ...]) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "function_app.py").write_text(APP)
+    file = tmp_path / "log.jsonl"
+    with HostProcess(tmp_path, "--verbose", "--json-output-file", str(file), *options) as host:
+        path = f"{WEBHOOK}/orchestrators/order/order-1"
+        assert host.call("POST", path).status == 202
+        host.finished("order-1")
+        host.until(lambda: any("added [@ledger@main]" in line for line in host.lines))
+    for begin, instance_id in (
+        ("Executing 'Functions.order'", "order-1"),
+        ("Executed 'Functions.order'", "order-1"),
+        ("Executing 'Functions.post'", "order-1"),
+        ("posted", "order-1"),
+        ("Turn of order: arrived EXECUTION_STARTED", "order-1"),
+        ("Executing 'Functions.Ledger'", "@ledger@main"),
+    ):
+        found = [line for line in host.lines if begin in line]
+        assert found, begin
+        assert all(line.endswith(f"[{instance_id}]") for line in found), found
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    posted = next(line for line in lines if line["message"] == "posted")
+    assert (posted["instanceId"], posted["functionName"]) == ("order-1", "post")
+    assert (posted["logger"], posted["extra"]) == ("shop", {"customer": "C-17"})
+    executed = next(line for line in lines if "Executed 'Functions.post'" in line["message"])
+    assert posted["invocationId"] == executed["invocationId"]
+    assert executed["instanceId"] == "order-1"
+    assert not any("--verbose flag" in line for line in host.lines)
+    assert any(f"Answered POST {path}: 202" in line for line in host.lines)

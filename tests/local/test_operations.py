@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
@@ -506,3 +507,29 @@ def test_an_answer_that_fails_half_way_leaves_nothing_behind() -> None:
             assert await engine.hub.entity_state("tally", "a") == "2"
 
     asyncio.run(scenario())
+
+
+def test_events_that_continue_as_new_drops_are_warned_of_by_name(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rounds(context: Context) -> Orchestration:
+        if context.get_input():
+            return
+        yield context.wait_for_external_event("Go")
+        yield context.wait_for_external_event("tick")
+        context.continue_as_new("again")
+
+    async def scenario() -> None:
+        async with Engine(DirectInvoker({"main": rounds}, {})) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            for name in ("Tick", "Tick", "Late", "Go"):
+                await engine.settle()
+                await engine.hub.raise_event("one", name, "1")
+            await engine.settle()
+            assert (await engine.result("one"))[0] == "Completed"
+
+    monkeypatch.setattr(logging.getLogger("azure.durable_functions.local"), "propagate", True)
+    asyncio.run(scenario())
+    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "Tick, Late" in warning.getMessage()
+    assert vars(warning)["instance_id"] == "one"

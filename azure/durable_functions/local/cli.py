@@ -102,7 +102,10 @@ def main() -> None:
 @click.option(
     "--json-output-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the log to this file too, as JSON.",
+    help="Write the log to this file too, as JSON; it is put aside at 50 MiB, three are kept.",
+)
+@click.option(
+    "--no-instance-ids", is_flag=True, help="Do not end log lines with the instance's id."
 )
 @click.option("--no-build", is_flag=True, hidden=True)  # of Core Tools; there is nothing to build
 @click.option("--pause-on-error", is_flag=True, hidden=True)  # of Core Tools, for its own window
@@ -134,6 +137,7 @@ def start(
     user_log_level: str | None,
     enable_json_output: bool,
     json_output_file: Path | None,
+    no_instance_ids: bool,
     no_build: bool,
     pause_on_error: bool,
 ) -> None:
@@ -175,6 +179,7 @@ def start(
         user_level=None if user_log_level is None else host_json.level_of(user_log_level),
         as_json=enable_json_output,
         json_file=json_output_file,
+        names_instances=not no_instance_ids,
     )
     status = 0
     try:

@@ -223,7 +223,14 @@ class LocalHost:
         if unfinished and app.failure is None:
             self._say(start_output.unfinished(unfinished, newest))
         self._say(f"Task hub {host_json.hub_name}, kept in {self._database.path}")
-        self._say("For detailed output, run durable with --verbose flag.")
+        logger.debug(
+            "At once run at most %d orchestrators, %d entities and %d activities",
+            host_json.max_episodes,
+            host_json.max_entity_turns,
+            host_json.max_activities,
+        )
+        if not self._console.is_verbose:
+            self._say("For detailed output, run durable with --verbose flag.")
         url = self._links.public_origin
         await self._server.open_public(public)
         await self._database.write(lambda c: stored_settings.put(c, URL_SETTING, url))

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local.worker.link import Frame
@@ -31,7 +31,18 @@ _LEVEL_NAMES = {
     logging.CRITICAL: "Critical",
 }
 _RESET = "\x1b[0m"
-_INVOCATION = "invocation_id"
+_MEMBERS = {
+    "instance_id": "instanceId",
+    "function_name": "functionName",
+    "invocation_id": "invocationId",
+    "user_extra": "extra",
+}
+"""Attributes of records, and their names in JSON lines."""
+_LOGGER = "user_logger"
+"""Attribute with the app's own name for the logger."""
+_LARGEST_FILE = 50 * 1024 * 1024
+_NUMBERS = (1, 2, 3)
+"""At the ends of the names of files that were put aside."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class Options:
     user_level: int | None = None
     as_json: bool = False
     json_file: Path | None = None
+    names_instances: bool = True
+    """Text lines about an instance end with its id."""
 
 
 @dataclass
@@ -79,15 +92,21 @@ def category_of(logger_name: str) -> str:
 
 
 class ConsoleFormatter(logging.Formatter):
-    """``[2024-05-01T12:00:00.123Z] text``; coloured by level on a terminal only."""
+    """``[2024-05-01T12:00:00.123Z] text [instance]``; coloured by level on a terminal only."""
 
-    def __init__(self, *, is_terminal: bool) -> None:
+    def __init__(self, *, is_terminal: bool, names_instances: bool = True) -> None:
         super().__init__()
         self._is_terminal = is_terminal
+        self._names_instances = names_instances
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and a traceback below it if there is one."""
-        line = f"[{_moment(record)}] {_text(self, record)}"
+        text = _text(self, record)
+        instance_id = getattr(record, "instance_id", None)
+        if instance_id is not None and self._names_instances:
+            first, line_break, rest = text.partition("\n")
+            text = f"{first} [{instance_id}]{line_break}{rest}"
+        line = f"[{_moment(record)}] {text}"
         colour = _COLOURS.get(record.levelno)
         return f"{colour}{line}{_RESET}" if self._is_terminal and colour else line
 
@@ -99,19 +118,21 @@ else:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, category, message, invocationId."""
+    """One JSON object a line: time, level, category, logger, message, and what it is about."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The object's text."""
-        shown = {
+        shown: dict[str, Any] = {
             "time": _moment(record),
             "level": _LEVEL_NAMES.get(record.levelno, record.levelname),
             "category": category_of(record.name),
+            "logger": getattr(record, _LOGGER, record.name),
             "message": _text(self, record),
         }
-        invocation_id = getattr(record, _INVOCATION, None)
-        if invocation_id is not None:
-            shown["invocationId"] = invocation_id
+        for attribute, name in _MEMBERS.items():
+            value = getattr(record, attribute, None)
+            if value is not None:
+                shown[name] = value
         return json.dumps(shown, ensure_ascii=False)
 
 
@@ -170,6 +191,39 @@ class _Gathering(_StreamHandler):
         return loop if loop is self.host_loop else None
 
 
+class _RotatingFile(_Gathering):
+    """A file that is put aside when it has grown large: FILE.1 is the last one, FILE.3 the oldest.
+
+    What one turn of the event loop writes is never cut in two.
+    """
+
+    def __init__(self, path: Path, largest: int = _LARGEST_FILE) -> None:
+        super().__init__(path.open("a", encoding="utf-8"), closes=True)
+        self._path = path
+        self._largest = largest
+
+    def flush(self) -> None:
+        self.acquire()
+        try:
+            super().flush()
+            if self.stream.tell() > self._largest:
+                self._rotate()
+        finally:
+            self.release()
+
+    def _rotate(self) -> None:
+        """Go on in a new file; where that cannot be, in the one that there is."""
+        names = [self._path, *(self._path.with_name(f"{self._path.name}.{n}") for n in _NUMBERS)]
+        self.stream.close()
+        try:
+            for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
+                if newer.exists():
+                    newer.replace(older)
+        except OSError as error:
+            print(f"The log file {self._path} cannot be put aside: {error}", file=sys.stderr)
+        self.stream = self._path.open("a", encoding="utf-8")
+
+
 class Console:
     """Where the host writes: log records, and the lines of its start."""
 
@@ -185,12 +239,14 @@ class Console:
         handler.setFormatter(
             JsonFormatter()
             if options.as_json
-            else ConsoleFormatter(is_terminal=sys.stdout.isatty())
+            else ConsoleFormatter(
+                is_terminal=sys.stdout.isatty(), names_instances=options.names_instances
+            )
         )
-        self._handlers = [handler]
+        self._handlers: list[_Gathering] = [handler]
         if options.json_file is not None:
             try:
-                file = _Gathering(options.json_file.open("a", encoding="utf-8"), closes=True)
+                file = _RotatingFile(options.json_file)
             except OSError as error:
                 raise SettingsError(f"cannot write the log file: {error}") from None
             file.setFormatter(JsonFormatter())
@@ -204,6 +260,11 @@ class Console:
             for each in self._handlers:
                 source.addHandler(each)
         self.configure({})
+
+    @property
+    def is_verbose(self) -> bool:
+        """Whether all lines of the host are wanted."""
+        return self.levels.options.is_verbose
 
     def gather(self) -> None:
         """Write what each turn of the running event loop logs at once, from now on."""
@@ -246,7 +307,11 @@ class Console:
             return
         text = frame.payload.decode("utf-8", "replace")
         record = logging.LogRecord(name, level, "", 0, "%s", (text,), None)
-        setattr(record, _INVOCATION, header["invocationId"])
+        record.instance_id = header.get("instanceId")
+        record.function_name = function
+        record.invocation_id = header["invocationId"]
+        record.user_extra = header.get("extra")
+        record.user_logger = source
         for handler in self._handlers:
             handler.handle(record)
 

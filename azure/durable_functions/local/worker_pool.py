@@ -6,6 +6,7 @@ Everything that runs a function of the app goes through here.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 import uuid
@@ -125,6 +126,11 @@ class _Told:
         """It begins now, or when the commit is on disk."""
         self._name = function.name
         self._id = header["invocationId"]
+        self._about = {
+            "function_name": function.name,
+            "invocation_id": self._id,
+            "instance_id": header.get("instanceId"),
+        }
         self._reason = reason
         self._after = after
         self._log = logging.getLogger(f"Function.{function.name}")
@@ -138,7 +144,7 @@ class _Told:
     def _begin(self) -> None:
         if not self._is_over:
             text = "Executing 'Functions.%s' (Reason='%s', Id=%s)"
-            self._log.info(text, self._name, self._reason, self._id)
+            self._log.info(text, self._name, self._reason, self._id, extra=self._about)
 
     def seconds(self) -> float:
         """For how long it has been running."""
@@ -152,9 +158,10 @@ class _Told:
         ended = f"Id={self._id}, Duration={round(1000 * self.seconds())}ms"
         if problem:
             text = f"Executed 'Functions.{self._name}' (Failed, {ended})\n{problem}"
-            self._log.error("%s", text)
+            self._log.error("%s", text, extra=self._about)
         else:
-            self._log.info("Executed 'Functions.%s' (Succeeded, %s)", self._name, ended)
+            text = "Executed 'Functions.%s' (Succeeded, %s)"
+            self._log.info(text, self._name, ended, extra=self._about)
 
 
 def _seconds_since(called_at: float, after: Commit) -> float:
@@ -208,7 +215,15 @@ class WorkerPool:
         Raises:
             WorkerFailed: One of them cannot be started.
         """
+        began = time.monotonic()
         self._use(await self._start_all())
+        logger.debug(
+            "%d worker(s) with Python %s have loaded %d functions in %d ms",
+            self._count,
+            self.app.python or "of the host",
+            len(self.app.functions),
+            round(1000 * (time.monotonic() - began)),
+        )
         return self.app
 
     async def reload(self) -> AppInfo:
@@ -287,7 +302,7 @@ class WorkerPool:
     ) -> Outcome:
         """Run one episode; with a session's name its worker may keep the orchestration."""
         function = self._durable(name, "orchestrationTrigger")
-        header = self._header(function)
+        header = self._header(function, _instance_of(trigger))
         if session is None:
             return _outcome(
                 await self._call(function, header, trigger.encode("utf-8"), _NO_REASON, alone=alone)
@@ -307,7 +322,8 @@ class WorkerPool:
         if worker is None:
             return None
         worker.load += 1
-        header = {**self._header(function), "session": session, "state": state}
+        instance_id = session.rpartition("/")[0]
+        header = {**self._header(function, instance_id), "session": session, "state": state}
         frame = await self._call(
             function, header, events.encode("utf-8"), _NO_REASON, worker=worker
         )
@@ -347,7 +363,7 @@ class WorkerPool:
         function = self._durable(call.name, "activityTrigger")
         text = "null" if call.input is None else call.input
         told = {"instanceId": call.instance_id, "name": function.durable_name}
-        header = {**self._header(function), "activity": told}
+        header = {**self._header(function, call.instance_id), "activity": told}
         payload = text.encode("utf-8")
         then = call.then
         worker = next_function = None
@@ -368,7 +384,7 @@ class WorkerPool:
         number, answer = worker.expect()
         payload, around = put_behind(payload, then.around)
         following = header["then"] = {
-            **self._header(next_function),
+            **self._header(next_function, call.instance_id),
             "id": number,
             "since": then.since,
             "events": then.events,
@@ -422,7 +438,10 @@ class WorkerPool:
 
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         """Run a batch of operations."""
-        return await self._invoke(self._durable(name, "entityTrigger"), trigger, alone)
+        function = self._durable(name, "entityTrigger")
+        header = self._header(function, _entity_of(trigger))
+        payload = trigger.encode("utf-8")
+        return _outcome(await self._call(function, header, payload, _NO_REASON, alone=alone))
 
     async def answer_http(
         self, function: FunctionInfo, request: dict[str, Any], body: bytes, trace_parent: str
@@ -467,22 +486,10 @@ class WorkerPool:
         Raises:
             WorkerLost, TimedOut
         """
-        return await self._invoke(function, text, reason=reason, retry=retry)
-
-    async def _invoke(
-        self,
-        function: FunctionInfo,
-        text: str,
-        alone: bool = False,
-        *,
-        reason: str = _NO_REASON,
-        retry: Mapping[str, Any] | None = None,
-    ) -> Outcome:
         header = self._header(function)
         if retry is not None:
             header["retry"] = retry
-        frame = await self._call(function, header, text.encode("utf-8"), reason, alone=alone)
-        return _outcome(frame)
+        return _outcome(await self._call(function, header, text.encode("utf-8"), reason))
 
     def _call(
         self,
@@ -571,11 +578,12 @@ class WorkerPool:
             raise UnknownFunction(f"no function {name!r} with trigger {trigger}")
         return function
 
-    def _header(self, function: FunctionInfo) -> dict[str, Any]:
+    def _header(self, function: FunctionInfo, instance_id: str | None = None) -> dict[str, Any]:
         return {
             "function": function.name,
             "invocationId": str(uuid.uuid4()),
             "client": self.client_texts(function),
+            "instanceId": instance_id,
         }
 
     async def _pick(self) -> Worker:
@@ -663,6 +671,28 @@ def _no_clients(function: FunctionInfo) -> dict[str, str]:
 
 async def _no_starts(starts: list[dict[str, Any]]) -> None:
     raise DurableFunctionsError("nothing starts instances here")
+
+
+_INSTANCE = ',"instanceId":'
+_ENTITY = '{"self":'
+_read_json = json.JSONDecoder().raw_decode
+
+
+def _instance_of(trigger: str) -> str | None:
+    """Which instance an orchestration trigger is for, for the log.
+
+    It stands behind the input, the only text of users' that could hold the same key.
+    """
+    place = trigger.rfind(_INSTANCE)
+    return None if place < 0 else str(_read_json(trigger, place + len(_INSTANCE))[0])
+
+
+def _entity_of(trigger: str) -> str | None:
+    """Which entity an entity trigger is for: its id as an instance."""
+    if not trigger.startswith(_ENTITY):
+        return None
+    entity, _ = _read_json(trigger, len(_ENTITY))
+    return f"@{str(entity['name']).lower()}@{entity['key']}"
 
 
 def _problem(frame: Frame) -> str:

@@ -13,7 +13,7 @@ from azure.durable_functions.local.store import messages
 from azure.durable_functions.local.store.database import Commit, Database
 from azure.durable_functions.local.store.messages import Activity, NewMessage
 
-from . import clock, events, failures
+from . import clock, events, failures, telling
 from .clock import Clock
 from .functions import (
     HTTP_ACTIVITY,
@@ -137,6 +137,7 @@ class Activities:
                 "Dropping the late result of activity %s for instance %s",
                 activity.name,
                 activity.instance_id,
+                extra=telling.about(activity.instance_id, activity.name),
             )
         return recorded
 

@@ -21,7 +21,7 @@ from azure.durable_functions.local.store import messages
 from azure.durable_functions.local.store.database import KEPT, Commit, Database, StoreClosed
 from azure.durable_functions.local.store.messages import Activity
 
-from . import clock
+from . import clock, telling
 from .activities import Activities, Ended
 from .clock import Clock
 from .entities import BatchRefused, is_entity
@@ -320,10 +320,14 @@ class Dispatcher:
         except StoreClosed:
             raise
         except (WorkerLost, TimedOut, BatchRefused) as error:
-            logger.error("The turn of instance %s is repeated: %s", instance_id, error)
+            about = telling.about(instance_id)
+            logger.error("The turn of instance %s is repeated: %s", instance_id, error, extra=about)
             return None, True
         except Exception:  # one turn must not stop the others; what it read is still there
-            logger.exception("The turn of instance %s failed and is repeated", instance_id)
+            about = telling.about(instance_id)
+            logger.exception(
+                "The turn of instance %s failed and is repeated", instance_id, extra=about
+            )
             return None, True
         finally:
             self._running.discard(instance_id)
@@ -417,6 +421,7 @@ class Dispatcher:
                 activity.name,
                 activity.instance_id,
                 error,
+                extra=telling.about(activity.instance_id, activity.name),
             )
             await self._schedule_again(activity, after)
         except StoreClosed:
@@ -426,6 +431,7 @@ class Dispatcher:
                 "Activity %s of instance %s could not be run or recorded and is tried again",
                 activity.name,
                 activity.instance_id,
+                extra=telling.about(activity.instance_id, activity.name),
             )
             await self._pause(_FIRST_PAUSE_SECONDS)
             await self._schedule_again(activity, after)

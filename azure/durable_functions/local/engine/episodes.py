@@ -102,6 +102,8 @@ class Episode:
     continue_with: str | None = None
     """JSON text given to it."""
     carried_events: list[NewMessage] = field(default_factory=list)
+    dropped_events: list[str] = field(default_factory=list)
+    """Names of those that nobody has waited for, as `continues` takes effect."""
     after: Instance | None = None
     """The row that is committed, if the instance goes on."""
     appended: list[str] = field(default_factory=list)

@@ -20,7 +20,16 @@ from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.instances import Filter, Instance
 from azure.durable_functions.local.store.messages import NewMessage
 
-from . import clock, descendants, entities, entity_messages, events, rewinding, waiting
+from . import (
+    clock,
+    descendants,
+    entities,
+    entity_messages,
+    events,
+    rewinding,
+    telling,
+    waiting,
+)
 from .activities import Activities
 from .children import answer_to_parent
 from .clock import Clock
@@ -238,9 +247,13 @@ class TaskHub:
         parents = await self._database.write(change)
         if parents is None:  # the one that was there is left alone
             return instance_id
+        about = telling.about(instance_id, name)
+        logger.debug("An instance of %s is stored", name, extra=about)
         if self.registry.find("orchestrator", name) is None:
             explanation = self.registry.explained("orchestrator", name)
-            logger.error("Instance %s was started, and fails: %s", instance_id, explanation)
+            logger.error(
+                "Instance %s was started, and fails: %s", instance_id, explanation, extra=about
+            )
         for woken in (*parents, instance_id):
             self.dispatcher.wake(woken)
         return instance_id
@@ -264,7 +277,8 @@ class TaskHub:
         if existing.is_terminal:
             return []
         reason = _REPLACED.format(existing.instance_id, existing.status)
-        logger.info("Instance %s is terminated: %s", existing.instance_id, reason)
+        about = telling.about(existing.instance_id, existing.name)
+        logger.info("Instance %s is terminated: %s", existing.instance_id, reason, extra=about)
         if existing.parent is None:
             return []
         ended = existing._replace(status="Terminated", output=reason)

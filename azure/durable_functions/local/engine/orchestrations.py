@@ -28,7 +28,7 @@ from azure.durable_functions.local.store.database import Commit, Database
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
-from . import clock, decisions, descendants, events, failures, retries, versions
+from . import clock, decisions, descendants, events, failures, retries, telling, versions
 from .answers import Answer, Listed, read
 from .children import answer_to_parent
 from .clock import Clock
@@ -341,6 +341,7 @@ class Orchestrations:
         """Have a turn committed, and begin what follows while the disk works."""
 
         def meanwhile(dispatch: Dispatch | None, commit: Commit) -> None:
+            telling.turn(episode)
             if episode.after is not None:
                 self._memory.keep(remembered.follow(episode, episode.after, commit))
             if dispatch is not None:
@@ -371,6 +372,7 @@ class Orchestrations:
                 "runs; or set versionMatchStrategy to None, or versionFailureStrategy to Fail",
                 instance.instance_id,
                 self._mismatch(instance),
+                extra=telling.about(instance.instance_id, instance.name),
             )
 
     def _mismatch(self, instance: Instance) -> str:
@@ -461,7 +463,12 @@ class Orchestrations:
 
     async def _drop(self, instance_id: str, waiting: Sequence[Message]) -> Dispatch:
         """Remove messages that nobody needs any more: late results, unknown instances."""
-        logger.debug("Dropping %d late messages for instance %s", len(waiting), instance_id)
+        logger.debug(
+            "Dropping %d late messages for instance %s",
+            len(waiting),
+            instance_id,
+            extra=telling.about(instance_id),
+        )
         ids = [message.message_id for message in waiting]
         await self._database.write(lambda connection: messages.delete(connection, ids))
         return Dispatch()
@@ -725,6 +732,8 @@ def _continue_as_new(episode: Episode, actions: Sequence[Mapping[str, Any]]) -> 
     for raised in old:
         key = str(raised["Name"]).upper()
         seen[key] = seen.get(key, 0) + 1
+        if seen[key] > consumed.get(key, 0) and key not in asked:
+            episode.dropped_events.append(str(raised["Name"]))
     for event_type, event in zip(episode.batch_types, episode.batch, strict=True):
         if event_type != HistoryEventType.EVENT_RAISED:
             continue

@@ -11,6 +11,7 @@ import logging
 import random
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -206,11 +207,16 @@ class Server:
         base, rest = path.encode("utf-8", "replace")[:length], path[length:]
         if not hmac.compare_digest(base, self._rpc_base) or not rest.startswith("/"):
             return _to_web(messages.empty(404))
-        return await self._manage(request, rest, is_of_worker=True)
+        began = time.monotonic()
+        answer = await self._manage(request, rest, is_of_worker=True)
+        _tell(request, f"the app's client: {rest}", answer, began)
+        return answer
 
     async def _answer_public(self, request: web.Request) -> web.StreamResponse:
+        began = time.monotonic()
         answer = await self._answer_with_cors(request)
         answer.headers.update(self._manners.custom_headers)
+        _tell(request, request.rel_url.raw_path, answer, began)
         return answer
 
     async def _answer_with_cors(self, request: web.Request) -> web.StreamResponse:
@@ -333,6 +339,14 @@ class Server:
             has_body=request.body_exists,
             is_of_worker=is_of_worker,
         )
+
+
+def _tell(request: web.Request, path: str, answer: web.StreamResponse, began: float) -> None:
+    """Tell the log of a request; its query may hold the key and is left out."""
+    if logger.isEnabledFor(logging.DEBUG):
+        milliseconds = round(1000 * (time.monotonic() - began))
+        told = "Answered %s %s: %d in %d ms"
+        logger.debug(told, request.method, path, answer.status, milliseconds)
 
 
 def _port_taken(port: int, error: OSError) -> SettingsError:

@@ -33,10 +33,13 @@ from .vocabulary import (
     ORCHESTRATION_TRIGGER,
 )
 
-current_invocation: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar(
+Invocation = tuple[str, str, "str | None"]
+"""Function name, invocation id and, if it is run for one, instance id."""
+
+current_invocation: contextvars.ContextVar[Invocation | None] = contextvars.ContextVar(
     "current_invocation", default=None
 )
-"""Function name and invocation id of the code that is running."""
+"""Of the code that is running."""
 
 _current_activity: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
     "durable_activity", default=None
@@ -46,8 +49,8 @@ _current_activity: contextvars.ContextVar[dict[str, Any] | None] = contextvars.C
 _thread_storage = threading.local()
 """What ``context.thread_local_storage`` is: a thread of user code that sets ``invocation_id`` there
 has its log records attributed (host.md 5.3)."""
-_running: dict[str, str] = {}
-"""Function names by the ids of the invocations that run."""
+_running: dict[str, Invocation] = {}
+"""By the ids of the invocations that run."""
 
 
 @dataclass
@@ -75,14 +78,14 @@ class _RetryContext:
     exception: _RetryException | None = None
 
 
-def invocation() -> tuple[str | None, str | None]:
-    """Function name and invocation id of the code that calls this; None each outside of any."""
+def invocation() -> Invocation | tuple[None, None, None]:
+    """What the code that calls this is run for; None each outside of any invocation."""
     current = current_invocation.get()
     if current is not None:
         return current
     invocation_id = getattr(_thread_storage, "invocation_id", None)
-    function = _running.get(invocation_id) if isinstance(invocation_id, str) else None
-    return (None, None) if function is None else (function, invocation_id)
+    found = _running.get(invocation_id) if isinstance(invocation_id, str) else None
+    return (None, None, None) if found is None else found
 
 
 class InvocationContext(func.Context):
@@ -381,9 +384,10 @@ def _explain(function: LoadedFunction, trigger: str) -> Frame:
 
 def _enter(function: LoadedFunction, header: dict[str, Any]) -> None:
     """Let the code that runs in this context know what it runs for."""
-    current_invocation.set((function.name, header["invocationId"]))
+    current = function.name, header["invocationId"], header.get("instanceId")
+    current_invocation.set(current)
     _current_activity.set(header.get("activity"))
-    _running[header["invocationId"]] = function.name
+    _running[header["invocationId"]] = current
 
 
 def _succeeded(header: dict[str, Any], result: Frame) -> Frame:

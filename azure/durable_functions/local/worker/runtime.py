@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket
@@ -10,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import app_loader
 from .functions import Functions, invocation
@@ -85,13 +87,31 @@ def forward_logs(send: Callable[[Frame], object]) -> logging.Handler:
     return handler
 
 
+_PLAIN = {
+    *vars(logging.makeLogRecord({})),
+    *("message", "asctime", "taskName"),
+    *("instance_id", "function_name", "is_replaying"),  # of the SDK's filter
+}
+_MOST_EXTRA = 32 * 1024
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    """What the app has given as `extra`, as far as it can be sent."""
+    found = {name: value for name, value in vars(record).items() if name not in _PLAIN}
+    if not found:
+        return {}
+    text = json.dumps(found, default=str, skipkeys=True)
+    is_short = len(text) <= _MOST_EXTRA
+    return {"extra": json.loads(text, parse_constant=str) if is_short else "too long"}
+
+
 class _HostHandler(logging.Handler):
     def __init__(self, send: Callable[[Frame], object]) -> None:
         super().__init__()
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        function, invocation_id = invocation()
+        function, invocation_id, instance_id = invocation()
         try:
             text = self.format(record)
             header = {
@@ -100,6 +120,8 @@ class _HostHandler(logging.Handler):
                 "logger": record.name,
                 "function": function,
                 "invocationId": invocation_id,
+                "instanceId": instance_id,
+                **_extra(record),
             }
             self._send(Frame(header, text.encode("utf-8", "backslashreplace")))
         except Exception:  # as every handler: a record that cannot be written must not end the app

@@ -1,0 +1,63 @@
+"""What the log is told of turns. Names and numbers only: payloads never go there."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+
+from azure.durable_functions._wire.vocabulary import ActionType, HistoryEventType
+
+from .episodes import Episode
+
+logger = logging.getLogger("azure.durable_functions.local")
+
+_MOST_NAMED = 10
+
+
+def about(instance_id: str, function_name: str | None = None) -> dict[str, str | None]:
+    """What `extra` of a log call is for a line about an instance."""
+    return {"instance_id": instance_id, "function_name": function_name}
+
+
+def turn(episode: Episode) -> None:
+    """Tell of a turn that is being stored."""
+    instance = episode.instance
+    if episode.dropped_events:
+        logger.warning(
+            "continue_as_new of %s drops events that nobody has waited for: %s. Wait for them "
+            "before it, or put them into the new input",
+            instance.name,
+            _listed(episode.dropped_events),
+            extra=about(instance.instance_id, instance.name),
+        )
+    if logger.isEnabledFor(logging.DEBUG):
+        came = _listed(map(_arrived, episode.batch))
+        asked = _listed(
+            " ".join(filter(None, (ActionType(leaf.action_type).name, leaf.name)))
+            for leaf in episode.new_leaves
+        )
+        logger.debug(
+            "Turn of %s: arrived %s; starts %s; now %s",
+            instance.name,
+            came or "nothing",
+            asked or "nothing",
+            "continued as new" if episode.continues else episode.status,
+            extra=about(instance.instance_id, instance.name),
+        )
+
+
+def _arrived(event: str) -> str:
+    fields = json.loads(event)
+    kind = HistoryEventType(fields["EventType"])
+    return f"{kind.name} {fields['Name']}" if kind is HistoryEventType.EVENT_RAISED else kind.name
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Each name once, with its number if it is there several times."""
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    told = [name if count == 1 else f"{name} ({count} times)" for name, count in counts.items()]
+    more = f" and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else ""
+    return ", ".join(told[:_MOST_NAMED]) + more
