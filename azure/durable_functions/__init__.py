@@ -166,6 +166,10 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(name for name in _ON_DEMAND if name != "pathlib")})
+
+
 compat.is_official()  # a wrong value of the switch is told at once
 validate_extension_bundles()
 validate_v1_programming_model()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._histories import replay as replay
     from ._host import DurableTestHost as DurableTestHost
     from ._host import Entity as Entity
+    from ._host import FunctionFailed as FunctionFailed
     from ._host import Instance as Instance
     from ._host import InstanceFailed as InstanceFailed
     from ._strict import NonDeterministic as NonDeterministic
@@ -36,6 +37,7 @@ _HOMES = {
     "Entity": "_host",
     "EntityBatch": "_units",
     "FakeOrchestrationContext": "_units",
+    "FunctionFailed": "_host",
     "HistoryBuilder": "_units",
     "HttpResponses": "_doubles",
     "Instance": "_host",
@@ -56,6 +58,10 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
 
 
 _aliases.register_module("testing.OrchestratorGeneratorWrapper")

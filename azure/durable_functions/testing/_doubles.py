@@ -10,7 +10,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from azure.durable_functions._wire import activity_failures, failure_details
+from azure.durable_functions._wire import activity_failures, failure_details, typed
 from azure.durable_functions._wire.converters import DataConverter
 from azure.durable_functions._wire.payloads import converted, decode, encode, expected
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
@@ -95,6 +95,11 @@ class Stubs:
             if not stub.is_spent:
                 return stub
         return None
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """Kind and name, in lower case, of every function with a stub."""
+        return list(self._by_name)
 
     def fresh(self) -> Stubs:
         """The same, not used yet."""
@@ -293,6 +298,24 @@ def _short(failure: Failure) -> str:
     if fields is None:
         return failure.text
     return f"{fields['ErrorType'].rpartition('.')[2]}: {fields['ErrorMessage']}"
+
+
+def typed_as(call: Call, activity: Any) -> Call:
+    """A call with input and result of the types that a decorated activity is annotated with."""
+    function = activity._function.get_user_function()
+    function = getattr(function, "activity_function", function)  # without our decoding around it
+    annotations = typed.annotations_of(function)
+    first = next(iter(inspect.signature(function).parameters), "")
+    return replace(
+        call,
+        input=_of_type(call.input, annotations.get(first)),
+        result=_of_type(call.result, annotations.get("return")),
+    )
+
+
+def _of_type(value: Any, kind: Any) -> Any:
+    is_wanted = kind is not None and value is not None and typed.is_typed(kind)
+    return typed.from_plain(value, kind) if is_wanted else value
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import urlsplit
 
 from azure.durable_functions._client import http
@@ -20,9 +20,10 @@ from azure.durable_functions._client.queries import name_segment
 from azure.durable_functions._replay import references
 from azure.durable_functions._wire.entity_id import EntityId
 from azure.durable_functions._wire.envelopes import without_envelopes
-from azure.durable_functions._wire.payloads import encode
+from azure.durable_functions._wire.payloads import decode, encode, expected
+from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 from azure.durable_functions.local import failure_texts
-from azure.durable_functions.local.app_info import registry_of
+from azure.durable_functions.local.app_info import FunctionInfo, registry_of
 from azure.durable_functions.local.engine import clock as clocks
 from azure.durable_functions.local.engine import entities, events
 from azure.durable_functions.local.engine.functions import Failure, Outcome
@@ -39,11 +40,26 @@ from azure.durable_functions.local.web.functions_api import (
 from azure.durable_functions.local.web.links import WEBHOOK_PATH, Links
 from azure.durable_functions.local.web.management_api import ManagementApi
 from azure.durable_functions.local.web.messages import Request
+from azure.durable_functions.local.worker.vocabulary import (
+    ACTIVITY_TRIGGER,
+    EPISODE_TRIGGERS,
+    HTTP_TRIGGER,
+)
 
 from . import _apps, _timeline
 from ._clock import VirtualClock
-from ._doubles import _NOTHING, Call, DoublingPool, HttpResponses, Stub, Stubs, failure_of
+from ._doubles import (
+    _NOTHING,
+    Call,
+    DoublingPool,
+    HttpResponses,
+    Stub,
+    Stubs,
+    failure_of,
+    typed_as,
+)
 from ._strict import StrictReplay
+from ._timers import FunctionTimers, trigger_text
 
 if TYPE_CHECKING:
     from azure.durable_functions._wire.converters import DataConverter
@@ -62,6 +78,26 @@ _numbers = itertools.count(1)
 
 class InstanceFailed(AssertionError):
     """An instance did not come to what was expected; the text has its timeline."""
+
+
+class FunctionFailed(AssertionError):
+    """A function that the test, or its time, has run has raised; the text says what and where."""
+
+
+class Status(str):
+    """Where an instance stands: equal to the text and to the `OrchestrationRuntimeStatus`."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(
+            other.value if isinstance(other, OrchestrationRuntimeStatus) else other
+        )
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
 
 
 class _MemoryStore(Database):
@@ -197,7 +233,8 @@ class Instance:
         self.id = instance_id
 
     def __repr__(self) -> str:
-        return f"<Instance {self.id}: {self.status}>"
+        row = self._host._row(self.id)
+        return f"<Instance {self.id}: {'not there' if row is None else row.status}>"
 
     @property
     def _row(self) -> Row:
@@ -207,9 +244,12 @@ class Instance:
         return row
 
     @property
-    def status(self) -> str:
-        """``Pending``, ``Running``, ``Suspended``, ``Completed``, ``Failed`` or ``Terminated``."""
-        return self._row.status
+    def status(self) -> Status:
+        """``Pending``, ``Running``, ``Suspended``, ``Completed``, ``Failed`` or ``Terminated``.
+
+        It is equal to the text and to the `OrchestrationRuntimeStatus`.
+        """
+        return Status(self._row.status)
 
     @property
     def output(self) -> Any:
@@ -230,20 +270,26 @@ class Instance:
     @property
     def history(self) -> list[dict[str, Any]]:
         """The history events of the current execution, as the extension sends them."""
-        texts = self._host._store.peek(lambda c: history.events(c, self.id))
-        return [json.loads(text) for text in texts]
+        return [json.loads(text) for text in self._host._events(self.id)]
 
     @property
     def timeline(self) -> str:
         """The history for reading, one event a line."""
         return "\n".join(_timeline.lines(self.history))
 
-    def calls(self, activity: str | None = None) -> list[Call]:
-        """The activity calls of this instance, in order; of one activity if it is named."""
+    def calls(self, activity: Any = None) -> list[Call]:
+        """The activity calls of this instance, in order; see `DurableTestHost.calls`."""
         return [call for call in self._host.calls(activity) if call.instance_id == self.id]
 
-    async def result(self) -> Any:
+    @overload
+    async def result(self) -> Any: ...
+    @overload
+    async def result(self, expected_type: type[Result]) -> Result: ...
+    async def result(self, expected_type: Any = None) -> Any:
         """Let things happen, and time pass if it may, until the instance has ended.
+
+        Args:
+            expected_type: A class or annotation that the output is decoded into.
 
         Returns:
             Its output.
@@ -253,9 +299,11 @@ class Instance:
                 test can do; the text says what, with the timeline.
         """
         await self.wait()
-        if self.status == "Completed":
+        if self.status != "Completed":
+            raise InstanceFailed(self._told(f"instance {self.id} is {self.status}"))
+        if expected_type is None:
             return self.output
-        raise InstanceFailed(self._told(f"instance {self.id} is {self.status}"))
+        return decode(self._row.output, expected(self._host._converter, expected_type))
 
     async def wait(self) -> None:
         """As `result`, without a look at how it ended."""
@@ -304,6 +352,7 @@ class DurableTestHost:
         now: datetime = BEGINNING,
         settings: HubSettings | None = None,
         route_prefix: str | None = None,
+        timer_functions: bool = True,
     ) -> None:
         """Prepare; entering the block loads the app.
 
@@ -315,7 +364,9 @@ class DurableTestHost:
             now: Virtual time at the beginning, aware.
             settings: Of the engine; None takes those of the app folder's host.json.
             route_prefix: Of the app's HTTP functions; None as in host.json, else ``api``.
+            timer_functions: Whether timer functions run when time passes.
         """
+        self._runs_timer_functions = timer_functions
         self.auto_advance = auto_advance
         self._app = app
         self._is_strict = strict_replay
@@ -339,6 +390,9 @@ class DurableTestHost:
         self._hub: TaskHub
         self._functions: FunctionsApi
         self._management: ManagementApi
+        self._timers: FunctionTimers
+        self._left: dict[str, tuple[Row, list[str]]] | None = None
+        """Rows and history events by instance, when the block has been left."""
 
     # -- beginning and end ----------------------------------------------------------------------
 
@@ -382,8 +436,13 @@ class DurableTestHost:
             raise _apps.AppNotLoaded("\n".join(f"{name}: {reason}" for name, reason in errors))
         self._functions = FunctionsApi(self._pool)
         self._functions.functions = routes
+        self._timers = FunctionTimers(
+            app if self._runs_timer_functions else replace(app, functions=[]), self._clock.now()
+        )
         http.install_transport(f"{self._origin}/", self)
         await self._begin()
+        for kind, name in self._stubs.names:
+            self._check(kind, name)
         return self
 
     async def __aexit__(
@@ -397,6 +456,8 @@ class DurableTestHost:
         await self._pool.stop()
         if self._store.has_died.is_set():
             self._store.live_again()
+        # A failed test is reported when all is over, and shows what it has had in its hands.
+        self._left = self._store.peek(_all_of)
         await self._store.close()
 
     def __enter__(self) -> SyncTestHost:
@@ -486,8 +547,8 @@ class DurableTestHost:
     @property
     def instances(self) -> list[Instance]:
         """All that there are, in the order of their ids."""
-        rows = self._store.peek(lambda c: instances.page(c, instances.Filter(), limit=-1))
-        return [Instance(self, row.instance_id) for row in rows if row.instance_id[:1] != "@"]
+        ids = list(self._store.peek(_all_of) if self._left is None else self._left)
+        return [Instance(self, instance_id) for instance_id in ids if instance_id[:1] != "@"]
 
     async def raise_event(
         self, instance: Instance | str, name: str, data: Any = None, *, raw: bool = False
@@ -525,13 +586,74 @@ class DurableTestHost:
         await self.settle()
 
     def entity(self, entity_id: EntityId) -> Entity:
-        """An entity, to look at."""
+        """An entity, to look at.
+
+        Raises:
+            LookupError: The app has no such entity function.
+        """
+        self._check("entity", entity_id.name)
         return Entity(self, entity_id)
 
-    def calls(self, activity: str | None = None) -> list[Call]:
-        """All activity calls, in order; of one activity if it is named."""
-        wanted = None if activity is None else activity.lower()
-        return [call for call in self._calls if wanted is None or call.name.lower() == wanted]
+    def calls(self, activity: Any = None) -> list[Call]:
+        """All activity calls, in order, or those of one activity.
+
+        Args:
+            activity: Its name, or the decorated function; then inputs and results are of the types
+                that it is annotated with.
+
+        Raises:
+            LookupError: The app has no such activity.
+        """
+        if activity is None:
+            return list(self._calls)
+        name = activity
+        if not isinstance(name, str):
+            name = references.function_name_of(activity, references.ACTIVITY)
+        self._check("activity", name)
+        found = [call for call in self._calls if call.name.lower() == name.lower()]
+        return found if isinstance(activity, str) else [typed_as(call, activity) for call in found]
+
+    async def run_function(self, function: Any, input: Any = None) -> Any:
+        """Run a function of the app by hand: a timer function, or one that nothing starts here.
+
+        Args:
+            function: Its name, or the decorated function.
+            input: Of an activity, or the text of another trigger's message.
+
+        Returns:
+            What an activity returns; of others None.
+
+        Raises:
+            LookupError: The app has no such function.
+            ValueError: It is an HTTP function, an orchestrator or an entity.
+            FunctionFailed: It has raised.
+        """
+        name = function if isinstance(function, str) else function._function.get_function_name()
+        found = self._pool.app.find(name)
+        if found is None:
+            known = ", ".join(sorted(repr(each.name) for each in self._pool.app.enabled))
+            raise LookupError(f"the app has no function {name!r}; it has {known}")
+        if found.kind == HTTP_TRIGGER or found.kind in EPISODE_TRIGGERS:
+            raise ValueError(
+                f"{found.name} is run by other means: HTTP functions by host.http, orchestrators "
+                "by host.start, entities by host.signal_entity"
+            )
+        outcome = await self._run(found, trigger_text(found, input, encode(input)))
+        if outcome.failure is not None:
+            raise FunctionFailed(_told_failure(found, outcome.failure))
+        await self.settle()
+        is_activity = found.kind == ACTIVITY_TRIGGER and outcome.value
+        return decode(outcome.value, expected(self._converter, None)) if is_activity else None
+
+    async def _run(
+        self, function: FunctionInfo, text: str, retry: Mapping[str, Any] | None = None
+    ) -> Outcome:
+        """Run a function; once more if the host crashed meanwhile."""
+        outcome = await self._pool.run_function(function, text, retry=retry)
+        if outcome.failure is not None and self._store.has_died.is_set():
+            await self.recover()
+            outcome = await self._pool.run_function(function, text, retry=retry)
+        return outcome
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -560,9 +682,15 @@ class DurableTestHost:
         end = self._clock.now() + span
         await self.settle()
         # Episodes of one moment are a microsecond apart, so a daily timer falls due a little late.
-        while (due := self._next_due) is not None and due <= end + _SLACK:
-            self._clock.move_to(due)
-            await self.settle()
+        while True:
+            due, timer_due = self._next_due, self._timers.next_due
+            if timer_due is not None and timer_due <= end and timer_due <= (due or end):
+                await self._run_timer()
+            elif due is not None and due <= end + _SLACK:
+                self._clock.move_to(due)
+                await self.settle()
+            else:
+                break
         self._clock.move_to(end)
         await self.settle()
 
@@ -573,16 +701,35 @@ class DurableTestHost:
 
     async def _drive(self, is_over: Callable[[], bool]) -> None:
         """Settle, and let time jump if it may, until it is over or nothing more happens."""
-        for _ in range(_MOST_JUMPS):
+        jumps = 0
+        while jumps < _MOST_JUMPS:
             await self.settle()
-            due = self._next_due
+            due, timer_due = self._next_due, self._timers.next_due
             if is_over() or due is None or not self.auto_advance:
                 return
-            self._clock.move_to(due)
+            if timer_due is not None and timer_due <= due:
+                await self._run_timer()
+            else:
+                jumps += 1
+                self._clock.move_to(due)
         raise InstanceFailed(
             f"after {_MOST_JUMPS} timers it still goes on, at {self.now:%Y-%m-%d %H:%M}; a "
             "workflow without an end is tested with host.advance(...)"
         )
+
+    async def _run_timer(self) -> None:
+        """Let it be the time of the next timer function, and run it."""
+        assert self._timers.next_due is not None  # the caller has looked
+        self._clock.move_to(self._timers.next_due)
+        await self.settle()
+        run = self._timers.take()
+        outcome = await self._run(
+            run.function, trigger_text(run.function, None, ""), run.retry_state
+        )
+        failure = outcome.failure
+        if failure is not None and not self._timers.retry(run, failure, self._clock.now()):
+            raise FunctionFailed(_told_failure(run.function, failure))
+        await self.settle()
 
     def _why_nothing_happens(self) -> str:
         due = self._next_due
@@ -647,10 +794,19 @@ class DurableTestHost:
         return self._stub("entity", name, Stub(returns, raises, calls, times))
 
     def _stub(self, kind: Any, name: str, stub: Stub) -> Stub:
-        registry = self._hub.registry if hasattr(self, "_hub") else None
-        if registry is not None and registry.find(kind, name) is None:
-            raise LookupError(registry.explained(kind, name))
+        if hasattr(self, "_hub"):  # else it is looked at when the block is entered
+            self._check(kind, name)
         return self._stubs.add(kind, name, stub)
+
+    def _check(self, kind: Any, name: str) -> None:
+        """Refuse a name that the app does not have.
+
+        Raises:
+            LookupError: It has none; says which there are.
+        """
+        registry = self._hub.registry
+        if registry.find(kind, name) is None:
+            raise LookupError(registry.explained(kind, name))
 
     # -- crashes --------------------------------------------------------------------------------
 
@@ -702,6 +858,7 @@ class DurableTestHost:
             now=self._beginning,
             settings=self._settings,
             route_prefix=self._route_prefix,
+            timer_functions=self._runs_timer_functions,
         )
         host._stubs = self._stubs.fresh()
         host.http_responses = self.http_responses.fresh()
@@ -733,7 +890,14 @@ class DurableTestHost:
 
     # -- what the rooms call --------------------------------------------------------------------
 
+    def _events(self, instance_id: str) -> list[str]:
+        if self._left is not None:
+            return self._left[instance_id][1] if instance_id in self._left else []
+        return self._store.peek(lambda c: history.events(c, instance_id))
+
     def _row(self, instance_id: str) -> Row | None:
+        if self._left is not None:
+            return self._left[instance_id][0] if instance_id in self._left else None
         return self._store.peek(lambda c: instances.find(c, instance_id))
 
     async def request(
@@ -810,6 +974,15 @@ class DurableTestHost:
             return outcome
         self._problem = problem
         return Outcome(failure=failure_of(problem))
+
+
+def _all_of(connection: Any) -> dict[str, tuple[Row, list[str]]]:
+    rows = instances.page(connection, instances.Filter(), limit=-1)
+    return {row.instance_id: (row, history.events(connection, row.instance_id)) for row in rows}
+
+
+def _told_failure(function: FunctionInfo, failure: Failure) -> str:
+    return f"{function.name} has failed: {failure.text}\n{failure.stack}".rstrip()
 
 
 def _entity_states(connection: Any) -> dict[str, str | None]:

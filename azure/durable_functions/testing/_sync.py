@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from azure.durable_functions._client.sync_client import SyncDurableOrchestrationClient
 from azure.durable_functions._wire.entity_id import EntityId
 
 from ._doubles import _NOTHING, Call, HttpResponses, Stub
-from ._host import Entity, Instance, Response
+from ._host import Entity, Instance, Response, Status
 
 if TYPE_CHECKING:
     from ._host import DurableTestHost
@@ -31,8 +31,8 @@ class SyncInstance:
         return repr(self._instance)
 
     @property
-    def status(self) -> str:
-        """Where it stands."""
+    def status(self) -> Status:
+        """Where it stands; equal to the text and to the `OrchestrationRuntimeStatus`."""
         return self._instance.status
 
     @property
@@ -60,13 +60,17 @@ class SyncInstance:
         """The history for reading."""
         return self._instance.timeline
 
-    def calls(self, activity: str | None = None) -> list[Call]:
+    def calls(self, activity: Any = None) -> list[Call]:
         """Its activity calls."""
         return self._instance.calls(activity)
 
-    def result(self) -> Any:
-        """Let it end, and give its output."""
-        return self._host._run(self._instance.result())
+    @overload
+    def result(self) -> Any: ...
+    @overload
+    def result(self, expected_type: type[Result]) -> Result: ...
+    def result(self, expected_type: Any = None) -> Any:
+        """Let it end, and give its output, decoded into a type if one is given."""
+        return self._host._run(self._instance.result(expected_type))
 
     def wait(self) -> None:
         """Let it end, however that is."""
@@ -186,9 +190,13 @@ class SyncTestHost:
         """An entity, to look at."""
         return self._host.entity(entity_id)
 
-    def calls(self, activity: str | None = None) -> list[Call]:
-        """All activity calls."""
+    def calls(self, activity: Any = None) -> list[Call]:
+        """All activity calls, or those of one activity."""
         return self._host.calls(activity)
+
+    def run_function(self, function: Any, input: Any = None) -> Any:
+        """Run a timer function, or one that nothing starts here, by hand."""
+        return self._run(self._host.run_function(function, input))
 
     def settle(self) -> None:
         """Let everything happen that can happen now."""
