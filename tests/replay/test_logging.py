@@ -144,7 +144,7 @@ def forgetful(context: Context) -> Generator[Any, Any, Any]:
 
 def test_a_task_that_is_never_yielded_is_told_with_its_place() -> None:
     history = History().episode().done(0)
-    with pytest.warns(df.TaskNeverYieldedWarning, match='"functionName": "forgotten"') as told:
+    with pytest.warns(df.TaskNeverYieldedWarning, match="activity 'forgotten' was made") as told:
         assert history.replay(forgetful)["output"] == "done"
 
     assert told[0].filename == __file__
@@ -158,7 +158,7 @@ def test_sessions_tell_it_too() -> None:
     session.answer(None)
     later = History().episode().done(0).events[len(trigger["history"]) :]
 
-    with pytest.warns(df.TaskNeverYieldedWarning, match='"functionName": "forgotten"'):
+    with pytest.warns(df.TaskNeverYieldedWarning, match="activity 'forgotten' was made"):
         session.answer(json.dumps(later))
 
 

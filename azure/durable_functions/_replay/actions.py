@@ -52,6 +52,14 @@ class NoOpAction(Action):
         raise Exception("Attempted to convert an anonymous Action to JSON")
 
 
+def _check_retry_options(given: object) -> None:
+    if not hasattr(given, "to_json"):
+        raise TypeError(
+            f"retry_options must be RetryOptions or a RetryPolicy, got {given!r}; for instance "
+            "df.RetryPolicy(timedelta(seconds=5), max_number_of_attempts=3)"
+        )
+
+
 def _required_name(function_name: str) -> str:
     if not function_name:
         raise ValueError("function_name cannot be empty")
@@ -97,6 +105,7 @@ class CallActivityWithRetryAction(Action):
         self.function_name: str = _required_name(function_name)
         if not retry_options:
             raise ValueError("retry_options cannot be empty")
+        _check_retry_options(retry_options)
         self.retry_options = retry_options
         self.input_: str = encode(input_)
 
@@ -159,6 +168,7 @@ class CallSubOrchestratorWithRetryAction(Action):
     ) -> None:
         self.function_name: str = _required_name(function_name)
         self._input: str = encode(_input)
+        _check_retry_options(retry_options)
         self.retry_options = retry_options
         self.instance_id = instance_id
         self.version = version
@@ -201,7 +211,11 @@ class CreateTimerAction(Action):
 
     def __init__(self, fire_at: date, is_cancelled: bool = False) -> None:
         if not isinstance(fire_at, date):  # pyright: ignore[reportUnnecessaryIsInstance]  # users
-            raise ValueError("fireAt: Expected valid datetime object but got ", fire_at)
+            span = fire_at if isinstance(fire_at, (int, float)) else 5
+            raise ValueError(
+                f"fireAt: Expected valid datetime object but got {fire_at!r}; create_timer takes a "
+                f"datetime, or a timedelta from now such as timedelta(seconds={span})"
+            )
         self.fire_at = fire_at
         self.is_cancelled = is_cancelled
 

@@ -441,6 +441,10 @@ class TaskOrchestrationExecutor:
                 status = None
                 self.exception = self.exception or refusal
         error = self.exception
+        if error is not None:
+            from . import mistakes
+
+            mistakes.explain(error, self._function, self.output)
         state = OrchestratorState(
             # The extension takes no error with `isDone: true`: it would tell of non-determinism
             # instead, after `continue_as_new` for instance (extension-engine.md, Y30 and Y31).
@@ -601,7 +605,7 @@ def _place_of(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        if places.is_users(code.co_filename):
+        if places.is_apps(code.co_filename):
             place = f", at {code.co_filename}, line {trace.tb_lineno}"
         trace = trace.tb_next
     return place
@@ -609,11 +613,13 @@ def _place_of(error: BaseException) -> str:
 
 def _not_a_task(yielded: object, generator: Any) -> TypeError:
     if isinstance(generator, CoroutineType):
-        from . import places
+        from . import mistakes, places
 
         found = places.of(generator)
         place = "" if found is None else f", at {found[0]}, line {found[1]}"
-        return NonDurableAwaitError(f"{_AWAITS}{yielded!r}{place}{_MOVE_IT}")
+        return NonDurableAwaitError(
+            f"{_AWAITS}{yielded!r}{place}; {mistakes.awaited(yielded, found)}"
+        )
     several = isinstance(yielded, (list, tuple))
     hint = "; to wait for several tasks, yield context.task_all(...)" if several else ""
     kind: str = type(yielded).__name__  # pyright: ignore[reportUnknownArgumentType]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import inspect
 import logging
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ def warn(context: DurableOrchestrationContext, fn: Any) -> None:
 
     Places cost time, so they are found by one more replay, and only when there is a reason.
     """
-    from . import explanation
+    from . import explanation, mistakes
 
     trigger: dict[str, Any] = {
         "history": [*context._events],
@@ -36,10 +36,10 @@ def warn(context: DurableOrchestrationContext, fn: Any) -> None:
     for made in explanation.forgotten(
         trigger, fn, context._input_expected_type, context._converter
     ):
-        action = {key: value for key, value in made["action"].items() if key != "input"}
+        word = "await" if inspect.iscoroutinefunction(inspect.unwrap(fn)) else "yield"
         text = (
-            "the orchestrator made a task and never yielded or awaited it, so it does not run: "
-            f"{json.dumps(action)}"
+            f"{mistakes.made(made['action'])} was made and never yielded or awaited, so it does "
+            f"not run: write '{word}' in front of it"
         )
         file, line = made["file"] or "<unknown>", made["line"] or 0
         try:

@@ -16,25 +16,37 @@ _INSTALLED = tuple(os.path.join(_LIBRARY, name) for name in ("site-packages", "d
 def of(suspended: Any) -> tuple[str, int] | None:
     """File and line of the innermost code of the user's that runs, or waits for a task.
 
+    Code of the app goes before that of packages it has installed.
+
     Args:
         suspended: The orchestrator's generator or coroutine; None stands for the code that calls.
     """
     found: tuple[str, int] | None = None
+    of_app: tuple[str, int] | None = None
     if suspended is not None and not _is_running(suspended):
         while suspended is not None:
             frame = getattr(suspended, "cr_frame", None) or getattr(suspended, "gi_frame", None)
             if frame is not None and is_users(frame.f_code.co_filename):
                 found = frame.f_code.co_filename, frame.f_lineno
+                of_app = found if is_apps(found[0]) else of_app
             suspended = getattr(suspended, "cr_await", None) or getattr(
                 suspended, "gi_yieldfrom", None
             )
-        return found
+        return of_app or found
     calling: FrameType | None = sys._getframe(1)
     while calling is not None:
         if is_users(calling.f_code.co_filename):
-            return calling.f_code.co_filename, calling.f_lineno
+            found = found or (calling.f_code.co_filename, calling.f_lineno)
+            if is_apps(calling.f_code.co_filename):
+                return calling.f_code.co_filename, calling.f_lineno
         calling = calling.f_back
-    return None
+    return found
+
+
+def is_apps(file: str) -> bool:
+    """Whether a file is the user's and not of a package that is installed."""
+    parts = os.path.realpath(file).split(os.sep)
+    return is_users(file) and not {"site-packages", "dist-packages"}.intersection(parts)
 
 
 def _is_running(suspended: Any) -> bool:

@@ -31,6 +31,14 @@ class RetryContext:
 Handle = Callable[[RetryContext], bool]
 
 
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, (str, bytes, timedelta)):
+        raise TypeError(
+            f"{name} must be a number, got {value!r}; RetryPolicy takes time spans, RetryOptions "
+            "milliseconds"
+        )
+
+
 class RetryOptions:
     """How often an activity or sub-orchestration is tried, and how long to wait between."""
 
@@ -59,9 +67,12 @@ class RetryOptions:
             non_retryable: Failures of these types, or with one as their cause, are final.
 
         Raises:
+            TypeError: Something is no number.
             ValueError: A number is out of its range. (Attempts are checked only beside the newer
                 parameters, because the official package does not check them.)
         """
+        _check_number("first_retry_interval_in_milliseconds", first_retry_interval_in_milliseconds)
+        _check_number("max_number_of_attempts", max_number_of_attempts)
         if first_retry_interval_in_milliseconds <= 0:
             raise ValueError("first_retry_interval_in_milliseconds value must be greater than 0")
         self._first_retry_interval_in_milliseconds = first_retry_interval_in_milliseconds
@@ -77,6 +88,8 @@ class RetryOptions:
     def _check(self) -> None:
         for name in ("max_retry_interval_in_milliseconds", "retry_timeout_in_milliseconds"):
             value: Any = getattr(self, name)
+            if value is not None:
+                _check_number(name, value)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be greater than 0, got {value!r}")
         if self.backoff_coefficient is not None and self.backoff_coefficient < 1:

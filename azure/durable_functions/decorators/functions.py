@@ -13,6 +13,8 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from azure.functions.decorators.function_app import FunctionBuilder
 
+from azure.durable_functions._replay import logs
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -29,6 +31,13 @@ class DurableFunction(FunctionBuilder, Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the user's function."""
         called: Any = self._function._func
+        if logs.current.get() is not None and hasattr(self._function.get_trigger(), "activity"):
+            name = self._function.get_function_name()
+            raise TypeError(
+                f"the activity {name!r} is called directly in an orchestrator, so nothing is "
+                f"recorded and each replay runs it again: use context.call_activity({name}, ...), "
+                "or call a function that is not decorated"
+            )
         while (inner := _inside(called, args, kwargs)) is not None:
             called = inner
         result: R = called(*args, **kwargs)

@@ -32,6 +32,8 @@ class FunctionInfo:
     retry: dict[str, Any] | None = None
     """Function-level retry policy, as function.json writes it."""
     warnings: list[str] = field(default_factory=list[str])
+    advice: list[str] = field(default_factory=list[str])
+    """Habits in its code that hurt, with file and line."""
 
     @property
     def trigger(self) -> dict[str, Any]:
@@ -98,6 +100,7 @@ class AppInfo:
                 is_disabled=item["disabled"],
                 retry=item["retry"],
                 warnings=item["warnings"],
+                advice=item["advice"],
             )
             for item in header["functions"]
         ]

@@ -114,6 +114,9 @@ def _app(app: AppInfo) -> Iterator[Finding]:
     for function in app.functions:
         for warning in function.warnings:
             yield Finding("error", function.name, warning, "rename the parameter")
+        for advice in function.advice:
+            what, _, mend = advice.partition(": ")
+            yield Finding("warning", function.name, what, mend)
     if not app.functions and not app.errors:
         yield Finding(
             "error",

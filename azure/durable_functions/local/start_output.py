@@ -103,6 +103,8 @@ def warnings(app: AppInfo, wanted: Sequence[str] = ()) -> Iterator[str]:
     for function in app.enabled:
         for warning in function.warnings:
             yield f"Function {function.name}: {warning}"
+        for advice in function.advice:
+            yield f"Function {function.name}: {advice}"
         if function.retry is not None and function.kind != TIMER_TRIGGER:
             yield (
                 f"Function {function.name}: its retry policy is not applied to {function.kind}, "

@@ -23,7 +23,9 @@ from typing import Any, cast, get_origin
 import azure.functions as func
 
 from . import app_settings
+from .advice import advice
 from .bindings import converter_of
+from .vocabulary import EPISODE_TRIGGERS
 
 _FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}|\$return")
@@ -72,6 +74,7 @@ class LoadedFunction:
             "retry": self.retry,
             "disabled": self.is_disabled,
             "warnings": self.warnings,
+            "advice": advice(self.call) if self.trigger["type"] in EPISODE_TRIGGERS else [],
         }
 
 

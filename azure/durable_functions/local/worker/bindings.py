@@ -120,7 +120,15 @@ def encode_result(binding_type: str, value: Any) -> str:
         ValueError: It cannot be encoded.
     """
     converter = converter_of(binding_type)
-    datum = converter.encode(value, expected_type=None)
+    try:
+        datum = converter.encode(value, expected_type=None)
+    except (TypeError, ValueError) as error:
+        kind = type(value).__name__
+        raise ValueError(
+            f"{error}; it is of type {kind}, or holds what JSON does not know: annotate the "
+            f"function with what it returns, as in '-> {kind}', or return lists, dictionaries, "
+            "texts and numbers"
+        ) from error
     return datum.value if isinstance(datum.value, str) else json.dumps(datum.value)
 
 
