@@ -6,7 +6,9 @@ import asyncio
 import copy
 import json
 from collections.abc import Generator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +201,74 @@ def test_the_command_replays_a_folder_of_recordings(
     assert (passed.exit_code, failed.exit_code) == (0, 1), passed.output
     assert "2 of 2 replay as recorded" in passed.output
     assert "asks now: activity 'greet'" in failed.output
+
+
+@dataclass
+class Outcome:
+    total: Decimal
+    due: date
+
+
+ENDS: dict[str, Any] = {
+    "a_data_class": Outcome(Decimal("9.50"), date(2026, 11, 25)),
+    "a_span": timedelta(seconds=5),
+    "a_list_of_them": [Outcome(Decimal(1), date(2026, 1, 1))],
+    "a_text_of_digits": "5",
+    "nothing": None,
+    "no_number": float("nan"),
+}
+
+
+def typed_app(ends: Any) -> df.DFApp:
+    app = df.DFApp()
+
+    @app.orchestration_trigger(context_name="context")
+    def ends_so(context: df.DurableOrchestrationContext) -> Any:
+        yield context.call_activity("wait", 1)
+        return ends
+
+    @app.activity_trigger(input_name="n")
+    def wait(n: int) -> int:
+        return n
+
+    return app
+
+
+async def recordings(app: df.DFApp, name: str, *, ends: bool = True) -> list[Any]:
+    """The export and the status of one run; one that does not end is terminated."""
+    async with DurableTestHost(app, auto_advance=False) as host:
+        base = f"{host._origin}/runtime/webhooks/durabletask/instances"
+        one = await host.start(name, instance_id="one")
+        await one.wait()
+        if not ends:
+            # What has arrived before it is looked at together with the end, and nobody runs.
+            host._hub.dispatcher.pause()
+            await host._hub.raise_event("one", "Go", "1")
+            await host._hub.terminate("one", "enough")
+            host._hub.dispatcher.go_on()
+            await host.settle()
+            assert one.status == "Terminated"
+        query = "showHistory=true&showHistoryOutput=true&showInput=true"
+        found = [await host.http.get(f"{base}/one?{asked}") for asked in ("export=true", query)]
+        return [each.json() for each in found]
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_outputs_are_compared_as_they_are_encoded(name: str) -> None:
+    app = typed_app(ENDS[name])
+    for recording in asyncio.run(recordings(app, "ends_so")):
+        replay(app, recording)
+        with pytest.raises(ReplayDiffers, match="the recorded output is"):
+            replay(typed_app("another"), recording)
+
+
+def test_a_run_that_was_terminated_ends_there() -> None:
+    app = df.DFApp()
+
+    @app.orchestration_trigger(context_name="context")
+    def waits(context: df.DurableOrchestrationContext) -> Any:
+        yield context.wait_for_external_event("Go")
+        yield context.call_activity("wait", 1)
+
+    for recording in asyncio.run(recordings(app, "waits", ends=False)):
+        assert replay(app, recording) is None

@@ -10,6 +10,7 @@ from typing import Any
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire import shapes
+from azure.durable_functions._wire.payloads import encode
 from azure.durable_functions._wire.vocabulary import ActionType, HistoryEventType
 from azure.durable_functions.local.engine.events import STATUS_NUMBERS
 from azure.durable_functions.orchestrator import Orchestrator
@@ -23,6 +24,7 @@ _STARTED = HistoryEventType.EXECUTION_STARTED.value
 _ENDED = HistoryEventType.EXECUTION_COMPLETED.value
 _EPISODE = HistoryEventType.ORCHESTRATOR_STARTED.value
 _EPISODE_ENDED = HistoryEventType.ORCHESTRATOR_COMPLETED.value
+_TERMINATED = HistoryEventType.EXECUTION_TERMINATED.value
 _WORK = {
     HistoryEventType.TASK_SCHEDULED.value: "activity",
     HistoryEventType.SUB_ORCHESTRATION_INSTANCE_CREATED.value: "sub-orchestration",
@@ -210,6 +212,8 @@ class _Replay:
         answer: Json = {}
         for start, end in zip(starts, [*starts[1:], len(self._recording.events)], strict=True):
             episode = self._recording.events[start:end]
+            if any(event["EventType"] == _TERMINATED for event in episode):
+                return None  # what came with it, nobody has run
             work = [event for event in episode if event["EventType"] in _WORK]
             decided = (*_WORK, _EPISODE_ENDED, _ENDED)
             until = start + sum(event["EventType"] not in decided for event in episode)
@@ -261,7 +265,17 @@ class _Replay:
         return f"\n            at {told[position]['file']}, line {told[position]['line']}"
 
 
-def _compare_end(answer: Mapping[str, Any], status: Any, result: Any) -> Any:
+def _compare_end(
+    answer: Mapping[str, Any], status: Any, result: Any, *, is_text: bool = True
+) -> Any:
+    """Compare the end of a recording with what the code answers now; gives its output.
+
+    Args:
+        answer: The session's.
+        status: Name or number of the recorded one.
+        result: The recorded one: JSON text or, of a status query, mostly the value itself.
+        is_text: Whether it is text for sure.
+    """
     name = status if isinstance(status, str) else _STATUS.get(status, str(status))
     if name == "Terminated":
         return None
@@ -274,14 +288,21 @@ def _compare_end(answer: Mapping[str, Any], status: Any, result: Any) -> Any:
     if not answer.get("isDone"):
         raise ReplayDiffers(f"the recording is {name}, now the code goes on waiting")
     output = answer.get("output")
-    recorded = result
+    if name != "Completed":
+        return output
+    recorded: list[Any] = [] if is_text else [result]
     if isinstance(result, str):
         try:
-            recorded = json.loads(result)
+            recorded.append(json.loads(result))
         except ValueError:
-            recorded = result
-    if name == "Completed" and json.loads(json.dumps(output, default=str)) != recorded:
-        raise ReplayDiffers(f"the recorded output is {recorded!r}, now it is {output!r}")
+            recorded.append(result)
+    encoded = None if output is None else json.loads(encode(output))
+    # As text too: NaN is not equal to itself.
+    texts = [json.dumps(each, sort_keys=True) for each in recorded or [None]]
+    if encoded not in (recorded or [None]) and json.dumps(encoded, sort_keys=True) not in texts:
+        raise ReplayDiffers(
+            f"the recorded output is {(recorded or [None])[0]!r}, now it is {encoded!r}"
+        )
     return output
 
 
@@ -311,10 +332,15 @@ class _Simulation:
             kind = event["EventType"]
             if kind in ("ExecutionStarted", "TimerCreated", "GenericEvent"):
                 continue
+            if kind in ("ExecutionSuspended", "ExecutionResumed"):
+                continue
+            if kind == "ExecutionTerminated":
+                return None
             if kind in ("TaskScheduled", "SubOrchestrationInstanceCreated", "EventSent"):
                 continue  # not answered yet
             if kind == "ExecutionCompleted":
-                return _compare_end(answer, event["OrchestrationStatus"], event.get("Result"))
+                status, result = event["OrchestrationStatus"], event.get("Result")
+                return _compare_end(answer, status, result, is_text=False)
             told = [_event(_EPISODE, event), self._completion(kind, event)]
             answer = self._take(self._session.advance(told))
         return None
