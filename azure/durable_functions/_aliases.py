@@ -3,8 +3,8 @@
 Users of the official package import and patch deep names such as
 ``azure.durable_functions.models.Task.TaskBase``. Nothing lives there; each address is a module
 object that looks its names up in their home and sets them there, so that a patch takes effect.
-For type checkers every address has a stub under ``models/``. Source: sdk.md 1.3 and 1.4,
-architecture.md "Official addresses".
+For type checkers and editors every address has a file under ``models/``, which never runs.
+Source: sdk.md 1.3 and 1.4, architecture.md "Official addresses".
 """
 
 from __future__ import annotations
@@ -416,7 +416,7 @@ def register() -> None:
     """
     if any(isinstance(finder, _AddressFinder) for finder in sys.meta_path):
         return
-    sys.meta_path.append(_AddressFinder())
+    sys.meta_path.insert(0, _AddressFinder())  # before the files there, which never run
     for short in (*PACKAGES, *(short for short in ADDRESSES if short not in LAZY | _ON_DEMAND)):
         register_module(short)
     for short in _ON_DEMAND:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import azure.functions as func
 
-from azure.durable_functions._replay import triggers
+from azure.durable_functions._replay import logs, triggers
 from azure.durable_functions._replay.context import DurableOrchestrationContext
 from azure.durable_functions._replay.executor import TaskOrchestrationExecutor
 from azure.durable_functions._wire import handles
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 UserFunction = Callable[..., Any]
 """An orchestrator as users write it: takes the context; a generator, or a plain function."""
+
+
+def is_orchestrating() -> bool:
+    """Whether the code that calls this is an orchestrator's, in an episode."""
+    return logs.current.get() is not None
 
 
 class OrchestratorHandle(Protocol):

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from host_process import copy_app
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local import bundle, doctor, requirements_txt
+from azure.durable_functions.local import bundle, doctor, missing_packages, requirements_txt
 from azure.durable_functions.local.app_info import AppInfo
 from azure.durable_functions.local.cli import main
 
@@ -160,7 +160,7 @@ def test_the_wheel_that_an_app_carries_is_whole_and_always_the_same(app: Path) -
     assert (app / "requirements.txt").read_text() == f"azure-functions\n{pin}\n"
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        assert "azure/durable_functions/models/Task.pyi" in names
+        assert "azure/durable_functions/models/Task.py" in names
         assert not any(name.startswith("azure/__init__") for name in names)
         record = archive.read(next(name for name in names if name.endswith("RECORD"))).decode()
     assert len(record.splitlines()) == len(names)
@@ -230,3 +230,52 @@ def test_lines_that_ask_for_the_package_are_known(
 def test_keys_are_recognized_and_only_keys() -> None:
     assert doctor._SECRETS.search(KEY)
     assert not doctor._SECRETS.search("AccountKey=%STORAGE_KEY%")
+
+
+IMPORTS = """
+import typing
+import azure.durable_functions as df
+import click.testing
+from azure.storage.nowhere import Client
+from rich import print as show
+import helper
+if typing.TYPE_CHECKING:
+    import only_for_checkers
+try:
+    import orjson
+except ImportError:
+    orjson = None
+"""
+
+
+def test_imported_packages_that_requirements_lack_are_named(tmp_path: Path) -> None:
+    (tmp_path / "function_app.py").write_text(IMPORTS)
+    (tmp_path / "helper.py").write_text("def load():\n    import pytest\n    import iniconfig\n")
+    (tmp_path / "test_app.py").write_text("import hypothesis\n")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "x.py").write_text("import yarl\n")
+
+    def missing(text: str) -> list[tuple[str, str, bool]]:
+        path = tmp_path / "requirements.txt"
+        path.write_text(text)
+        known = requirements_txt.read(path)
+        found = missing_packages.find(tmp_path, sys.executable, known, [])
+        return [(file, what.partition(" is imported")[0], sure) for file, what, sure in found]
+
+    storage = ("function_app.py", "azure.storage.nowhere.Client", True)
+    assert missing("azure-functions\nrich>=13\n") == [
+        ("function_app.py", "click.testing", True),
+        storage,
+        ("helper.py", "pytest", True),
+        ("helper.py", "iniconfig", True),
+    ]
+    # pytest brings iniconfig along.
+    assert missing("Click\nrich\npytest ; python_version > '3'\n") == [storage]
+    assert missing("click\nrich\npytest\nnot-installed-here\n") == [(*storage[:2], False)]
+
+
+def test_what_a_bundle_writes_into_an_app_without_requirements_is_sound(app: Path) -> None:
+    (app / "requirements.txt").unlink()
+    bundle.write(app)
+    assert examine(app, 0) == []
+    assert (app / "requirements.txt").read_text().splitlines()[0] == "azure-functions"

@@ -56,7 +56,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(builds: list[dict[str, Pat
         [scripts] = [name for name in names if name.endswith("/entry_points.txt")]
         assert "durable = " in wheel.read(scripts).decode()
     assert "azure/durable_functions/py.typed" in names
-    assert "azure/durable_functions/models/Task.pyi" in names
+    assert "azure/durable_functions/models/Task.py" in names
     assert "azure/__init__.py" not in names  # the namespace is shared
     tops = {name.partition("/")[0] for name in names}
     assert tops == {"azure", metadata.partition("/")[0]}
@@ -74,4 +74,4 @@ def test_the_source_archive_can_be_built_from(builds: list[dict[str, Path]]) -> 
     with tarfile.open(builds[0][".gz"]) as archive:
         inner = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"} <= inner
-    assert "azure/durable_functions/models/Task.pyi" in inner
+    assert "azure/durable_functions/models/Task.py" in inner

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         T,
         Taking,
         TaskT,
+        TolerantMapOptions,
     )
 
 _ORCHESTRATOR_STARTED = HistoryEventType.ORCHESTRATOR_STARTED.value
@@ -621,6 +622,24 @@ class DurableOrchestrationContext:
     @overload
     def map(
         self, function: str, items: Iterable[Any], **options: Unpack[MapOptions]
+    ) -> TaskBase[list[Any]]: ...
+    @overload
+    def map(
+        self,
+        function: Taking[InputT, TaskBase[R]] | Taking[InputT, Async[R]],
+        items: Iterable[InputT],
+        **options: Unpack[TolerantMapOptions],
+    ) -> TaskBase[list[R | Exception]]: ...
+    @overload
+    def map(
+        self,
+        function: Taking[InputT, R],
+        items: Iterable[InputT],
+        **options: Unpack[TolerantMapOptions],
+    ) -> TaskBase[list[R | Exception]]: ...
+    @overload
+    def map(
+        self, function: str, items: Iterable[Any], **options: Unpack[TolerantMapOptions]
     ) -> TaskBase[list[Any]]: ...
     def map(
         self,

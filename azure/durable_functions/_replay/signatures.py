@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from datetime import timedelta
 from types import UnionType
-from typing import Any, Concatenate, TypeAlias, TypedDict
+from typing import Any, Concatenate, Literal, TypeAlias, TypedDict
 
 from typing_extensions import NotRequired, TypeVar
 
@@ -34,7 +34,14 @@ Generated: TypeAlias = Generator[Any, Any, R]
 
 
 class MapOptions(TypedDict):
-    """Options of `DurableOrchestrationContext.map`."""
+    """Options of `DurableOrchestrationContext.map` with which it gives nothing but results."""
+
+    max_concurrency: int
+    return_exceptions: NotRequired[Literal[False]]
+
+
+class TolerantMapOptions(TypedDict):
+    """Those with which exceptions may stand among the results."""
 
     max_concurrency: int
     tolerated_failures: NotRequired[int]

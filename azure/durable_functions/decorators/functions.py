@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from azure.functions.decorators.function_app import FunctionBuilder
 
-from azure.durable_functions._replay import logs
+from azure.durable_functions.orchestrator import is_orchestrating
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,7 +31,7 @@ class DurableFunction(FunctionBuilder, Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the user's function."""
         called: Any = self._function._func
-        if logs.current.get() is not None and hasattr(self._function.get_trigger(), "activity"):
+        if is_orchestrating() and hasattr(self._function.get_trigger(), "activity"):
             name = self._function.get_function_name()
             raise TypeError(
                 f"the activity {name!r} is called directly in an orchestrator, so nothing is "

@@ -73,6 +73,8 @@ def write(folder: Path) -> tuple[Path, str]:
         if each.file == requirements and not each.is_package
         for line in each.lines
     ]
+    if not any(each.is_functions or each.has_hash for each in known):
+        kept.append("azure-functions")
     line = pin
     if any(each.has_hash for each in known):  # then pip wants one of everything
         line += f" --hash=sha256:{hashlib.sha256(content).hexdigest()}"

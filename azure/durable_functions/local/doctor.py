@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Literal
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local import hidden_modules, host, requirements_txt, timers
+from azure.durable_functions.local import (
+    hidden_modules,
+    host,
+    missing_packages,
+    requirements_txt,
+    timers,
+)
 from azure.durable_functions.local.app_info import AppInfo
 from azure.durable_functions.local.host_json import (
     OLD_BUNDLE,
@@ -216,6 +222,11 @@ def _requirements(root: Path, python: str) -> Iterator[Finding]:
         yield Finding(
             "error", path.name, "azure-functions is not in it", "add a line azure-functions"
         )
+    for file, what, is_sure in missing_packages.find(root, python, known, _ignored(root)):
+        mend = "add a line for it; it would not load in the cloud"
+        if not is_sure:
+            mend += ", unless another package there brings it along"
+        yield Finding("error" if is_sure else "warning", file, what, mend)
     named = [each for each in known if each.is_package]
     carried = [each for each in named if each.is_wheel]
     if not named:
