@@ -51,7 +51,10 @@ def test_an_id_is_broken_rather_than_cut_where_it_has_no_room() -> None:
     assert "".join(line[:16].strip() for line in lines[2:4]) == "3f2c" * 8
 
 
-def test_what_goes_into_a_pipe_is_one_line_a_row_with_the_whole_id() -> None:
+def test_what_goes_into_a_pipe_is_one_line_a_row_with_the_whole_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     out = io.StringIO()
     console_tables.instances(Console(file=out, width=80), [row()])
     [line] = [line for line in out.getvalue().splitlines() if "3f2c" in line]

@@ -46,8 +46,10 @@ def write(root: Path, files: dict[str, str]) -> Path:
 
 
 def test_an_app_without_http_functions_gets_no_advice_on_auth_levels(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(sys.modules, "function_app", raising=False)  # of another app
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     app = app_loader.load(write(tmp_path, {"function_app.py": ORCHESTRATOR}))
     app_loader.unload(tmp_path)
     assert [function.name for function in app.functions] == ["waits"]

@@ -27,7 +27,7 @@ from rich.console import Console
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire import timestamps
-from azure.durable_functions.local import console_tables, management
+from azure.durable_functions.local import console_tables, failure_texts, management
 from azure.durable_functions.local.engine.functions import Kind
 from azure.durable_functions.local.management import Management, Reply
 from azure.durable_functions.local.store.instances import TERMINAL
@@ -647,7 +647,8 @@ def _show_end(name: str, ended: dict[str, Any], as_json: bool) -> int:
     if as_json:
         click.echo(console_tables.as_json(ended))
     elif failure is not None:
-        click.echo(f"{name} has failed: {failure['text']}\n{failure['stack']}".rstrip(), err=True)
+        told = failure_texts.told(failure_texts.of_worker(failure))
+        click.echo(f"{name} has failed: {told}", err=True)
     elif response is not None:
         click.echo(f"{name} has answered with status {response['status']}", err=True)
         click.echo(response["body"])

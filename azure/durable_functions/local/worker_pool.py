@@ -684,14 +684,14 @@ def _instance_of(trigger: str) -> str | None:
     It stands behind the input, the only text of users' that could hold the same key.
     """
     place = trigger.rfind(_INSTANCE)
-    return None if place < 0 else str(_read_json(trigger, place + len(_INSTANCE))[0])
+    return None if place < 0 else str(_read_json(trigger[place + len(_INSTANCE) :].lstrip())[0])
 
 
 def _entity_of(trigger: str) -> str | None:
     """Which entity an entity trigger is for: its id as an instance."""
     if not trigger.startswith(_ENTITY):
         return None
-    entity, _ = _read_json(trigger, len(_ENTITY))
+    entity, _ = _read_json(trigger[len(_ENTITY) :].lstrip())
     return f"@{str(entity['name']).lower()}@{entity['key']}"
 
 

@@ -329,7 +329,7 @@ class Instance:
         reason = ""
         if row.output and row.status != "Completed":
             reason = f"\n{without_envelopes(row.output)}"
-        turn = self._host._store.peek(lambda c: history.last_turn(c, self.id))
+        turn = self._host._last_turn(self.id)
         if failure := events.failure_in(turn):
             reason += f"\n{failure_texts.told(failure)}"
         waits = "" if row.is_terminal else self._host._why_nothing_happens()
@@ -391,8 +391,8 @@ class DurableTestHost:
         self._functions: FunctionsApi
         self._management: ManagementApi
         self._timers: FunctionTimers
-        self._left: dict[str, tuple[Row, list[str]]] | None = None
-        """Rows and history events by instance, when the block has been left."""
+        self._left: dict[str, tuple[Row, list[str], list[str]]] | None = None
+        """Row, history events and those of the last turn by instance, when the block has been left."""
 
     # -- beginning and end ----------------------------------------------------------------------
 
@@ -895,6 +895,11 @@ class DurableTestHost:
             return self._left[instance_id][1] if instance_id in self._left else []
         return self._store.peek(lambda c: history.events(c, instance_id))
 
+    def _last_turn(self, instance_id: str) -> list[str]:
+        if self._left is not None:
+            return self._left[instance_id][2] if instance_id in self._left else []
+        return self._store.peek(lambda c: history.last_turn(c, instance_id))
+
     def _row(self, instance_id: str) -> Row | None:
         if self._left is not None:
             return self._left[instance_id][0] if instance_id in self._left else None
@@ -976,13 +981,28 @@ class DurableTestHost:
         return Outcome(failure=failure_of(problem))
 
 
-def _all_of(connection: Any) -> dict[str, tuple[Row, list[str]]]:
+def _all_of(connection: Any) -> dict[str, tuple[Row, list[str], list[str]]]:
     rows = instances.page(connection, instances.Filter(), limit=-1)
-    return {row.instance_id: (row, history.events(connection, row.instance_id)) for row in rows}
+    return {
+        row.instance_id: (
+            row,
+            history.events(connection, row.instance_id),
+            history.last_turn(connection, row.instance_id),
+        )
+        for row in rows
+    }
 
 
 def _told_failure(function: FunctionInfo, failure: Failure) -> str:
-    return f"{function.name} has failed: {failure.text}\n{failure.stack}".rstrip()
+    told = failure_texts.of_worker(
+        {
+            "typeName": failure.type_name,
+            "message": failure.message,
+            "stack": failure.stack,
+            "details": dict(failure.details),
+        }
+    )
+    return f"{function.name} has failed: {failure_texts.told(told)}"
 
 
 def _entity_states(connection: Any) -> dict[str, str | None]:

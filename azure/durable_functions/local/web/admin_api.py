@@ -212,7 +212,13 @@ class AdminApi:
 
 
 def _failed(failure: Failure) -> Answer:
-    return messages.as_json(200, {"failure": {"text": failure.text, "stack": failure.stack}})
+    told = {
+        "typeName": failure.type_name,
+        "message": failure.message,
+        "stack": failure.stack,
+        "details": dict(failure.details),
+    }
+    return messages.as_json(200, {"failure": told})
 
 
 def _answered(response: Response) -> Answer:
