@@ -392,7 +392,7 @@ class DurableTestHost:
         self._management: ManagementApi
         self._timers: FunctionTimers
         self._left: dict[str, tuple[Row, list[str], list[str]]] | None = None
-        """Row, history events and those of the last turn by instance, when the block has been left."""
+        """Row, events and those of the last turn by instance, once the block has been left."""
 
     # -- beginning and end ----------------------------------------------------------------------
 
