@@ -124,7 +124,7 @@ class _Replays:
         self.context = df.DurableOrchestrationContext.from_json(trigger)
         self._turns += 1
         if self._is_official(self._turns):
-            self.context._watch_pace = lambda: None
+            self.context._watch_pace = lambda **_: None
         try:
             return Orchestrator(self._function).handle(self.context)
         finally:

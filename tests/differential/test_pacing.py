@@ -160,7 +160,7 @@ def test_a_program_that_hung_on_the_extension_ends(program: Any, output: Any) ->
 def test_with_the_official_forms_it_hung_or_ended_wrongly(
     program: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(df.DurableOrchestrationContext, "_watch_pace", lambda context: None)
+    monkeypatch.setattr(df.DurableOrchestrationContext, "_watch_pace", lambda context, **_: None)
     right = dict(ENDS)[program]
     try:
         outcome = on_the_double(program)
@@ -184,12 +184,12 @@ def test_an_instance_that_the_official_package_began_goes_on_where_it_hung(
         with monkeypatch.context() as patch:
             if asked <= turns:
                 name = "_watch_pace"
-                patch.setattr(df.DurableOrchestrationContext, name, lambda context: None)
+                patch.setattr(df.DurableOrchestrationContext, name, lambda context, **_: None)
             return ours(trigger)
 
     if program in (calls_while_retries_run, as_completed_over_a_retried_call):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(df.DurableOrchestrationContext, "_watch_pace", lambda context: None)
+            patch.setattr(df.DurableOrchestrationContext, "_watch_pace", lambda context, **_: None)
             with pytest.raises((Hangs, NonDeterministic, AssertionError)):
                 assert on_the_double(program).output == dict(ENDS)[program]
         return  # the ids of these are wrong from the start
@@ -234,6 +234,15 @@ def as_completed_with_an_event(context: Any) -> Any:
     return (yield from again(context))
 
 
+def several_races_in_a_generation(context: Any) -> Any:
+    for _ in range(2):
+        event = context.wait_for_external_event("go")
+        timer = context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+        yield context.task_any([event, timer])
+        timer.cancel()
+    return (yield from again(context))
+
+
 def again(context: Any) -> Any:
     rounds = (context.get_input() or 0) + 1
     if rounds < 3:
@@ -261,8 +270,22 @@ def test_an_event_reaches_one_generation_alone(
             rounds_with(program, 2)
 
     name = "_watch_pace"
-    monkeypatch.setattr(df.DurableOrchestrationContext, name, lambda context: None)
+    monkeypatch.setattr(df.DurableOrchestrationContext, name, lambda context, **_: None)
     assert rounds_with(program, 2) == 3  # the official form: the second gets the first event again
+
+
+def test_each_race_of_a_generation_takes_an_event_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def took() -> timedelta:
+        events = [(timedelta(minutes=n), "go", n) for n in range(1, 9)]
+        handle = df.Orchestrator.create(several_races_in_a_generation)
+        return ExtensionDouble(handle, activity, events, seconds=seconds).run().took
+
+    assert took() == timedelta(minutes=6)
+    name = "_watch_pace"
+    monkeypatch.setattr(df.DurableOrchestrationContext, name, lambda context, **_: None)
+    assert took() < timedelta(minutes=6)
 
 
 # -- what stays as it is ------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import copy
 import functools
 import json
 import logging
+import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import date, datetime, timedelta
@@ -553,6 +554,7 @@ class DurableOrchestrationContext:
         if self._needs_long_timer(fire_at):
             return LongTimerTask(None, action, self)
         timer: Any = self._generate_task(action, task_constructor=TimerTask)
+        timer._context = weakref.ref(self)
         made: Timer = timer
         return made
 
@@ -757,7 +759,7 @@ class DurableOrchestrationContext:
             TypeError: The input cannot be encoded.
         """
         action = ContinueAsNewAction(converted(self._converter, input_))
-        self._watch_pace()
+        self._watch_pace(may_be_late=False)
         self._record_fire_and_forget_action(action)
         self._continue_as_new_flag = True
 
@@ -1033,12 +1035,16 @@ class DurableOrchestrationContext:
 
     def _note_given_id(self) -> None:
         """Take note that the host gives the next id to something that is not listed."""
-        self._watch_pace()
+        self._watch_pace(may_be_late=False)
         if self._pacing is not None:
             self._pacing.note_given_id()
 
-    def _watch_pace(self) -> None:
-        """From now on, see to it that the extension goes on when the code does."""
+    def _watch_pace(self, *, may_be_late: bool = True) -> None:
+        """From now on, see to it that the extension goes on when the code does.
+
+        Args:
+            may_be_late: The extension might wait for longer than the code, not only for shorter.
+        """
         if self._pacing is None and self._executor is not None and not self._lists_flat:
             if self._as_official:
                 return
@@ -1046,6 +1052,8 @@ class DurableOrchestrationContext:
 
             self._pacing = Pacing(self._executor)
             self._lists_plainly = False
+        if may_be_late and self._pacing is not None:
+            self._pacing.may_be_late = True
 
     def _add_to_open_tasks(self, task: TaskBase) -> None:
         """Give a task its id, and a completion that has come before it (sdk.md 3.3)."""

@@ -346,6 +346,7 @@ class TaskOrchestrationExecutor:
                         known, count = self._last_owner, len(context._action_payload_v2)
                         if known is None or known[0] != count:
                             self._last_owner = (count, task)
+                            context._watch_pace(may_be_late=False)
                         self.current_task = yielded
                     else:
                         self._schedule(yielded)  # pyright: ignore[reportUnknownArgumentType]  # any

@@ -88,8 +88,13 @@ class Pacing:
         while self._first and isinstance(self._listed[self._first], _ENDS_AT_ONCE):
             self._first -= 1
         self._begun_at = executor._seen_events - 1
+        self.may_be_late = False
+        """Whether the extension may wait for longer than the code; else only for shorter."""
         self.unmatched = 0
         """Entries for which there is no right form."""
+        self._names: Counter[str] = Counter()
+        """Of events that are waited for, in upper case."""
+        self._count_names(self._listed)
         owner = executor.owner_of_the_last_entry()
         now = executor._seen_events
         for action in self._listed[self._first :]:
@@ -102,8 +107,10 @@ class Pacing:
 
         now = self._executor._seen_events
         owner = self._executor.current_task
-        place = places.of(self._executor.generator)
-        for action in self._listed[self._first + len(self._entries) :]:
+        place = places.of(self._executor.generator) if self._given else None
+        new = self._listed[self._first + len(self._entries) :]
+        self._count_names(new)
+        for action in new:
             self._entries.append(_Entry(action, now, owner, place))
 
     def give_last_to(self, owner: TaskBase) -> None:
@@ -123,15 +130,17 @@ class Pacing:
         (Y41). In a replay that is when the entries before it have ended: if they end before an
         event that the code has waited for, the next generation gets that event once more.
         """
-        if not self._listed or not isinstance(self._listed[-1], ContinueAsNewAction):
+        if not self._is_continuing:
             return ()
         return [i for i, event in enumerate(self.events) if event["EventType"] == _EVENT_RAISED]
 
     def formed(self) -> list[Action]:
         """The action list as it is sent; entries that need no other form are the same objects."""
+        shared = self._shared_names()
+        if not (self.may_be_late or self._given or shared or self._is_continuing):
+            return self._listed  # whatever the extension starts too early does no harm
         former = _Former(self._entries, self, frozenset())
         formed = former.formed()
-        shared = self._shared_names()
         if shared and (self._given or not former.starts_in_time(formed, shared)):
             former = _Former(self._entries, self, shared)
             formed = former.formed()
@@ -161,11 +170,17 @@ class Pacing:
         """Whether there are entries before the first one that is watched."""
         return self._first > 0
 
+    @property
+    def _is_continuing(self) -> bool:
+        return bool(self._listed) and isinstance(self._listed[-1], ContinueAsNewAction)
+
+    def _count_names(self, actions: Sequence[Action]) -> None:
+        names = [_event_name(leaf) for action in actions for leaf in _leaves(action)]
+        self._names.update(name for name in names if name is not None)
+
     def _shared_names(self) -> frozenset[str]:
         """Names of events that several waits of the list are for, in upper case."""
-        leaves = [leaf for action in self._listed for leaf in _leaves(action)]
-        names = Counter(map(_event_name, leaves))
-        return frozenset(name for name, count in names.items() if name and count > 1)
+        return frozenset(name for name, count in self._names.items() if count > 1)
 
     @property
     def events(self) -> Sequence[Mapping[str, Any]]:

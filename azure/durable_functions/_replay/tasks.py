@@ -186,6 +186,9 @@ class AtomicTask(TaskBase):
 class TimerTask(AtomicTask):
     """A timer; its result is None."""
 
+    _context: Callable[[], DurableOrchestrationContext | None] | None = None
+    """A weak reference to the context that has made it."""
+
     def __init__(self, id_: int | str | None, action: Action | list[Action]) -> None:
         super().__init__(id_, action)
 
@@ -203,6 +206,9 @@ class TimerTask(AtomicTask):
         """
         if self.is_completed:
             raise ValueError("Cannot cancel a completed task.")
+        context = None if self._context is None else self._context()
+        if context is not None:
+            context._watch_pace(may_be_late=False)  # to the extension it ends when it began
         action = self._get_action()
         if isinstance(action, CreateTimerAction):
             action.is_cancelled = True
@@ -610,6 +616,7 @@ class LongTimerTask(WhenAllTask):
         """
         if self.is_completed:
             raise ValueError("Cannot cancel a completed task.")
+        self._orchestration_context._watch_pace(may_be_late=False)
         self.action.is_cancelled = True
         if self._as_official:
             return
