@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, MutableMapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 from unittest import mock
 
@@ -176,6 +177,182 @@ def test_deferred_tasks_may_be_another_mapping() -> None:
 
     assert json.loads(df.Orchestrator(orchestrator).handle(context))["output"] == 5
     assert watched.log == ["E"]
+
+
+class Rewriting(defaultdict[Any, Any]):
+    """Open tasks whose `pop` changes the event in the history, just before it is decoded."""
+
+    context: Context
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        for event in self.context.histories:
+            if event.Name == key and event.Input is not None:
+                event.Input = event.Input.replace("original", "rewritten")
+            if event.TaskScheduledId == key:
+                event.__dict__["Result"] = '"rewritten"'
+        return super().pop(key, *default)
+
+
+def rewriting(context: Context) -> None:
+    context.open_tasks = Rewriting(list, context.open_tasks)
+    context.open_tasks.context = context
+
+
+def test_a_pop_of_theirs_may_rewrite_what_an_entity_answers() -> None:
+    def orchestrator(context: Context) -> Any:
+        rewriting(context)
+        return (yield context.call_entity(df.EntityId("name", "key"), "run"))
+
+    answered = History().sent(0, "call-1").episode()
+    answer = answered.answered("call-1", {"result": '"original"'}).replay(orchestrator)
+
+    assert answer["output"] == "rewritten"
+
+
+def test_a_pop_of_theirs_may_rewrite_a_result_long_after_the_beginning() -> None:
+    def orchestrator(context: Context) -> Any:
+        first = yield context.call_activity("A")
+        rewriting(context)
+        second = yield context.call_activity("B")
+        third = yield context.wait_for_external_event("E")
+        return [first, second, third, list(context.open_tasks)]
+
+    done = History().done(0, "original").episode().done(1, "original").episode()
+    answer = done.raised("E", "original").replay(orchestrator)
+
+    assert answer["output"] == ["original", "rewritten", "rewritten", []]
+
+
+def test_a_pop_of_theirs_may_rewrite_objects_that_were_given_to_the_executor() -> None:
+    given = [HistoryEvent(**event) for event in History().raised("E", "original").events]
+
+    class Tasks(defaultdict[Any, Any]):
+        def pop(self, key: Any, *default: Any) -> Any:
+            given[-1].Input = '"rewritten"'
+            return super().pop(key, *default)
+
+    def orchestrator(context: Context) -> Any:
+        context.open_tasks = Tasks(list, context.open_tasks)
+        return (yield context.wait_for_external_event("E"))
+
+    context = Context(**History().raised("E", "original").trigger())
+    text = TaskOrchestrationExecutor().execute(context, given, orchestrator)
+
+    assert json.loads(text)["output"] == "rewritten"
+
+
+def test_open_tasks_of_theirs_are_popped_in_a_session_too() -> None:
+    def orchestrator(context: Context) -> Any:
+        rewriting(context)
+        first = yield context.call_activity("A")
+        return [first, (yield context.wait_for_external_event("E"))]
+
+    history = History()
+    session = df.Orchestrator.create(orchestrator).open_session(history.trigger())
+    session.advance(list(history.events))
+    for more in (History().episode().done(0, "original"), History().raised("E", "original")):
+        answer = session.advance(more.events[2:])
+
+    assert answer["output"] == ["rewritten", "rewritten"]
+
+
+def test_several_who_wait_for_one_event_may_lie_in_a_mapping_of_theirs() -> None:
+    def orchestrator(context: Context) -> Any:
+        rewriting(context)
+        return (yield context.task_all([context.wait_for_external_event("E") for _ in range(2)]))
+
+    answer = History().raised("E", 1).raised("E", 2).replay(orchestrator)
+
+    assert answer["output"] == [2, 1]
+
+
+class HandedOut(dict[Any, Any]):
+    """Early events, each of which is given away once, in the order in which they came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queues: defaultdict[Any, list[Any]] = defaultdict(list)
+        self.log: list[Any] = []
+
+    def __contains__(self, key: Any) -> bool:
+        return bool(self.queues.get(key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.queues[key].append(value)
+
+    def __getitem__(self, key: Any) -> Any:
+        deliver = self.queues[key].pop(0)
+
+        def logging() -> None:
+            self.log.append(key)
+            deliver()
+
+        return logging
+
+
+def early_events(put_in_place: Callable[[Context], None]) -> Any:
+    def orchestrator(context: Context) -> Any:
+        put_in_place(context)
+        yield context.call_activity("gate")
+        first = yield context.wait_for_external_event("reply")
+        second = yield context.wait_for_external_event("reply")
+        return [first, second]
+
+    early = History().raised("reply", 1).raised("reply", 2).done(0)
+    return early.replay(orchestrator).get("output")
+
+
+def test_early_events_may_be_handed_out_by_a_mapping_of_theirs() -> None:
+    mapping = HandedOut()
+
+    def put_in_place(context: Context) -> None:
+        context.deferred_tasks = mapping
+
+    assert early_events(put_in_place) == [1, 2]
+    assert mapping.log == ["reply", "reply"]
+
+
+def test_a_mapping_of_theirs_that_only_looks_on_loses_no_event() -> None:
+    class Looking(dict[Any, Any]):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            assert callable(value)
+            super().__setitem__(key, value)
+
+    def put_in_place(context: Context) -> None:
+        context.deferred_tasks = Looking(context.deferred_tasks)
+
+    assert early_events(put_in_place) == [1, 2]
+
+
+def test_what_is_called_for_an_early_event_may_be_theirs() -> None:
+    called: list[str] = []
+
+    def orchestrator(context: Context) -> Any:
+        context.deferred_tasks = {"reply": lambda: called.append("reply")}
+        yield context.wait_for_external_event("reply")
+
+    History().replay(orchestrator)
+
+    assert called == ["reply"]
+
+
+def test_an_early_event_lies_under_its_own_name() -> None:
+    def orchestrator(context: Context) -> Any:
+        yield context.call_activity("gate")
+        kept = {name: callable(value) for name, value in context.deferred_tasks.items()}
+        return [kept, (yield context.wait_for_external_event("REPLY"))]
+
+    answer = History().raised("Reply", 1).done(0).replay(orchestrator)
+
+    assert answer["output"] == [{"Reply": True}, 1]
+
+
+def test_histories_may_be_set_to_none() -> None:
+    def orchestrator(context: Context) -> Any:
+        context._histories = None
+        return [(yield context.call_activity("A")), context._histories]
+
+    assert History().done(0, 1).replay(orchestrator)["output"] == [1, None]
 
 
 def test_patched_classes_are_used() -> None:

@@ -39,6 +39,41 @@ class Completion(NamedTuple):
     """Whether an earlier episode has seen it."""
     position: int | None = None
     """Where in the history it stands."""
+    source: Any = None
+    """The object that the event was made from, where a framework may still change it."""
+
+
+class Deferred:
+    """Completions of one key that nobody waits for yet, first in first out (sdk.md Q10).
+
+    A call delivers the first to the task that waits now. It can be called as what the official
+    package keeps in this place, since frameworks put mappings of their own around it.
+    """
+
+    def __init__(
+        self,
+        context: DurableOrchestrationContext,
+        key: int | str,
+        waiting: deque[Completion],
+    ) -> None:
+        self._context = context
+        self._key = key
+        self.waiting = waiting
+
+    def __call__(self) -> None:
+        """Deliver the first; without effect once all are."""
+        if not self.waiting:
+            return
+        context = self._context
+        if context._as_official:  # one completion a key, the last one, and it stays there (Q10)
+            completion = self.waiting[-1]
+        else:
+            completion = self.waiting.popleft()
+            kept = context.deferred_tasks
+            # A framework's mapping decides by itself how long it keeps what is in it.
+            if not self.waiting and type(kept) is dict and kept.get(self._key) is self:
+                del kept[self._key]
+        context._complete(self._key, completion)
 
 
 def apply(task: TaskBase, completion: Completion, known: Sequence[Any]) -> None:
@@ -75,11 +110,13 @@ def keep(context: DurableOrchestrationContext, key: int | str, completion: Compl
         )
         if key < context._sequence_number:
             return
-        context.deferred_tasks[key] = deque([completion])
-    elif key in context.deferred_tasks:
-        context.deferred_tasks[key].append(completion)
-    else:
-        context.deferred_tasks[key] = deque([completion])
+    kept = context.deferred_tasks
+    # Asked past a framework's own `__getitem__`, which may take a look for a delivery.
+    looked_at: Any = kept
+    before: Any = dict.get(looked_at, key) if isinstance(looked_at, dict) else None
+    waiting = before.waiting if type(before) is Deferred else deque[Completion]()
+    waiting.append(completion)
+    kept[key] = Deferred(context, key, waiting)
 
 
 def is_entity_call(task: object) -> bool:

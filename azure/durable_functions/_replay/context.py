@@ -7,7 +7,7 @@ import functools
 import json
 import logging
 import weakref
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, overload
@@ -96,6 +96,8 @@ class DurableOrchestrationContext:
     _function: Callable[..., Any] | None = None
     """The orchestrator that runs."""
     _history_objects: list[HistoryEvent] | None = None
+    _is_history_hidden: bool = False
+    """Whether a framework has put None in the place of the objects."""
     _parsed_history: list[Any] | None = None
     """The history, if it is certain that it holds dictionaries only."""
     _custom_status: Any = None
@@ -153,9 +155,14 @@ class DurableOrchestrationContext:
         self._unyielded = 0
         """Tasks made and not yielded yet."""
         self.open_tasks: defaultdict[int | str, Any] = defaultdict(list)
-        """By id the task that has it; by event name (upper case) a list of those who wait."""
+        """By id the task that has it; by event name a list of those who wait.
+
+        A framework may put a mapping of its own in its place.
+        """
         self.deferred_tasks: MutableMapping[int | str, Any] = {}
-        """Completions that nobody waits for yet, by the same keys."""
+        """What delivers completions that nobody waits for yet (`Deferred`), by the same keys."""
+        self._spelled: dict[str, str] = {}
+        """Names of events in upper case, each as it was spelled first."""
 
         for first in history:
             kind = first.get("EventType") if type(first) is dict else _event_type(first)
@@ -905,6 +912,8 @@ class DurableOrchestrationContext:
     @property
     def histories(self) -> list[HistoryEvent]:
         """The history as objects; made at the first look, then replayed from these."""
+        if self._is_history_hidden:
+            return None  # type: ignore[return-value]  # what a framework has put there itself
         if self._history_objects is None:
             self._history_objects = [
                 HistoryEvent(**event) if shapes.is_object(event) else event
@@ -925,7 +934,10 @@ class DurableOrchestrationContext:
         return self.histories
 
     @_histories.setter
-    def _histories(self, history: list[HistoryEvent]) -> None:
+    def _histories(self, history: list[HistoryEvent] | None) -> None:
+        self._is_history_hidden = history is None
+        if history is None:  # what there is stays what is replayed
+            return
         self._history_objects = history
         self._events = history
 
@@ -1094,18 +1106,16 @@ class DurableOrchestrationContext:
             self._complete_from_deferred(number)
 
     def _complete_from_deferred(self, key: int | str) -> None:
-        waiting: deque[completions.Completion] = self.deferred_tasks[key]
-        if self._as_official:  # one completion a key, the last one, and it stays there (Q10)
-            completion = waiting[-1]
-        else:
-            completion = waiting.popleft()
-            if not waiting:
-                del self.deferred_tasks[key]
-        self._complete(key, completion)
+        deliver: Callable[[], object] = self.deferred_tasks[key]
+        deliver()
 
     def _complete(self, key: int | str, completion: completions.Completion) -> None:
         """Apply a completion to the task that waits for it, or keep it until one does."""
-        found = self.open_tasks.get(key)
+        open_tasks = self.open_tasks
+        if type(open_tasks) is not OWN_OPEN_TASKS:
+            self._complete_for_framework(open_tasks, key, completion)
+            return
+        found = open_tasks.get(key)
         if not found:
             completions.keep(self, key, completion)
             return
@@ -1113,11 +1123,49 @@ class DurableOrchestrationContext:
             # Of several who wait for one event the latest is served (sdk.md 3.9).
             task = found.pop()
             if not found:
-                del self.open_tasks[key]
+                del open_tasks[key]
         else:
             task = found
-            del self.open_tasks[key]
+            del open_tasks[key]
         completions.apply(task, completion, self._failure_sources)
+
+    def _complete_for_framework(
+        self,
+        open_tasks: MutableMapping[int | str, Any],
+        key: int | str,
+        completion: completions.Completion,
+    ) -> None:
+        """As `_complete`, where a framework keeps the open tasks.
+
+        Its `pop` may change the event in `histories`, so the payload is read after that.
+        """
+        try:
+            found = open_tasks.pop(key)
+        except KeyError:
+            found = None
+        if found is None or (shapes.is_array(found) and not found):
+            completions.keep(self, key, completion)
+            return
+        task: Any = found
+        if shapes.is_array(found):
+            task = found.pop()
+            if found:
+                open_tasks[key] = found
+        completion = completion._replace(event=self._event_as_it_is(completion))
+        completions.apply(task, completion, self._failure_sources)
+
+    def _event_as_it_is(self, completion: completions.Completion) -> Mapping[str, Any]:
+        """The event with what was changed since in its object, if there is one."""
+        event, source, position = completion.event, completion.source, completion.position
+        objects = self._history_objects
+        if source is None and objects is not None and position is not None:
+            source = objects[position] if position < len(objects) else None
+        if not isinstance(source, HistoryEvent):
+            return event
+        current = source.to_wire()
+        # Only if it is that event: positions begin anew where a history tells of a new beginning.
+        is_same = all(current.get(name) == event.get(name) for name in _IDENTIFYING)
+        return current if is_same else event
 
     def _get_function_name(self, name: object, trigger_class: type) -> str:
         kind = references.ACTIVITY
@@ -1137,7 +1185,7 @@ class DurableOrchestrationContext:
 
     def _event_key(self, name: str) -> str:
         """Key under which events and those who wait for them meet: the host ignores case (Q12)."""
-        return name if self._as_official else name.upper()
+        return name if self._as_official else self._spelled.setdefault(name.upper(), name)
 
     def _set_is_replaying(self, is_replaying: bool) -> None:
         self._is_replaying = is_replaying
@@ -1183,6 +1231,10 @@ def _field(event: Any, name: str) -> Any:
 def _timestamp(event: Any) -> Any:
     return event["Timestamp"] if shapes.is_object(event) else event.timestamp
 
+
+OWN_OPEN_TASKS: Any = defaultdict
+"""The class of `open_tasks`, unless a framework has put a mapping of its own in their place."""
+_IDENTIFYING = ("EventType", "EventId", "Timestamp")
 
 # By number: calling an enumeration takes ten times as long as a dictionary.
 _SCHEMAS = {schema.value: schema for schema in ReplaySchema}
