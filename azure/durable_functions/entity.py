@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from azure.durable_functions._entities.batch import EntityState, OperationResult
@@ -65,8 +65,9 @@ class Entity:
             raise InternalEntityException(
                 "Durable Functions Internal Error:Entity operation was missing a name field"
             )
-        # The one clock of this package's pure side: a result says how long it took.
-        started_at = time.time()
+        # The one clock of this package's pure side: a result says how long it took. Tests of apps
+        # patch `datetime` and `timezone` of this module.
+        started_at = _now()
         context._operation = name
         context._input = operation.get("input")
         context._result = None  # an operation that sets none has none (sdk.md Q90)
@@ -115,9 +116,13 @@ class Entity:
         return handle  # type: ignore[return-value]  # the attribute was set above
 
 
+def _now() -> float:
+    return datetime.now(timezone.utc).timestamp()
+
+
 def _result(is_error: bool, started_at: float, value: Any) -> OperationResult:
     # The clock may be set back meanwhile; a duration is not negative.
-    took = max(0.0, time.time() - started_at)
+    took = max(0.0, _now() - started_at)
     return OperationResult(is_error, int(took * 1000), int(started_at * 1000), value)
 
 

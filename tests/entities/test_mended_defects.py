@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -28,6 +30,19 @@ def run(
 
 def results(answer: dict[str, Any]) -> list[Any]:
     return [json.loads(item["result"]) for item in answer["results"]]
+
+
+def test_the_clock_can_be_patched_in_the_module() -> None:
+    moments = [datetime(2026, 1, 15, 10, 0, second, tzinfo=timezone.utc) for second in (0, 3)]
+
+    with (
+        mock.patch("azure.durable_functions.entity.datetime") as clock,
+        mock.patch("azure.durable_functions.entity.timezone", wraps=timezone, utc=timezone.utc),
+    ):
+        clock.now.side_effect = moments
+        [result] = run(lambda context: context.set_result(1), "one")["results"]
+
+    assert (result["startTime"], result["duration"]) == (moments[0].timestamp() * 1000, 3000)
 
 
 def test_q90_a_result_belongs_to_its_operation() -> None:

@@ -628,10 +628,13 @@ def test_what_is_missing_is_named_with_the_extra(missing: str) -> None:
         "for use in (lambda: df.openai_agents, lambda: app.durable_openai_agent_orchestrator()):\n"
         "    try: use()\n"
         "    except (AttributeError, ImportError) as error: print(error)\n"
+        "try: import azure.durable_functions.openai_agents\n"
+        "except ModuleNotFoundError as error: print(error)\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    first, second = ran.stdout.splitlines()
-    for line in (first, second):
+    lines = ran.stdout.splitlines()
+    assert len(lines) == 3
+    for line in lines:
         assert "Install azure-functions-durable with its extra [openai]" in line
         assert f"openai-agents {importlib.metadata.version('openai-agents')}" in line
 

@@ -11,6 +11,8 @@ try:
 except ImportError as error:
     from ._requirements import explanation
 
-    raise ImportError(explanation(error), name=error.name, path=error.path) from error
+    # Of the class that it is: apps ask with `except ModuleNotFoundError` for the libraries.
+    kind = ModuleNotFoundError if isinstance(error, ModuleNotFoundError) else ImportError
+    raise kind(explanation(error), name=error.name, path=error.path) from error
 
 __all__ = ["DurableAIAgentContext"]
