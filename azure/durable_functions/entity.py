@@ -105,6 +105,8 @@ class Entity:
 
         def handle(context: Any = handles.MISSING, **renamed: Any) -> str:
             given = handles.only_argument(handle.__name__, context, renamed)
+            if type(given) is handles.Asking:
+                return given.answer(handle)
             body = getattr(given, "body", None)
             entity_context, batch = DurableEntityContext.from_json(given if body is None else body)
             entity_context._converter = handle._df_data_converter  # type: ignore[attr-defined]
@@ -112,6 +114,7 @@ class Entity:
 
         handle.entity_function = fn  # type: ignore[attr-defined]  # functions take any
         handle._df_data_converter = None  # type: ignore[attr-defined]
+        handles.mark(handle)
         handles.show_parameter(handle, "context")  # without annotation, officially (sdk.md 2.2)
         return handle  # type: ignore[return-value]  # the attribute was set above
 

@@ -76,6 +76,8 @@ class Orchestrator:
             given = context
             if renamed or context is handles.MISSING:
                 given = handles.only_argument(handle.__name__, context, renamed)
+            if type(given) is handles.Asking:
+                return given.answer(handle)
             return cls(fn).handle(_as_decorated(_context_of(given), handle))
 
         def open_session(trigger: str | Mapping[str, Any]) -> OrchestrationSession:
@@ -101,6 +103,8 @@ class Orchestrator:
         handle._df_data_converter = None  # type: ignore[attr-defined]
         handle.open_session = open_session  # type: ignore[attr-defined]
         handle.explain = explain  # type: ignore[attr-defined]
+        handle.ask = handles.ask  # type: ignore[attr-defined]
+        handles.mark(handle)
         handles.show_parameter(handle, "context", func.OrchestrationContext)
         return handle  # type: ignore[return-value]  # the attributes were set above
 

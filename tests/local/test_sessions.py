@@ -479,11 +479,7 @@ def test_who_looks_at_the_history_sees_what_came_since() -> None:
     assert asyncio.run(scenario(SESSIONS)) == ("Completed", [2, 6, 10])
 
 
-def test_an_sdk_without_sessions_replays() -> None:
-    answers = Sessions()
+def test_a_session_that_is_not_there_is_told() -> None:
+    gone = Sessions().answer(lambda trigger: "", {"session": "one", "state": "before"}, "[]")
 
-    frame = answers.answer(lambda trigger: f"replayed {trigger}", {"session": "one"}, "T")
-
-    assert (frame.header, frame.payload) == ({}, b"replayed T")
-    gone = answers.answer(lambda trigger: "", {"session": "one", "state": "before"}, "[]")
     assert gone.header == {"noSession": True}

@@ -6,7 +6,7 @@ import json
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azure.durable_functions._errors import FailureDetails
 from azure.durable_functions._wire import payloads, shapes
@@ -112,9 +112,7 @@ def keep(context: DurableOrchestrationContext, key: int | str, completion: Compl
             return
     kept = context.deferred_tasks
     # Asked past a framework's own `__getitem__`, which may take a look for a delivery.
-    before: object = None
-    if isinstance(kept, dict):
-        before = dict[Any, Any].get(cast("dict[Any, Any]", kept), key)
+    before: Any = dict[Any, Any].get(kept, key) if isinstance(kept, dict) else None
     waiting = before.waiting if type(before) is Deferred else deque[Completion]()
     waiting.append(completion)
     kept[key] = Deferred(context, key, waiting)

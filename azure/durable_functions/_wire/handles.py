@@ -5,10 +5,13 @@ The worker compares names, and gives the argument by keyword. Source: sdk.md 6.3
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MISSING: Any = object()
 """Stands for an argument that was not given by position or as ``context``."""
@@ -24,6 +27,74 @@ def only_argument(function_name: str, context: Any, renamed: Mapping[str, Any]) 
     if len(given) != 1:
         raise TypeError(f"{function_name}() takes one argument, the context, got {len(given)}")
     return given[0]
+
+
+def mark(handle: Any) -> None:
+    """Let a handle know itself: `functools.wraps` copies every attribute, but not what it is."""
+    handle._df_handle = handle
+
+
+def is_handle(function: object) -> bool:
+    """Whether a function is a handle itself, so that what it stands around may be called.
+
+    What wraps a handle is to be called: a tracer, for instance, would lose its spans.
+    """
+    return function is not None and getattr(function, "_df_handle", None) is function
+
+
+def behind(function: Any) -> Any:
+    """The handle that a function is or stands around; None if there is none in sight."""
+    while function is not None:
+        handle = getattr(function, "_df_handle", None)
+        if is_handle(handle):
+            return handle
+        function = getattr(function, "__wrapped__", None)
+    return None
+
+
+class Asking:
+    """Given to a function in the place of its trigger: its handle does something else then.
+
+    It goes through whatever wraps the handle, which may read ``body`` as of any trigger.
+    """
+
+    def __init__(self, trigger: str, work: Callable[[Any], Any]) -> None:
+        self.body = trigger
+        self._work = work
+        self.told: Any = None
+        """What the work has given; None if the handle has not been called."""
+
+    def answer(self, handle: Any) -> str:
+        """Do the work, for a handle that was called with this."""
+        self.told = self._work(handle)
+        return _NO_DECISION
+
+
+_NO_DECISION = '{"isDone": false, "actions": [[]]}'
+
+
+def ask(function: Any, trigger: str, work: Callable[[Any], T]) -> T | None:
+    """Have the handle that a function is or stands around do some work with itself.
+
+    Args:
+        function: A handle, or what wraps one; the latter is called.
+        trigger: For what wraps it.
+        work: Is given the handle.
+
+    Returns:
+        What the work gives; None if no handle was called: what stands around it decides that.
+    """
+    if is_handle(function):
+        return work(function)
+    asking = Asking(trigger, work)
+    returned = function(asking)
+    if inspect.iscoroutine(returned):
+        # It is run as far as it goes without an event loop, which is to the handle mostly.
+        with contextlib.suppress(StopIteration):
+            returned.send(None)
+        returned.close()
+    told: T | None = asking.told
+    return told
 
 
 def show_parameter(handle: Any, name: str, annotation: Any = inspect.Parameter.empty) -> None:

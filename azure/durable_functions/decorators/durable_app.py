@@ -383,7 +383,8 @@ def _convert(fb: FunctionBuilder, converter: DataConverter) -> None:
     """Let a function of the app write and read its payloads with the app's converter."""
     function: Any = fb._function._func
     inside: Any = getattr(function, "activity_function", None)
-    for found in (function, inside):
+    for each in (function, inside):
+        found: Any = handles.behind(each) or each  # what it stands around, if it wraps one
         if hasattr(found, "_df_data_converter"):  # an orchestrator, an entity, or with a client
             found._df_data_converter = converter
     trigger = fb._function.get_trigger()

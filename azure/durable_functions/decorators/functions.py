@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from azure.functions.decorators.function_app import FunctionBuilder
 
+from azure.durable_functions._wire import handles
 from azure.durable_functions.orchestrator import is_orchestrating
 
 P = ParamSpec("P")
@@ -54,14 +56,23 @@ class Decorate(Protocol):
 
 def _inside(called: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
     """The function that one of our wrappers stands around; None if it is to be called itself."""
-    inner = getattr(called, "orchestrator_function", getattr(called, "entity_function", None))
-    if inner is not None:
+    handle = handles.behind(called)
+    if handle is not None:
         given = (*args, *kwargs.values())
-        return None if len(given) == 1 and _is_trigger(given[0]) else inner
+        if len(given) == 1 and _is_trigger(given[0]):
+            return None
+        inner = getattr(handle, "orchestrator_function", getattr(handle, "entity_function", None))
+        # What stands around a handle takes triggers, so it is asked to pass one on.
+        return inner if called is handle else partial(_through, called, inner)
     inner = getattr(called, "client_function", None)
     if inner is not None:
         return None if isinstance(kwargs.get(called.client_name), str) else inner
     return getattr(called, "activity_function", None)
+
+
+def _through(called: Any, inner: Any, *args: object, **kwargs: object) -> Any:
+    """Call the function itself, and on the way there whatever stands around its handle."""
+    return handles.ask(called, "{}", lambda _: inner(*args, **kwargs))
 
 
 def _is_trigger(given: object) -> bool:

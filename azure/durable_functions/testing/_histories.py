@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from azure.durable_functions._errors import DurableFunctionsError
-from azure.durable_functions._wire import shapes
+from azure.durable_functions._wire import handles, shapes
 from azure.durable_functions._wire.payloads import encode
 from azure.durable_functions._wire.vocabulary import ActionType, HistoryEventType
 from azure.durable_functions.local.engine.events import STATUS_NUMBERS
@@ -84,7 +84,7 @@ def _handle_of(orchestrator: Any, name: str) -> Any:
     build = getattr(orchestrator, "_function", None)  # decorated
     if build is not None and hasattr(build, "get_user_function"):
         return build.get_user_function()
-    if hasattr(orchestrator, "open_session"):
+    if handles.behind(orchestrator) is not None:
         return orchestrator
     if callable(orchestrator) and hasattr(orchestrator, "__code__"):
         return Orchestrator.create(orchestrator)
@@ -193,6 +193,41 @@ def _same(first: tuple[str, str], second: tuple[str, str]) -> bool:
     return first[0] == second[0] and first[1].lower() == second[1].lower()
 
 
+class _Whole:
+    """What a session tells, of a function that stands around its handle: it is called each time."""
+
+    def __init__(self, function: Any, trigger: Json) -> None:
+        self._function = function
+        self._trigger = trigger
+        self._events: list[Any] = []
+        self._listed = 0
+        self._context: Any = None
+
+    def advance(self, events: Sequence[Any]) -> Json:
+        """As of an `OrchestrationSession`."""
+        self._events += events
+        trigger = {**self._trigger, "history": self._events}
+        told = handles.ask(self._function, json.dumps(trigger), self._answer)
+        if told is None:
+            raise NotReplayable("what stands around the orchestrator has not called it")
+        return told
+
+    def _answer(self, handle: Any) -> Json:
+        session = handle.open_session({**self._trigger, "history": list(self._events)})
+        told: Json = session.advance(list(self._events))
+        session.close()
+        self._context = session._context
+        actions = told["actions"][0]
+        first, self._listed = self._listed, len(actions)
+        return {**told, "actions": [actions[first:]]}
+
+
+def _session_of(function: Any, trigger: Json) -> Any:
+    return (
+        function.open_session(trigger) if handles.is_handle(function) else _Whole(function, trigger)
+    )
+
+
 class _Replay:
     """Feeds a full history, episode by episode."""
 
@@ -200,7 +235,7 @@ class _Replay:
         self._handle = handle
         self._recording = recording
         self._trigger = {**recording.trigger, "history": recording.events}
-        self._session = handle.open_session({**self._trigger, "history": list(recording.events)})
+        self._session = _session_of(handle, {**self._trigger, "history": list(recording.events)})
         self._leaves = 0
         """Actions asked for so far."""
 
@@ -259,7 +294,8 @@ class _Replay:
 
     def _place(self, position: int, until: int) -> str:
         trigger = {**self._trigger, "history": self._recording.events[:until]}
-        told = self._handle.explain(json.dumps(trigger))
+        text = json.dumps(trigger)
+        told: list[Any] = handles.ask(self._handle, text, lambda asked: asked.explain(text)) or []
         if position >= len(told) or told[position]["file"] is None:
             return ""
         return f"\n            at {told[position]['file']}, line {told[position]['line']}"
@@ -322,7 +358,7 @@ class _Simulation:
                 "Input": json.dumps(recording.trigger["input"]),
             },
         ]
-        self._session = handle.open_session({**recording.trigger, "history": self._beginning})
+        self._session = _session_of(handle, {**recording.trigger, "history": self._beginning})
         self._open: list[tuple[int, tuple[str, str]]] = []
         self._next_id = 0
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from azure.durable_functions._replay.explanation import ExplainedAction, forgotten
+from azure.durable_functions._wire import handles
 from azure.durable_functions.local.engine.functions import Outcome
 from azure.durable_functions.local.worker.app_loader import LoadedFunction
 
@@ -81,9 +82,9 @@ class StrictReplay:
 
     def check(self, name: str, trigger: str, outcome: Outcome) -> NonDeterministic | None:
         """What is wrong with a turn that has just run; None if nothing is."""
-        handle: Any = self._handles[name.lower()]
-        explain = getattr(handle, "explain", None)
-        if explain is None:
+        function = self._handles[name.lower()]
+        handle: Any = handles.behind(function)
+        if handle is None:
             return None
         if name not in self._looked_at:
             self._looked_at.add(name)
@@ -98,7 +99,8 @@ class StrictReplay:
         first, second = (
             [
                 _Asked({k: v for k, v in each["action"].items() if k not in hidden}, _place(each))
-                for each in explain(trigger)
+                for each in handles.ask(function, trigger, lambda asked: asked.explain(trigger))
+                or ()
             ]
             for _ in range(2)
         )
@@ -110,7 +112,11 @@ class StrictReplay:
         if different is not None:
             return different
         known = (handle._df_input_type, handle._df_data_converter)
-        for missing in forgotten(fields, handle.orchestrator_function, *known):
+        user_function = handle.orchestrator_function
+        for missing in (
+            handles.ask(function, trigger, lambda _: list(forgotten(fields, user_function, *known)))
+            or ()
+        ):
             asked = _Asked(missing["action"], _place(missing))
             return NonDeterministic(
                 f"orchestrator {name!r} has made a task and never yielded it, so it has not run\n"

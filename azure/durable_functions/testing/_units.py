@@ -23,7 +23,7 @@ from azure.durable_functions._replay.actions import (
 from azure.durable_functions._replay.context import DurableOrchestrationContext
 from azure.durable_functions._replay.executor import _exception_of
 from azure.durable_functions._replay.tasks import AtomicTask, TaskBase, TaskState, TimerTask
-from azure.durable_functions._wire import failure_details, timestamps
+from azure.durable_functions._wire import failure_details, handles, timestamps
 from azure.durable_functions._wire.payloads import encode
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
 from azure.durable_functions.entity import Entity
@@ -112,7 +112,7 @@ class HistoryBuilder:
     def run(self, orchestrator: Any) -> dict[str, Any]:
         """What an orchestrator answers: ``isDone``, ``actions``, ``output``, ``error``..."""
         handle: Any = _user_function(orchestrator)
-        if not hasattr(handle, "open_session"):
+        if handles.behind(handle) is None:
             handle = Orchestrator.create(handle)
         try:
             text = handle(self.trigger())
@@ -159,7 +159,7 @@ class EntityBatch:
     def run(self, entity: Any) -> EntityOutcome:
         """What an entity function makes of the batch."""
         handle: Any = _user_function(entity)
-        if not hasattr(handle, "entity_function"):
+        if handles.behind(handle) is None:
             handle = Entity.create(handle)
         return EntityOutcome(json.loads(handle(self.trigger())))
 
@@ -221,8 +221,10 @@ class FakeOrchestrationContext(DurableOrchestrationContext):
     def run(self, orchestrator: Any) -> Any:
         """Run an orchestrator to its end; gives its output, or raises what it does not handle."""
         function = _user_function(orchestrator)
-        function = getattr(function, "orchestrator_function", function)
-        generator = function(self)
+        if handles.behind(function) is None:
+            generator: Any = function(self)
+        else:
+            generator = handles.ask(function, "{}", lambda asked: asked.orchestrator_function(self))
         if not hasattr(generator, "send"):
             return generator
         try:

@@ -59,6 +59,14 @@ class LoadedFunction:
     warnings: list[str] = field(default_factory=list)
 
     @functools.cached_property
+    def has_short_ways(self) -> bool:
+        """Whether it is an SDK's own handle, whose ``open_session`` and ``explain`` may be used.
+
+        What wraps a handle has copies of its attributes, and is to be called itself.
+        """
+        return getattr(self.call, "_df_handle", None) is self.call
+
+    @functools.cached_property
     def trigger(self) -> dict[str, Any]:
         """The binding that starts it."""
         return next(binding for binding in self.bindings if is_trigger(binding))

@@ -195,7 +195,11 @@ class Functions:
 
     @staticmethod
     def _is_awaited(function: LoadedFunction, header: dict[str, Any]) -> bool:
-        return function.is_async and not header.get("explain") and "session" not in header
+        return (
+            function.is_async
+            and not header.get("explain")
+            and not _goes_to_session(function, header)
+        )
 
     def _begin_task(
         self,
@@ -282,7 +286,7 @@ class Functions:
             _enter(function, header)
             if header.get("explain"):
                 result = _explain(function, payload.decode("utf-8"))
-            elif "session" in header:
+            elif _goes_to_session(function, header):
                 result = self._sessions.answer(function.call, header, payload.decode("utf-8"))
             else:
                 arguments, outputs = self._arguments(function, header, payload)
@@ -375,11 +379,23 @@ def _starts(function: LoadedFunction, outputs: dict[str, bindings.Out]) -> dict[
     return {"starts": starts} if starts else {}
 
 
+def _goes_to_session(function: LoadedFunction, header: dict[str, Any]) -> bool:
+    """Whether an episode is one of a session, new or kept; what has none just replays."""
+    return "session" in header and (function.has_short_ways or header.get("state") is not None)
+
+
 def _explain(function: LoadedFunction, trigger: str) -> Frame:
     """Where the code asks for its actions, if the app's SDK can tell; else JSON's null."""
-    explain = getattr(function.call, "explain", None)
-    text = "null" if explain is None else json.dumps(explain(trigger))
+    handle: Any = getattr(function.call, "_df_handle", None)
+    told = None
+    if handle is not None:  # asked through whatever stands around it
+        told = handle.ask(function.call, trigger, partial(_explained, trigger))
+    text = json.dumps(told)
     return Frame({}, text.encode("utf-8"))
+
+
+def _explained(trigger: str, handle: Any) -> Any:
+    return handle.explain(trigger)
 
 
 def _enter(function: LoadedFunction, header: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from .link import Frame
@@ -33,7 +32,7 @@ class Sessions:
         """Each with the invocation that has left it as it is."""
         self._lock = threading.Lock()
 
-    def answer(self, handle: Callable[..., Any], header: dict[str, Any], payload: str) -> Frame:
+    def answer(self, handle: Any, header: dict[str, Any], payload: str) -> Frame:
         """Open a session with a trigger, or advance the one that is in the ``state`` asked for.
 
         A state has the id of the invocation that has left it: the host does not count each that
@@ -41,7 +40,7 @@ class Sessions:
 
         Returns:
             The answer; its header says the new ``state`` if more may follow, or ``noSession`` if
-            there is none that stands where it must. An SDK that has no sessions just replays.
+            there is none that stands where it must.
         """
         name, wanted = header["session"], header.get("state")
         with self._lock:
@@ -53,10 +52,7 @@ class Sessions:
         if wanted is None:
             if session is not None:  # its episode was lost: the host begins again
                 _leave(session)
-            open_session = getattr(handle, "open_session", None)
-            if open_session is None:
-                return Frame({}, str(handle(payload)).encode("utf-8"))
-            session = open_session(payload)
+            session = handle.open_session(payload)
         assert session is not None  # was there, or has been opened
         try:
             text = session.answer(None if wanted is None else payload)
