@@ -22,10 +22,10 @@ from typing import Any, cast, get_origin
 
 import azure.functions as func
 
-from . import app_settings
+from . import app_settings, extensions
 from .advice import advice
 from .bindings import converter_of
-from .vocabulary import EPISODE_TRIGGERS
+from .vocabulary import EPISODE_TRIGGERS, HTTP_TRIGGER
 
 _FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}|\$return")
@@ -55,6 +55,10 @@ class LoadedFunction:
     wants_context: bool = False
     promises_value: bool = False
     """Annotated to return something."""
+    web_request: str | None = None
+    """The parameter that is a request of an HTTP extension's, if there is one."""
+    service_clients: frozenset[str] = frozenset()
+    """Parameters that are clients of Azure's services, which nothing stands behind here."""
     is_disabled: bool = False
     warnings: list[str] = field(default_factory=list)
 
@@ -403,8 +407,13 @@ def _checked(
         if binding["name"] in annotations:
             is_output = binding["name"] in explicit_outputs
             _check_direction(name, binding, annotations[binding["name"]], is_output=is_output)
-            if not is_output:
+            if not is_output and not _is_of_extension(binding, annotations[binding["name"]]):
                 _check_annotation(name, binding, annotations[binding["name"]])
+    of_extensions = {
+        binding["name"]: binding["type"]
+        for binding in bindings
+        if _is_of_extension(binding, annotations.get(binding["name"]))
+    }
     if wants_context:
         _check_context(name, annotations.get("context"))
     return LoadedFunction(
@@ -419,6 +428,8 @@ def _checked(
         retry=retry,
         wants_context=wants_context,
         promises_value=annotations.get("return") not in (None, type(None)),
+        web_request=next((p for p, kind in of_extensions.items() if kind == HTTP_TRIGGER), None),
+        service_clients=frozenset(p for p, kind in of_extensions.items() if kind != HTTP_TRIGGER),
         is_disabled=app_settings.is_disabled(os.environ, name, disabled),
         warnings=warnings,
     )
@@ -476,6 +487,13 @@ def _check_context(name: str, annotation: Any) -> None:
             f"cannot load the {name} function: the parameter context receives the invocation "
             f"context, so it must be annotated as azure.functions.Context, got {annotation!r}"
         )
+
+
+def _is_of_extension(binding: dict[str, Any], annotation: Any) -> bool:
+    """Whether one of Microsoft's extension packages makes the value of a parameter."""
+    if binding["type"] == HTTP_TRIGGER:
+        return extensions.is_web_request(annotation)
+    return extensions.is_service_client(annotation)
 
 
 def _check_annotation(name: str, binding: dict[str, Any], annotation: Any) -> None:

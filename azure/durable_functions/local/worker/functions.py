@@ -20,7 +20,7 @@ from typing import Any
 
 import azure.functions as func
 
-from . import bindings
+from . import bindings, extensions
 from .app_loader import LoadedFunction
 from .continuations import NO_LIMIT, Places, following, own
 from .link import Frame
@@ -196,7 +196,7 @@ class Functions:
     @staticmethod
     def _is_awaited(function: LoadedFunction, header: dict[str, Any]) -> bool:
         return (
-            function.is_async
+            (function.is_async or function.web_request is not None)
             and not header.get("explain")
             and not _goes_to_session(function, header)
         )
@@ -307,12 +307,35 @@ class Functions:
         try:
             _enter(function, header)
             arguments, outputs = self._arguments(function, header, payload)
-            result = self._answer(function, await function.call(**arguments), outputs)
+            if function.web_request is None:
+                result = self._answer(function, await function.call(**arguments), outputs)
+            else:
+                result = await self._answer_web(function, header, payload, arguments, outputs)
         except BaseException as error:  # CancelledError and SystemExit of user code as well
             return _failed(header, error)
         finally:
             _running.pop(header["invocationId"], None)
         return _succeeded(header, result)
+
+    async def _answer_web(
+        self,
+        function: LoadedFunction,
+        header: dict[str, Any],
+        payload: bytes,
+        arguments: dict[str, Any],
+        outputs: dict[str, bindings.Out],
+    ) -> Frame:
+        """Run a function that takes the request of an HTTP extension, and has it answer."""
+
+        async def run(request: Any) -> Any:
+            given = {**arguments, str(function.web_request): request}
+            if function.is_async:
+                return await function.call(**given)
+            in_context = partial(contextvars.copy_context().run, function.call, **given)
+            return await self._loop.run_in_executor(self._threads, in_context)
+
+        response, body = await extensions.answer(run, header["request"], payload)
+        return Frame({**_starts(function, outputs), "response": response}, body)
 
     def _arguments(
         self, function: LoadedFunction, header: dict[str, Any], payload: bytes
@@ -325,6 +348,13 @@ class Functions:
                 continue
             if str(binding.get("direction")).lower() == "out":
                 outputs[name] = arguments[name] = bindings.Out()
+            elif name == function.web_request:
+                pass  # made by the extension, see `_answer_web`
+            elif binding is function.trigger and name in function.service_clients:
+                raise NotImplementedError(
+                    f"{kind} is not emulated here, so there is nothing that the parameter {name!r} "
+                    "could be a client of; test what the function does by calling it"
+                )
             elif kind == HTTP_TRIGGER:
                 arguments[name] = bindings.decode_http(header["request"], payload)
             elif kind in DURABLE_CLIENTS:
