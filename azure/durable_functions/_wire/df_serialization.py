@@ -1,7 +1,8 @@
 """The codec of payloads: azure-functions' own where it has one, else the same rules here.
 
 The worker's converters decode activity inputs with azure-functions' codec, so the SDK must use
-that very one (sdk.md 4.1); `df_dumps is azure.functions._durable_functions.df_dumps` holds.
+that very one (sdk.md 4.1); `df_dumps is azure.functions._durable_functions.df_dumps` holds. Its
+way to make objects of payloads is put behind a guard, for its own converters too (`payload_classes`).
 """
 
 from __future__ import annotations
@@ -43,9 +44,26 @@ _FALLBACK_MESSAGE = (
     "codec of the same format. Expected types are not checked. Upgrade azure-functions for that."
 )
 
+
+def _guarded(original: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    def _deserialize_custom_object(obj: dict[str, Any]) -> Any:
+        """Object of an envelope, if the payload may have that; any other dictionary as it is."""
+        if "__class__" in obj:
+            from . import payload_classes  # few payloads have objects
+
+            if payload_classes.is_envelope(obj):
+                payload_classes.class_of(obj)
+        return original(obj)
+
+    return _deserialize_custom_object
+
+
 if not TYPE_CHECKING:
     _serialize_custom_object = _sdk._serialize_custom_object
     _deserialize_custom_object = _sdk._deserialize_custom_object
+    if _deserialize_custom_object.__module__ != __name__:  # it is, when this is loaded anew
+        _deserialize_custom_object = _guarded(_deserialize_custom_object)
+        _sdk._deserialize_custom_object = _deserialize_custom_object
     _get_serialize_default = getattr(
         _sdk, "_get_serialize_default", lambda: _serialize_custom_object
     )

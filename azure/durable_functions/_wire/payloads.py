@@ -104,7 +104,7 @@ def decode(text: Any, expected_type: Any = None) -> Any:
 
     Raises:
         ValueError: The text is not JSON, or names a module that is not loaded.
-        TypeError: It is no text, or does not fit the expected type.
+        TypeError: It is no text, or does not fit the expected type, as an object of another class.
     """
     # The codec says once that types are advisable; until then it is asked.
     if expected_type is None and df_serialization.has_advised():
@@ -119,6 +119,11 @@ def decode(text: Any, expected_type: Any = None) -> Any:
             is_envelope = isinstance(value, dict) and "__class__" in value and "__data__" in value
             if not is_envelope:
                 return typed.from_plain(value, expected_type)
+    # An object's key stands there plainly, or by an escape.
+    if expected_type is not None and type(text) is str and ("__class__" in text or "\\u" in text):
+        from . import payload_classes
+
+        expected_type = payload_classes.checked(parse(text), expected_type)
     return df_serialization.df_loads(text, expected_type)
 
 
