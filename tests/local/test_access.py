@@ -52,9 +52,31 @@ def test_a_page_of_another_site_cannot_fetch_but_may_link(host: HostProcess) -> 
     assert fetched(site="cross-site", mode="no-cors", dest="image") == 403
     assert fetched(site="same-site", mode="cors", dest="empty") == 403
     assert fetched(site="cross-site", mode="navigate", dest="iframe") == 403
-    assert fetched(site="cross-site", mode="navigate", dest="document") == 200
+    assert fetched(site="cross-site", mode="navigate", dest="document") == 403
+    assert fetched(site="cross-site", mode="navigate", dest="document", user="?1") == 200
+    assert fetched(site="cross-site", mode="navigate", dest="iframe", user="?1") == 403
     assert fetched(site="same-origin", mode="cors", dest="empty") == 200
     assert fetched(site="none", mode="navigate", dest="document") == 200
+
+
+def test_a_get_that_names_a_foreign_page_is_refused(host: HostProcess) -> None:
+    def status(origin: str) -> int:
+        return host.call("GET", f"{WEBHOOK}/instances", headers={"Origin": origin}).status
+
+    assert status("https://evil.example") == 403
+    assert status("null") == 403
+    assert status(host.url) == 200
+
+
+@pytest.mark.parametrize("path", [START, "/api/orchestrators/chaining_orchestrator"])
+def test_answers_with_keys_are_kept_by_nobody(host: HostProcess, path: str) -> None:
+    reply = host.call("POST", path, raw=b"")
+
+    assert b"code=" in reply.body
+    headers = {name.lower(): value for name, value in reply.headers.items()}
+    assert headers["cache-control"] == "no-store"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_foreign_host_name_is_refused(host: HostProcess) -> None:

@@ -80,10 +80,16 @@ class Access:
         """Whether a page of another origin fetches this, as an image for instance.
 
         It could not read the answer, but a GET may also start something. Only browsers send these
-        headers. Links may lead here: what a person opens is no business of the other page.
+        headers. Links may lead here: what a person opens is no business of the other page. One that
+        navigates by itself has no such person behind it.
         """
-        site = headers.get("sec-fetch-site", "none")
-        if site in ("none", "same-origin") or headers.get("sec-fetch-dest") == "document":
+        site = headers.get("sec-fetch-site")
+        if site is None:  # no browser of today; one of yesterday names the page, if it must
+            if origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower():
+                return False
+        elif site in ("none", "same-origin"):
+            return False
+        elif headers.get("sec-fetch-dest") == "document" and headers.get("sec-fetch-user") == "?1":
             return False
         return not self.cors.permits(origin) and not self.cors.permits_all
 

@@ -64,6 +64,13 @@ _HOME_PAGE = b"""<!DOCTYPE html>
 <p>It runs on the local host of azure-functions-durable.</p></body></html>
 """
 
+_HOLDS_KEYS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of answers that may hold links with the key: kept by nobody, told to no other site."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -215,6 +222,11 @@ class Server:
     async def _answer_public(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()
         answer = await self._answer_with_cors(request)
+        if request.rel_url.raw_path.lower().startswith(("/runtime/", "/admin/")):
+            answer.headers.update(_HOLDS_KEYS)
+        elif self._access.key.encode() in _body_of(answer):  # a starter function's, say
+            for name, value in _HOLDS_KEYS.items():
+                answer.headers.setdefault(name, value)
         answer.headers.update(self._manners.custom_headers)
         _tell(request, request.rel_url.raw_path, answer, began)
         return answer
@@ -365,6 +377,11 @@ def _to_web(answer: Answer | None) -> web.Response:
     if not answer.body:
         response.headers.setdefault("Content-Length", "0")
     return response
+
+
+def _body_of(answer: web.StreamResponse) -> bytes:
+    body = answer.body if isinstance(answer, web.Response) else None
+    return body if isinstance(body, bytes) else b""
 
 
 def _from_function(response: Response) -> web.Response:
