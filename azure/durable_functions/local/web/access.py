@@ -87,9 +87,7 @@ class Access:
         if site is None:  # no browser of today; one of yesterday names the page, if it must
             if origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower():
                 return False
-        elif site in ("none", "same-origin"):
-            return False
-        elif headers.get("sec-fetch-dest") == "document" and headers.get("sec-fetch-user") == "?1":
+        elif site in ("none", "same-origin") or _is_opened_by_a_person(headers):
             return False
         return not self.cors.permits(origin) and not self.cors.permits_all
 
@@ -99,6 +97,11 @@ class Access:
             return True
         given = headers.get("x-functions-key", code or "")
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.key.encode())
+
+
+def _is_opened_by_a_person(headers: Mapping[str, str]) -> bool:
+    is_page = headers.get("sec-fetch-dest") == "document"
+    return is_page and headers.get("sec-fetch-user") == "?1"
 
 
 def _names_of_the_machine() -> set[str]:
