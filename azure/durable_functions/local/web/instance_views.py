@@ -11,6 +11,8 @@ from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock, entities, waiting
 from azure.durable_functions.local.store.instances import Instance
 
+from . import messages
+
 STATUS_NAMES = (
     "Running",
     "Completed",
@@ -65,9 +67,11 @@ def shown(text: str | None) -> Any:
         return None
     if not text.strip():
         return ""
+    if messages.is_too_deep(text):  # of an earlier release, or a function's
+        return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

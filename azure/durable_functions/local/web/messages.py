@@ -131,12 +131,41 @@ def plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> A
 
 def as_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
     """An answer with a JSON body: compact, not escaped."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    try:
+        text = _dump(value, allow_nan=False)
+    except ValueError:  # NaN or an infinity, which JSON lacks; as .NET writes them
+        value = json.loads(json.dumps(value), parse_constant=str)
+        text = _dump(value)
     try:
         body = text.encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair can only travel escaped
         body = json.dumps(value, separators=(",", ":")).encode("ascii")
     return Answer(status, body, headers or {}, is_json=True)
+
+
+def _dump(value: Any, *, allow_nan: bool = True) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=allow_nan)
+
+
+_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
+MOST_DEPTH = 500
+"""How deep arrays and objects may be nested: some Pythons cannot write again what is deeper."""
+
+
+def is_too_deep(text: str) -> bool:
+    """Whether a JSON text is nested deeper than `MOST_DEPTH`."""
+    if text.count("[") + text.count("{") <= MOST_DEPTH:
+        return False
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        mark = text[token.start()]
+        if mark in "[{":
+            depth += 1
+            if depth > MOST_DEPTH:
+                return True
+        elif mark != '"':
+            depth -= 1
+    return False
 
 
 class InvalidJson(ValueError):
@@ -170,6 +199,10 @@ def read_json_text(request: Request) -> str | None:
     text = read_text(request)
     if not text.strip():
         return None
+    if is_too_deep(text):
+        raise InvalidJson(
+            f"the JSON is nested deeper than {MOST_DEPTH}; send it flatter, or as a text"
+        )
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:
