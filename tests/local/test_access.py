@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -257,3 +258,21 @@ def test_nothing_of_a_malformed_request_gets_into_the_log(host: HostProcess, sen
     said = "\n".join(host.lines[before:])
     assert key not in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("path", [START, "/api/orchestrators/chaining_orchestrator"])
+def test_a_compressed_body_is_refused_and_not_unpacked(host: HostProcess, path: str) -> None:
+    packed = gzip.compress(b" " * 1000)
+    reply = host.call("POST", path, raw=packed, headers={"Content-Encoding": "gzip"})
+
+    assert reply.status == 415
+    assert b"Content-Encoding is not supported" in reply.body
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "utf-7", "hex"])
+def test_odd_charsets_are_refused(host: HostProcess, charset: str) -> None:
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    reply = host.call("POST", START, raw=b"1", headers=headers)
+
+    assert reply.status == 400
+    assert b"is not supported; send UTF-8" in reply.body

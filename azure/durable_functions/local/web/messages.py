@@ -143,6 +143,16 @@ def as_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -
     return Answer(status, body, headers or {}, is_json=True)
 
 
+_UTF_8 = ("utf-8", "utf8")
+_CHARSETS = frozenset(
+    (
+        *("utf-16", "utf-16le", "utf-16be", "us-ascii", "ascii"),
+        *("iso-8859-1", "latin-1", "iso-8859-15", "windows-1252"),
+    )
+)
+"""What bodies may be written in, beside UTF-8: some of Python's codecs take minutes for a text."""
+
+
 def _dump(value: Any, *, allow_nan: bool = True) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=allow_nan)
 
@@ -182,8 +192,10 @@ def read_text(request: Request) -> str:
     content_type = request.headers.get("content-type", "")
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.strip().partition("=")
-        if name.lower() == "charset" and value.strip('"').lower() not in ("utf-8", "utf8"):
-            charset = value.strip('"')
+        if name.lower() == "charset" and value.strip('"').lower() not in _UTF_8:
+            charset = value.strip('"').lower()
+            if charset not in _CHARSETS:
+                raise InvalidJson(f"the charset {charset[:40]!r} is not supported; send UTF-8")
     try:
         return request.body.decode(charset)
     except (ValueError, LookupError) as error:

@@ -71,6 +71,8 @@ _HOLDS_KEYS = {
 }
 """Of answers that may hold links with the key: kept by nobody, told to no other site."""
 
+_NO_ENCODING = "Content-Encoding is not supported: send the body as it is"
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -195,7 +197,11 @@ class Server:
         app = web.Application(client_max_size=max_body_bytes)
         app.router.add_route("*", "/{path:.*}", handler)
         runner = web.AppRunner(
-            app, access_log=None, logger=_requests, shutdown_timeout=PATIENCE_SECONDS
+            app,
+            access_log=None,
+            logger=_requests,
+            auto_decompress=False,
+            shutdown_timeout=PATIENCE_SECONDS,
         )
         await runner.setup()
         try:
@@ -210,6 +216,8 @@ class Server:
         path = request.rel_url.raw_path
         if self._access.is_foreign(request.method, request.headers, is_rpc=True):
             return _to_web(messages.empty(403))
+        if _is_encoded(request.headers):
+            return _to_web(messages.problem(415, _NO_ENCODING))
         length = len(self._rpc_base)
         base, rest = path.encode("utf-8", "replace")[:length], path[length:]
         if not hmac.compare_digest(base, self._rpc_base) or not rest.startswith("/"):
@@ -254,6 +262,8 @@ class Server:
         path = request.rel_url.raw_path
         if self._access.is_foreign(request.method, request.headers):
             return _to_web(messages.empty(403))
+        if _is_encoded(request.headers):
+            return _to_web(messages.problem(415, _NO_ENCODING))
         lower = path.lower()
         if lower.startswith(("/runtime/webhooks/", "/admin/")):
             if not self._access.has_key(request.headers, request.query.get("code")):
@@ -377,6 +387,11 @@ def _to_web(answer: Answer | None) -> web.Response:
     if not answer.body:
         response.headers.setdefault("Content-Length", "0")
     return response
+
+
+def _is_encoded(headers: Mapping[str, str]) -> bool:
+    """Whether a body is compressed: what a small one unpacks to would hold up everybody."""
+    return headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
 
 
 def _body_of(answer: web.StreamResponse) -> bytes:
