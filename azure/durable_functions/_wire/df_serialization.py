@@ -2,7 +2,8 @@
 
 The worker's converters decode activity inputs with azure-functions' codec, so the SDK must use
 that very one (sdk.md 4.1); `df_dumps is azure.functions._durable_functions.df_dumps` holds. Its
-way to make objects of payloads is put behind a guard, for its own converters too (`payload_classes`).
+way to make objects of payloads is put behind a guard, for its own converters too
+(`payload_classes`).
 """
 
 from __future__ import annotations
