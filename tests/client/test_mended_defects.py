@@ -217,7 +217,8 @@ def test_an_instance_that_takes_too_long_gives_the_links() -> None:
     running = [status_of(Status.Running)] * 4
     response, asked = wait(running, timeout_in_milliseconds=20, retry_interval_in_milliseconds=10)
 
-    assert (response.status_code, asked) == (202, 3)
+    assert response.status_code == 202
+    assert asked in (1, 2, 3)  # as fast as the machine is
 
 
 def test_an_interval_above_the_time_out_is_refused() -> None:

@@ -155,7 +155,8 @@ def test_an_app_that_does_not_import_leaves_the_host_alive(tmp_path: Path) -> No
     with HostProcess(app) as host:
         reply = host.call("GET", "/api/anything")
 
-    assert reply.status == 404
+    assert reply.status == 503
+    assert b"RuntimeError: not today" in reply.body
     console = "\n".join(host.lines)
     assert "Worker failed to load" in console
     assert "RuntimeError: not today" in console
