@@ -92,6 +92,8 @@ class TaskOrchestrationExecutor:
         self._given: Sequence[Any] | None = None
         self._seen_events = 0
         self._boundary = 0
+        self._has_played = True
+        """Whether `IsPlayed` is to be believed: not in the first turn of a generation."""
 
     def execute(
         self,
@@ -183,7 +185,10 @@ class TaskOrchestrationExecutor:
                 self._boundary = first + index
                 break
         if first == 0 and len(events) > 1:
-            self.current_task = _NOTHING[bool(events[1]["IsPlayed"]) or self._boundary > 0]
+            is_replay = bool(events[1]["IsPlayed"]) or self._boundary > 0
+            self.current_task = _NOTHING[is_replay]
+            # Events that were carried over say that they were played (extension-engine.md Y17).
+            self._has_played = is_replay
         # Frameworks may replace the steps in a subclass; then every event takes every step.
         if type(self) is TaskOrchestrationExecutor:
             events = self._walk_plain(events)
@@ -323,7 +328,9 @@ class TaskOrchestrationExecutor:
             return
         elif type(key) is not int:
             raise ValueError(f"it must carry a whole number in {id_key}, got {key!r}")
-        is_played = bool(event.get("IsPlayed")) or self._seen_events < self._boundary
+        is_played = self._seen_events < self._boundary or (
+            bool(event.get("IsPlayed")) and self._has_played
+        )
         completion = completions.Completion(event, is_played, self._seen_events, source)
         self.context._complete(key, completion)
 

@@ -46,6 +46,7 @@ class HostJson:
     may_replace_running: bool = False
     uses_app_lease: bool = True
     http_poll_milliseconds: int = 30_000
+    early_timers: bool = False
     rpc_enabled: bool = True
     connection_name: str = "Storage"
     functions: tuple[str, ...] = ()
@@ -73,6 +74,7 @@ class HostJson:
                 version_match=self.version_match,
                 version_failure=self.version_failure,
                 http_poll_milliseconds=self.http_poll_milliseconds,
+                early_timers=self.early_timers,
             ),
             max_episodes=self.max_episodes,
             max_activities=self.max_activities,
@@ -203,6 +205,7 @@ def read_host_json(root: Path, environment: Mapping[str, str]) -> HostJson:
         http_poll_milliseconds=reader.count(
             *durable, "httpSettings", "defaultAsyncRequestSleepTimeMilliseconds", default=30_000
         ),
+        early_timers=reader.flag(*durable, "earlyTimers", default=False),
         rpc_enabled=reader.flag(*durable, "localRpcEndpointEnabled", default=True),
         connection_name=reader.text(*durable, "storageProvider", "connectionName")
         or reader.text(*durable, "storageProvider", "connectionStringName")

@@ -139,7 +139,7 @@ class _Recording:
             "parentInstanceId": value.get("parentInstanceId"),
             "input": given,
             "upperSchemaVersion": 1,
-            "upperSchemaVersionNew": 2,
+            "upperSchemaVersionNew": 3,
         }
         return _Recording(str(name), list(events), is_status, trigger)
 

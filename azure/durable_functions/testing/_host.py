@@ -353,6 +353,7 @@ class DurableTestHost:
         settings: HubSettings | None = None,
         route_prefix: str | None = None,
         timer_functions: bool = True,
+        early_timers: bool | None = None,
     ) -> None:
         """Prepare; entering the block loads the app.
 
@@ -365,8 +366,11 @@ class DurableTestHost:
             settings: Of the engine; None takes those of the app folder's host.json.
             route_prefix: Of the app's HTTP functions; None as in host.json, else ``api``.
             timer_functions: Whether timer functions run when time passes.
+            early_timers: Whether timers fire up to a second early, as they do on Azure, so that the
+                time is then before the due time; None as in `settings`.
         """
         self._runs_timer_functions = timer_functions
+        self._early_timers = early_timers
         self.auto_advance = auto_advance
         self._app = app
         self._is_strict = strict_replay
@@ -428,6 +432,9 @@ class DurableTestHost:
         host_json = _apps.host_json_of(self._app)
         if self._settings is None:
             self._settings = host_json.hub_settings()
+        if self._early_timers is not None:
+            limits = replace(self._settings.limits, early_timers=self._early_timers)
+            self._settings = replace(self._settings, limits=limits)
         prefix = self._route_prefix
         routes, errors = http_functions(
             app.enabled, host_json.route_prefix if prefix is None else prefix

@@ -105,7 +105,7 @@ class HistoryBuilder:
                 "isReplaying": False,
                 "parentInstanceId": None,
                 "upperSchemaVersion": 1,
-                "upperSchemaVersionNew": 2,
+                "upperSchemaVersionNew": 3,
             }
         )
 

@@ -201,4 +201,6 @@ class Activities:
 def _completed(activity: Activity, outcome: Outcome, now: datetime) -> str:
     """The event of an activity that has returned."""
     result = None if outcome.value in (None, "null") else outcome.value
+    if result is not None and "\\u" in result:
+        result = events.parsed(result)
     return events.task_completed(now, activity.task_id, result)

@@ -29,7 +29,8 @@ def start_child(
     task_id = episode.take_task_id()
     child_id = instance_id if instance_id and instance_id.strip() else None
     child_id = events.storable(child_id or f"{parent.execution_id}:{task_id}")
-    created = events.sub_orchestration_created(episode.now, task_id, name, child_id)
+    version = episode.limits.default_version if version is None else version  # "" is one (Y120)
+    created = events.sub_orchestration_created(episode.now, task_id, name, child_id, version)
     episode.work.append((task_id, created))
     episode.open(task_id, "orchestration", retry)
     registered = episode.registry.find("orchestrator", name)
@@ -90,10 +91,10 @@ def _child(
         instance_id=child_id,
         # The text is stored as a JSON string, as when a client starts it (protocol.md 0.1).
         input_text=None if input_text is None else events.dump(input_text),
-        version=version or episode.limits.default_version,
+        version=version,
         parent=link,
     )
-    return ChildStart(child.row, child.start, task_id)
+    return ChildStart(child.row, child.start)
 
 
 def answer_to_parent(
@@ -119,6 +120,8 @@ def answer_to_parent(
     else:
         event_type = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED
         failure = failures.child_failed(reason or ended.output, details)
+        if ended.status == "Terminated":  # no exception, so no details (extension-engine.md Y24)
+            failure = {"Reason": ended.output, "Details": None, "FailureDetails": None}
         event = events.sub_orchestration_failed(now, task_id, failure)
     return NewMessage(
         instance_id=link["OrchestrationInstance"]["InstanceId"],

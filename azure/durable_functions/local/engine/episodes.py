@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
@@ -16,6 +16,7 @@ from . import clock, entity_messages, events, failures
 from .descendants import Order
 from .entity_messages import Sender
 from .functions import HTTP_ACTIVITY, Registry
+from .instances import SOURCE_TAG, tags_of
 from .versions import FailureStrategy, MatchStrategy
 
 
@@ -30,6 +31,21 @@ class Limits:
     version_match: MatchStrategy = "CurrentOrOlder"
     version_failure: FailureStrategy = "Reject"
     http_poll_milliseconds: int = 30_000
+    early_timers: bool = False
+    """Timers fire up to a second early, as in the cloud (extension-engine.md Y50)."""
+
+
+_POLLING_DELAY = timedelta(seconds=0.1)
+"""Between the moment at which the cloud shows a message and its being taken."""
+
+
+def fires_early_at(now: datetime, fire_at: datetime) -> datetime:
+    """When a timer fires in the cloud, whose queue waits for whole seconds.
+
+    By the time that the message is sent, a whole number of seconds is not left any more.
+    """
+    whole = max(fire_at - now - timedelta(microseconds=1), timedelta()) // timedelta(seconds=1)
+    return min(fire_at, now + timedelta(seconds=whole) + _POLLING_DELAY)
 
 
 class UnknownEntity(Exception):
@@ -38,12 +54,10 @@ class UnknownEntity(Exception):
 
 @dataclass(frozen=True)
 class ChildStart:
-    """A sub-orchestration to be started, unless one of its id is running."""
+    """A sub-orchestration to be started."""
 
     instance: Instance
     start: NewMessage
-    task_id: int
-    """In the parent."""
 
 
 _CHANGED_BY_ANSWERS = (
@@ -82,6 +96,8 @@ class Episode:
     """To the instance itself; void when it ends."""
     letters: list[NewMessage] = field(default_factory=list)
     """To entities; sent in any case."""
+    leaves_messages: bool = False
+    """There are more, which are for the turn behind this one."""
     orders: list[Order] = field(default_factory=list)
     """To be passed on to the children."""
     is_known: bool = False
@@ -101,7 +117,6 @@ class Episode:
     """Continue-as-new takes effect: the next generation begins."""
     continue_with: str | None = None
     """JSON text given to it."""
-    carried_events: list[NewMessage] = field(default_factory=list)
     dropped_events: list[str] = field(default_factory=list)
     """Names of those that nobody has waited for, as `continues` takes effect."""
     after: Instance | None = None
@@ -229,12 +244,14 @@ class Episode:
         """Set a timer under a number that it has had before, or was just given."""
         self.work.append((task_id, events.timer_created(self.now, task_id, fire_at)))
         self.open(task_id, "timer", retry)
+        early = self.limits.early_timers
+        fires_at = fires_early_at(self.now, fire_at) if early else fire_at
         self.deliver(
             HistoryEventType.TIMER_FIRED,
             task_id,
-            events.timer_fired(max(fire_at, self.now), task_id, fire_at),
+            events.timer_fired(self.now, task_id, fire_at),
             # One that is due already must not wait for a clock that may be set back.
-            due_at=None if fire_at <= self.now else clock.stored(fire_at),
+            due_at=None if fires_at <= self.now else clock.stored(fires_at),
         )
 
     def send_to_entity(
@@ -303,7 +320,8 @@ class Episode:
 
     def trigger(self) -> str:
         """JSON text of the orchestration trigger (protocol.md 1): a join of stored texts."""
-        begin, end = trigger_around(self.instance, self.limits, is_first=self.is_first)
+        started = self.batch[0] if self.is_first else self.history[1]
+        begin, end = trigger_around(self.instance, self.limits, started, is_first=self.is_first)
         return f"{begin}{','.join([*self.history, self.started, *self.batch])}{end}"
 
     def new_history(self) -> list[str]:
@@ -322,23 +340,49 @@ class Episode:
                     self.failure,
                 )
             )
-        appended.append(events.orchestrator_completed(self.now))
+        # The first turn of a later generation has such an event already (extension-engine.md Y40).
+        if self.work or not (self.is_first and self.instance.continued):
+            appended.append(events.orchestrator_completed(self.now))
         return appended
 
 
+def _parsed(text: str | None) -> str:
+    """An input as the extension's parser gives it back, whose text is stored as it came (Y8)."""
+    if text is None or (text.startswith('"') and "\\u" not in text and "\\/" not in text):
+        return text or "null"
+    return events.parsed(text)
+
+
+_SPANS = '"longRunningTimerIntervalDuration":"3.00:00:00","maximumShortTimerDuration":"6.00:00:00",'
+_NO_SPANS = '"longRunningTimerIntervalDuration":"00:00:00","maximumShortTimerDuration":"00:00:00",'
+_BEGIN_OF_STARTED = '{"OrchestrationInstance":'
+
+
 def trigger_around(
-    instance: Instance, limits: Limits, *, is_first: bool = False
+    instance: Instance, limits: Limits, started: str, *, is_first: bool = False
 ) -> tuple[str, str]:
-    """JSON text of an orchestration trigger (protocol.md 1): before its events, and behind them."""
+    """JSON text of an orchestration trigger: before its events, and behind them.
+
+    Members and their order are the extension's (extension-engine.md Y1-Y7).
+
+    Args:
+        instance: Of the trigger.
+        limits: Of the host.
+        started: The event with which the generation begins.
+        is_first: Whether this is the generation's first turn.
+    """
+    # What earlier releases have begun, told by its first event, may have timers of any length.
+    spans = _SPANS if started.startswith(_BEGIN_OF_STARTED) else _NO_SPANS
+    source_id = (tags_of(started) or {}).get(SOURCE_TAG)
     parent = None if instance.parent is None else json.loads(instance.parent)
     parent_id = None if parent is None else parent["OrchestrationInstance"]["InstanceId"]
     end = (
-        f'],"input":{instance.input or "null"},'
+        f'],"input":{_parsed(instance.input)},'
         f'"instanceId":{events.dump(instance.instance_id)},'
         f'"isReplaying":{"false" if is_first else "true"},'
         f'"parentInstanceId":{events.dump(parent_id)},'
-        '"upperSchemaVersion":1,"upperSchemaVersionNew":2,'
-        '"longRunningTimerIntervalDuration":"00:00:00","maximumShortTimerDuration":"00:00:00",'
+        f'"sourceInstanceId":{events.dump(source_id)},'
+        f'"upperSchemaVersion":1,"upperSchemaVersionNew":3,{spans}'
         '"defaultHttpAsyncRequestSleepTimeMillseconds":'
         f"{limits.http_poll_milliseconds}}}"
     )

@@ -1,8 +1,13 @@
-"""History events as JSON text, one function per event; keys as in protocol.md 2.3."""
+"""History events as JSON text, one function per event.
+
+Fields and their order are the extension's (extension-engine.md Y12). The text has no line breaks,
+which the extension's has: they would make a history two thirds longer and say nothing.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -29,12 +34,37 @@ STATUS_NUMBERS = {
 """``OrchestrationStatus`` of ExecutionCompleted (protocol.md 2.3)."""
 
 
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_ESCAPED = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
+"""What the extension escapes beyond the rules of JSON (Y5); halves of surrogate pairs among it,
+which no database and no socket takes."""
+_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|\d(?:\.\d+)?e[+-]\d+')
 
 
 def dump(value: object) -> str:
-    """JSON text, compact; ASCII, so that any text of Python's can be stored and sent."""
-    return _compact(value)
+    """JSON text, compact, that can be stored and sent; other scripts stand unescaped."""
+    text = _compact(value)
+    return text if text.isascii() else _ESCAPED.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def dump_payload(value: object) -> str:
+    """JSON text of an event's payload, with numbers as the extension writes them (Y8)."""
+    text = dump(value)
+    if "e+" not in text and "e-" not in text:
+        return text
+    return _EXPONENT.sub(lambda m: m[0] if m[0][0] == '"' else m[0].upper(), text)
+
+
+def parsed(text: str) -> str:
+    """JSON text as the extension writes it again after having read it."""
+    try:
+        return dump_payload(json.loads(text))
+    except (ValueError, RecursionError):  # a number of too many digits, say, which is JSON
+        return text
 
 
 def storable(text: str) -> str:
@@ -43,22 +73,29 @@ def storable(text: str) -> str:
 
 
 def played(event: str) -> str:
-    """The event as later episodes see it. ``IsPlayed`` stands in front of all user texts."""
-    return event.replace(_NOT_PLAYED, _PLAYED, 1)
+    """The event as later episodes see it. ``IsPlayed`` stands behind all that users say."""
+    before, found, behind = event.rpartition(_NOT_PLAYED)
+    return f"{before}{_PLAYED}{behind}" if found else event
+
+
+def is_played(event: str) -> bool:
+    """Whether an event says that it was played, as one does that was carried over (Y17)."""
+    return event.rfind(_PLAYED) > event.rfind(_NOT_PLAYED)
 
 
 def _event(
     event_type: HistoryEventType, now: datetime, event_id: int = NOT_SCHEDULED, **fields: Any
 ) -> str:
     # Put together: in half the time of an object, and every turn writes a handful.
-    return f"{_begin(event_type.value, now, event_id)},{dump(fields)[1:]}"
+    text = dump({"EventType": event_type.value, **fields})
+    return f"{text[:-1]},{_end(now, event_id)}"
 
 
-def _begin(event_type: int, now: datetime, event_id: int = NOT_SCHEDULED) -> str:
-    """Text of the fields that all events have."""
+def _end(now: datetime, event_id: int = NOT_SCHEDULED) -> str:
+    """Text of the fields that all events have; they stand last."""
     return (
-        f'{{"EventType":{event_type},"EventId":{event_id},"IsPlayed":false,'
-        f'"Timestamp":"{timestamps.format_event_moment(now)}"'
+        f'"EventId":{event_id},"IsPlayed":false,'
+        f'"Timestamp":"{timestamps.format_event_moment(now)}"}}'
     )
 
 
@@ -77,26 +114,26 @@ def _text(value: str | None) -> str:
 
 def orchestrator_started(now: datetime) -> str:
     """Start of an episode."""
-    return f"{_begin(_ORCHESTRATOR_STARTED, now)}}}"
+    return f'{{"EventType":{_ORCHESTRATOR_STARTED},{_end(now)}'
 
 
 def completion_to_be(task_id: int) -> tuple[str, str, str]:
     """An episode with the result of one activity, whose time and result are not known yet.
 
-    Gives what stands before the time, between the time and the time of the second event, and
-    between that and the result.
+    Gives what stands before the time, between the time and the result, and between that and the
+    time of the second event.
     """
-    begin = f'"EventId":{NOT_SCHEDULED},"IsPlayed":false,"Timestamp":'
+    end = f'"EventId":{NOT_SCHEDULED},"IsPlayed":false,"Timestamp":'
     return (
-        f'{{"EventType":{_ORCHESTRATOR_STARTED},{begin}',
-        f'}},{{"EventType":{_TASK_COMPLETED},{begin}',
-        f',"TaskScheduledId":{task_id},"Result":',
+        f'{{"EventType":{_ORCHESTRATOR_STARTED},{end}',
+        f'}},{{"EventType":{_TASK_COMPLETED},"TaskScheduledId":{task_id},"Result":',
+        f",{end}",
     )
 
 
 def orchestrator_completed(now: datetime) -> str:
     """End of an episode."""
-    return f"{_begin(_ORCHESTRATOR_COMPLETED, now)}}}"
+    return f'{{"EventType":{_ORCHESTRATOR_COMPLETED},{_end(now)}'
 
 
 def execution_started(
@@ -109,22 +146,29 @@ def execution_started(
     version: str | None,
     parent: dict[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
+    generation: int | None = None,
 ) -> str:
-    """Start of an instance or of a generation; `parent` is ``ParentInstance``."""
-    return _event(
-        HistoryEventType.EXECUTION_STARTED,
-        now,
-        OrchestrationInstance={"InstanceId": instance_id, "ExecutionId": execution_id},
-        ParentInstance=parent,
-        Name=name,
-        Version=version,
-        Input=input_text,
-        Tags=tags,
-        Correlation=None,
-        ParentTraceContext=None,
-        ScheduledStartTime=None,
-        Generation=0,
+    """Start of an instance or of a generation; `parent` is ``ParentInstance``.
+
+    Only a client's instances have a `generation`, 0, and only till they continue as new (Y14).
+    """
+    text = dump(
+        {
+            "OrchestrationInstance": {"InstanceId": instance_id, "ExecutionId": execution_id},
+            "EventType": HistoryEventType.EXECUTION_STARTED.value,
+            "ParentInstance": parent,
+            "Name": name,
+            "Version": version,
+            "Input": input_text,
+            "Tags": tags,
+            "Correlation": None,
+            "ParentTraceContext": None,
+            "ScheduledStartTime": None,
+            "Generation": generation,
+            "GenerateNewTrace": False,
+        }
     )
+    return f"{text[:-1]},{_end(now)}"
 
 
 def execution_completed(
@@ -192,7 +236,8 @@ def _recurse(recursive: bool) -> dict[str, bool]:
 
 def generic(now: datetime, data: str | None) -> str:
     """The message that a rewind sends; the data is its reason."""
-    return _event(HistoryEventType.GENERIC_EVENT, now, Data=data)
+    kind = HistoryEventType.GENERIC_EVENT.value
+    return f'{{"Data":{_text(data)},"EventType":{kind},{_end(now)}'
 
 
 def erased(event: str) -> str:
@@ -200,11 +245,11 @@ def erased(event: str) -> str:
     fields = json.loads(event)
     return dump(
         {
+            "Data": None,
             "EventType": HistoryEventType.GENERIC_EVENT.value,
             "EventId": fields["EventId"],
-            "IsPlayed": True,
+            "IsPlayed": fields["IsPlayed"],
             "Timestamp": fields["Timestamp"],
-            "Data": None,
         }
     )
 
@@ -212,14 +257,17 @@ def erased(event: str) -> str:
 def task_scheduled(now: datetime, task_id: int, name: str, input_text: str | None) -> str:
     """An activity was scheduled."""
     return (
-        f'{_begin(_TASK_SCHEDULED, now, task_id)},"Name":{dump(name)},"Version":"",'
-        f'"Input":{_text(input_text)},"ParentTraceContext":null,"Tags":null}}'
+        f'{{"EventType":{_TASK_SCHEDULED},"Name":{dump(name)},"Version":"","Input":'
+        f'{_text(input_text)},"ParentTraceContext":null,"Tags":null,{_end(now, task_id)}'
     )
 
 
 def task_completed(now: datetime, task_id: int, result: str | None) -> str:
     """An activity has returned; the result is JSON text."""
-    return f'{_begin(_TASK_COMPLETED, now)},"TaskScheduledId":{task_id},"Result":{_text(result)}}}'
+    return (
+        f'{{"EventType":{_TASK_COMPLETED},"TaskScheduledId":{task_id},"Result":{_text(result)},'
+        f"{_end(now)}"
+    )
 
 
 def task_failed(now: datetime, task_id: int, failure: dict[str, Any]) -> str:
@@ -227,14 +275,16 @@ def task_failed(now: datetime, task_id: int, failure: dict[str, Any]) -> str:
     return _event(HistoryEventType.TASK_FAILED, now, TaskScheduledId=task_id, **failure)
 
 
-def sub_orchestration_created(now: datetime, task_id: int, name: str, instance_id: str) -> str:
+def sub_orchestration_created(
+    now: datetime, task_id: int, name: str, instance_id: str, version: str | None
+) -> str:
     """A child was started."""
     return _event(
         HistoryEventType.SUB_ORCHESTRATION_INSTANCE_CREATED,
         now,
         task_id,
         Name=name,
-        Version="",
+        Version=version,
         InstanceId=instance_id,
         Input=None,
         ClientSpanId=None,
@@ -272,11 +322,11 @@ def timer_created(now: datetime, task_id: int, fire_at: datetime) -> str:
     )
 
 
-def timer_fired(now: datetime, task_id: int, fire_at: datetime) -> str:
-    """A timer is due."""
+def timer_fired(set_at: datetime, task_id: int, fire_at: datetime) -> str:
+    """A timer is due; the event is made when the timer is set, and has that time (Y16)."""
     return _event(
         HistoryEventType.TIMER_FIRED,
-        now,
+        set_at,
         TimerId=task_id,
         FireAt=timestamps.format_event_moment(fire_at),
     )
@@ -292,6 +342,6 @@ def event_sent(now: datetime, task_id: int, target: str, message: str) -> str:
 def event_raised(now: datetime, name: str, input_text: str | None) -> str:
     """Somebody raised an event; the payload is JSON text."""
     return (
-        f'{_begin(_EVENT_RAISED, now)},"Name":{dump(name)},"Input":{_text(input_text)},'
-        '"ParentTraceContext":null}'
+        f'{{"EventType":{_EVENT_RAISED},"Name":{dump(name)},"Input":{_text(input_text)},'
+        f'"ParentTraceContext":null,{_end(now)}'
     )

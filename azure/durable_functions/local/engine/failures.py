@@ -104,6 +104,14 @@ def is_final(event: str) -> bool:
     return shapes.is_object(details) and details.get("IsNonRetriable") is True
 
 
+def raised(failure: Failure) -> str:
+    """What the extension says of a function that has raised without an envelope (Y32)."""
+    return (
+        f"One or more errors occurred. (Result: Failure\nException: {failure.text}\n"
+        f"Stack: {failure.stack})"
+    )
+
+
 def unknown_activity(name: str, explanation: str) -> dict[str, Any]:
     """Fields of a call of an activity that is not registered."""
     return not_run(f"Activity function '{name}' failed: {explanation}", "FunctionNotFound")

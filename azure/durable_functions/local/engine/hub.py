@@ -37,7 +37,7 @@ from .dispatcher import Dispatcher, Turn
 from .entities import Entities
 from .episodes import Limits
 from .functions import HasRun, HttpSender, Invoker, Registry
-from .instances import new_instance
+from .instances import SOURCE_TAG, new_execution_id, new_instance
 from .orchestrations import Begin, Orchestrations
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -46,7 +46,6 @@ _FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _MOST_PURGED_AT_ONCE = 200
 _LONGEST_INSTANCE_ID = 256
 _LONGEST_EXPIRY_PAUSE = timedelta(hours=1)
-_SOURCE_TAG = "MS_DurableFunctions_SourceInstanceId"
 _REPLACED = (
     "A new instance creation request has been issued for instance {} which currently has status "
     "{}. Since the dedupe statuses of the creation request, [] (all statuses reusable), do not "
@@ -197,6 +196,7 @@ class TaskHub:
         version: str | None = None,
         if_exists: IfExists | None = None,
         source_id: str | None = None,
+        repeats: bool = False,
     ) -> str:
         """Store and schedule a new instance.
 
@@ -209,7 +209,8 @@ class TaskHub:
             version: None means the default of host.json, "" none.
             if_exists: What to do about an instance of the id, whatever its status. None refuses one
                 that has not ended and replaces one that has.
-            source_id: Of the instance that it repeats.
+            source_id: Of the instance that it repeats, if that is another one.
+            repeats: Whether it is restarted.
 
         Returns:
             Its id, when it is on disk.
@@ -230,7 +231,9 @@ class TaskHub:
             instance_id=instance_id,
             input_text=input_text,
             version=version or None,
-            tags=None if source_id is None else {_SOURCE_TAG: source_id},
+            execution_id=new_execution_id(is_dashed=not repeats),
+            tags=None if source_id is None else {SOURCE_TAG: source_id},
+            generation=0,
         )
 
         def change(connection: sqlite3.Connection) -> list[str] | None:
@@ -403,6 +406,7 @@ class TaskHub:
             input_text=found.input,
             version=version,
             source_id=None if new_id == instance_id else instance_id,
+            repeats=True,
         )
 
     async def purge(self, instance_id: str, *, recursive: bool = False) -> int:

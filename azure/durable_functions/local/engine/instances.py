@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from azure.durable_functions.local.store.messages import NewMessage
 
 from . import clock, events
 
+SOURCE_TAG = "MS_DurableFunctions_SourceInstanceId"
+"""The tag by which a start event names the instance that it repeats (Y3)."""
+
 
 @dataclass(frozen=True)
 class NewInstance:
@@ -23,9 +27,17 @@ class NewInstance:
     start: NewMessage
 
 
-def new_execution_id() -> str:
-    """32 lower-case hex digits."""
-    return uuid.uuid4().hex
+def tags_of(started: str) -> dict[str, str] | None:
+    """The tags of a start event, which only repeated instances have."""
+    if SOURCE_TAG not in started:  # as a text of the user's it may be there all the same
+        return None
+    tags: dict[str, str] | None = json.loads(started).get("Tags")
+    return tags
+
+
+def new_execution_id(*, is_dashed: bool = False) -> str:
+    """32 lower-case hex digits; with dashes for what a client has started (Y10)."""
+    return str(uuid.uuid4()) if is_dashed else uuid.uuid4().hex
 
 
 def new_instance(
@@ -41,6 +53,7 @@ def new_instance(
     custom_status: str | None = None,
     continued: bool = False,
     tags: Mapping[str, str] | None = None,
+    generation: int | None = None,
 ) -> NewInstance:
     """Row and start message of a new execution.
 
@@ -56,6 +69,7 @@ def new_instance(
         custom_status: JSON text that a generation takes over.
         continued: Whether continue-as-new made it.
         tags: Of its start event.
+        generation: 0 for what a client starts.
     """
     execution_id = execution_id or new_execution_id()
     moment = clock.stored(now)
@@ -90,6 +104,21 @@ def new_instance(
             version=version,
             parent=parent,
             tags=tags,
+            generation=generation,
         ),
     )
     return NewInstance(row, start)
+
+
+def instance_started_by(event: str, now: datetime) -> NewInstance:
+    """The child that a start event is of, which has waited till now."""
+    fields: dict[str, Any] = json.loads(event)
+    return new_instance(
+        now=now,
+        name=fields["Name"],
+        instance_id=fields["OrchestrationInstance"]["InstanceId"],
+        execution_id=fields["OrchestrationInstance"]["ExecutionId"],
+        input_text=fields["Input"],
+        version=fields["Version"],
+        parent=fields["ParentInstance"],
+    )

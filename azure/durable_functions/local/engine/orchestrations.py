@@ -11,7 +11,7 @@ import logging
 import math
 import sqlite3
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from azure.durable_functions.local.store.database import Commit, Database
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
-from . import clock, decisions, descendants, events, failures, retries, telling, versions
+from . import clock, decisions, descendants, envelopes, events, failures, retries, telling, versions
 from .answers import Answer, Listed, read
 from .children import answer_to_parent
 from .clock import Clock
@@ -47,7 +47,7 @@ from .functions import (
     UnknownFunction,
     WorkerLost,
 )
-from .instances import new_instance
+from .instances import instance_started_by, new_instance, tags_of
 from .memory import Memory, Remembered, Session
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -169,7 +169,10 @@ class Orchestrations:
                 return None  # everything waits for a resume, or for a host of a fitting version
             _pause(episode, pauses, loaded.messages)
             return await self._store(episode, loaded.remembered, begin, _commit)
-        terminated = _take_messages(episode, loaded.messages)
+        waiting = loaded.messages
+        if not (pauses.has_changed or pauses.is_terminated):
+            waiting = _of_one_dispatch(episode, waiting)
+        terminated = _take_messages(episode, waiting)
         if pauses.has_changed:
             episode.output = pauses.reason
         if terminated is not None:
@@ -214,7 +217,9 @@ class Orchestrations:
             return None
         session = remembered.session
         seen = 0 if session is None else session.seen
-        begin, end = ("[", "]") if session is not None else trigger_around(instance, self._limits)
+        begin, end = "[", "]"
+        if session is None:
+            begin, end = trigger_around(instance, self._limits, remembered.history[1])
         return Continuation(
             name,
             instance.updated_at,
@@ -565,6 +570,23 @@ def _pause(episode: Episode, pauses: _Pauses, waiting: Sequence[Message]) -> Non
                 take(episode, message)
 
 
+def _of_one_dispatch(episode: Episode, waiting: list[Message]) -> list[Message]:
+    """What a turn takes; the first of a later generation only what it has been begun with.
+
+    The rest comes in the turn behind it, as with the extension (extension-engine.md Y40, Y41).
+    """
+    if not (episode.is_first and episode.instance.continued):
+        return waiting
+    begun_with = [message for message in waiting if _begins(message)]
+    episode.leaves_messages = len(begun_with) < len(waiting)
+    return begun_with
+
+
+def _begins(message: Message) -> bool:
+    is_start = message.event_type == HistoryEventType.EXECUTION_STARTED
+    return is_start or events.is_played(message.event)
+
+
 @dataclass(frozen=True)
 class _Terminated:
     reason: str | None
@@ -603,6 +625,10 @@ def _take_messages(episode: Episode, waiting: Sequence[Message]) -> _Terminated 
                 retries.go_on(episode, message, json.loads(task.retry))
         elif message.event_type == HistoryEventType.EXECUTION_TERMINATED:
             terminated = _Terminated(json.loads(message.event)["Input"])
+    if episode.is_first and episode.instance.continued and episode.batch:
+        # The dispatch that has ended the generation before has begun this one, and ends here.
+        episode.batch.append(events.orchestrator_completed(episode.now))
+        episode.batch_types.append(HistoryEventType.ORCHESTRATOR_COMPLETED.value)
     return terminated
 
 
@@ -623,11 +649,8 @@ def _apply_outcome(episode: Episode, outcome: Outcome, before: Listed | None) ->
     """Do what the function's answer says; gives it if the function waits for something now."""
     name = episode.instance.name
     answer_text = _answer_text(outcome)
-    if answer_text is None:  # no envelope: fails at once, open work is dropped (protocol.md 6.2)
-        failure = outcome.failure
-        text = "the worker gave no answer" if failure is None else failure.text
-        episode.failure = episode.failure_details = _details(failure)
-        _end(episode, "Failed", failures.orchestrator_failed(name, text))
+    if answer_text is None:
+        _fail_without_envelope(episode, outcome.failure)
         return None
     answer = read(answer_text, before)
     fields, actions = answer.fields, answer.actions
@@ -675,8 +698,33 @@ def _answer_text(outcome: Outcome) -> str | None:
     """The result object, from the value or from the failure envelope; None without either."""
     if outcome.failure is None:
         return outcome.value or ""
-    _, label, text = outcome.failure.message.rpartition(FAILURE_LABEL)
-    return text if label else None
+    return envelopes.answer_in(outcome.failure.message)
+
+
+def _fail_without_envelope(episode: Episode, failure: Failure | None) -> None:
+    """Fail at once, with the extension's text; open work is dropped (extension-engine.md Y32).
+
+    Once the function has scheduled something, that text does not have the reason. So the log has.
+    """
+    name = episode.instance.name
+    episode.failure = episode.failure_details = _details(failure)
+    if failure is None:
+        _end(episode, "Failed", failures.orchestrator_failed(name, "the worker gave no answer"))
+        return
+    contradiction = envelopes.contradicted(episode.history)
+    if contradiction is None:
+        _end(episode, "Failed", failures.orchestrator_failed(name, failures.raised(failure)))
+        return
+    logger.error(
+        "Instance %s fails because orchestrator '%s' has ended with a failure that does not say "
+        "what it has asked for so far; as on Azure, its status only tells of non-determinism. The "
+        "failure: %s",
+        episode.instance.instance_id,
+        name,
+        failure.text.partition(FAILURE_LABEL)[0],
+        extra=telling.about(episode.instance.instance_id, name),
+    )
+    _end(episode, "Failed", contradiction)
 
 
 def _set_custom_status(episode: Episode, answer: Mapping[str, Any]) -> None:
@@ -719,38 +767,73 @@ def _end(episode: Episode, status: str, output: str | None) -> None:
 def _continue_as_new(episode: Episode, actions: Sequence[Mapping[str, Any]]) -> None:
     episode.continues = True
     episode.continue_with = actions[-1].get("input")
-    consumed: dict[str, int] = {}
-    for leaf in (*episode.leaves, *episode.new_leaves):
-        if leaf.action_type == ActionType.WAIT_FOR_EXTERNAL_EVENT:
-            key = str(leaf.name).upper()
-            consumed[key] = consumed.get(key, 0) + 1
-    seen: dict[str, int] = {}
+
+
+def _carried_events(connection: sqlite3.Connection, episode: Episode) -> list[NewMessage]:
+    """Raised events that the next generation gets (extension-engine.md Y41).
+
+    They are all that have come since the turn in which the function has continued as new; of that
+    turn those that came after the wait that has let it (protocol.md 13.5).
+    """
     work = [event for _, event in episode.work]
     sent = (event for event in [*episode.history, *work] if '"EventType":14,' in event)
+    # An entity's answer belongs to the generation that called.
     asked = {json.loads(json.loads(event)["Input"])["id"].upper() for event in sent}
-    old = [json.loads(event) for event in episode.history if '"EventType":15,' in event]
-    for raised in old:
-        key = str(raised["Name"]).upper()
-        seen[key] = seen.get(key, 0) + 1
-        if seen[key] > consumed.get(key, 0) and key not in asked:
-            episode.dropped_events.append(str(raised["Name"]))
-    for event_type, event in zip(episode.batch_types, episode.batch, strict=True):
-        if event_type != HistoryEventType.EVENT_RAISED:
-            continue
-        key = str(json.loads(event)["Name"]).upper()
-        if key in asked:  # an entity's answer belongs to the generation that called
-            continue
-        seen[key] = seen.get(key, 0) + 1
-        if seen[key] > consumed.get(key, 0):  # came after the point where it took effect (13.5)
-            episode.carried_events.append(
-                NewMessage(
-                    instance_id=episode.instance.instance_id,
-                    execution_id=None,
-                    event_type=event_type,
-                    created_at=episode.stored_now,
-                    event=event,
-                )
-            )
+    recorded = [event for event in episode.history if _is_raised(event)]
+    raised = [event for event in episode.batch if _is_raised(event)]
+    asked_before = any(leaf.action_type == ActionType.CONTINUE_AS_NEW for leaf in episode.leaves)
+    if asked_before:
+        turns = history.turns(connection, episode.instance.instance_id)
+        place = next(place for place, turn in enumerate(turns) if _continues(turn))
+        until, since = turns[: place + 1], turns[place + 1 :]
+        recorded = [event for turn in until for event in turn.events if _is_raised(event)]
+        raised[:0] = [event for turn in since for event in turn.events if _is_raised(event)]
+    recorded, raised = (
+        [event for event in texts if _name_of(event).upper() not in asked]
+        for texts in (recorded, raised)
+    )
+    free = Counter(
+        str(leaf.name).upper()
+        for leaf in (*episode.leaves, *episode.new_leaves)
+        if leaf.action_type == ActionType.WAIT_FOR_EXTERNAL_EVENT
+    )
+    episode.dropped_events += map(_name_of, _unconsumed(recorded, free))
+    if not asked_before:
+        raised = _unconsumed(raised, free)
+    return [
+        NewMessage(
+            instance_id=episode.instance.instance_id,
+            execution_id=None,
+            event_type=HistoryEventType.EVENT_RAISED.value,
+            created_at=episode.stored_now,
+            event=events.played(event),
+        )
+        for event in raised
+    ]
+
+
+def _is_raised(event: str) -> bool:
+    mark = HistoryEventType.EVENT_RAISED.value
+    return f'"EventType":{mark},' in event and json.loads(event)["EventType"] == mark
+
+
+def _continues(turn: history.Turn) -> bool:
+    return any(leaf.action_type == ActionType.CONTINUE_AS_NEW for leaf in turn.leaves)
+
+
+def _name_of(raised: str) -> str:
+    return str(json.loads(raised)["Name"])
+
+
+def _unconsumed(raised: Sequence[str], free: Counter[str]) -> list[str]:
+    """Events for which no wait is `free`; those that have one take it."""
+    left: list[str] = []
+    for event in raised:
+        name = _name_of(event).upper()
+        free[name] -= 1
+        if free[name] < 0:
+            left.append(event)
+    return left
 
 
 def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
@@ -803,6 +886,8 @@ def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
         _finish(connection, episode, after, dispatch)
         return dispatch
     episode.after, episode.appended = after, appended
+    if episode.leaves_messages:
+        dispatch.instances.append(instance_id)
     messages.delete_timers(connection, instance_id, episode.cancelled)
     messages.schedule(connection, episode.activities)
     _start_children(connection, episode, dispatch)
@@ -817,25 +902,32 @@ def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
 
 
 def _start_children(connection: sqlite3.Connection, episode: Episode, dispatch: Dispatch) -> None:
+    """Start what the turn has asked for; whatever has the id of one makes room for it (Y72).
+
+    Of several with one id one runs after the other, and each answers its call (Y71).
+    """
+    started: set[str] = set()
     for child in episode.children:
-        existing = instances.find(connection, child.instance.instance_id)
-        if existing is not None and not existing.is_terminal:
-            reason = f"An Orchestration instance with the status {existing.status} already exists."
-            episode.deliver(
-                HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED,
-                child.task_id,
-                events.sub_orchestration_failed(
-                    episode.now,
-                    child.task_id,
-                    failures.not_run(reason, "OrchestrationAlreadyExists"),
-                ),
-            )
+        child_id = child.instance.instance_id
+        if child_id in started:
+            messages.keep_start(connection, child_id, child.start.event)
             continue
+        started.add(child_id)
+        existing = instances.find(connection, child_id)
         if existing is not None:
-            instances.delete(connection, existing.instance_id)
+            if not existing.is_terminal:
+                logger.warning(
+                    "Instance %s was %s and is replaced: instance %s has started a "
+                    "sub-orchestration with its id",
+                    child_id,
+                    existing.status,
+                    episode.instance.instance_id,
+                    extra=telling.about(child_id, existing.name),
+                )
+            instances.delete(connection, child_id)
         instances.put(connection, child.instance)
         messages.send(connection, [child.start])
-        dispatch.instances.append(child.instance.instance_id)
+        dispatch.instances.append(child_id)
 
 
 def _finish(
@@ -846,18 +938,26 @@ def _finish(
     instances.forget_work(connection, ended.instance_id)
     dispatch.activities = []
     dispatch.finished = True
-    if ended.parent is None:
-        return
-    answer = answer_to_parent(
-        ended, json.loads(ended.parent), episode.now, episode.failure_details, episode.reason
-    )
-    messages.send(connection, [answer])
-    dispatch.instances.append(answer.instance_id)
+    if ended.parent is not None:
+        answer = answer_to_parent(
+            ended, json.loads(ended.parent), episode.now, episode.failure_details, episode.reason
+        )
+        messages.send(connection, [answer])
+        dispatch.instances.append(answer.instance_id)
+    waiting = messages.take_start(connection, ended.instance_id)
+    if waiting is not None:
+        instances.forget_execution(connection, ended.instance_id)
+        fresh = instance_started_by(waiting, episode.now)
+        instances.put(connection, fresh.row)
+        messages.send(connection, [fresh.start])
+        dispatch.instances.append(ended.instance_id)
 
 
 def _begin_generation(connection: sqlite3.Connection, episode: Episode) -> None:
     """Continue as new: a new execution under the same id (protocol.md 13.5)."""
     old = episode.instance
+    carried = _carried_events(connection, episode)
+    started = episode.batch[0] if episode.is_first else episode.history[1]
     waiting = messages.due(connection, old.instance_id, "9999")
     messages.delete_of_instance(connection, old.instance_id)
     instances.forget_execution(connection, old.instance_id)
@@ -871,6 +971,7 @@ def _begin_generation(connection: sqlite3.Connection, episode: Episode) -> None:
         status="Running",
         custom_status=episode.custom_status,
         continued=True,
+        tags=tags_of(started),
     )
     instances.put(connection, fresh.row)
     still_queued = [
@@ -884,4 +985,4 @@ def _begin_generation(connection: sqlite3.Connection, episode: Episode) -> None:
         for message in waiting
         if message.execution_id is None
     ]
-    messages.send(connection, [fresh.start, *episode.carried_events, *still_queued])
+    messages.send(connection, [fresh.start, *carried, *still_queued])

@@ -230,7 +230,7 @@ def delete_row(connection: sqlite3.Connection, instance_id: str) -> None:
 def delete(connection: sqlite3.Connection, instance_id: str) -> None:
     """Delete an instance with all it has."""
     forget_execution(connection, instance_id)
-    for table in ("messages", "instances"):
+    for table in ("messages", "waiting_starts", "instances"):
         connection.execute(
             f"DELETE FROM {table} WHERE instance_id = :instance_id", {"instance_id": instance_id}
         )

@@ -200,3 +200,26 @@ def take_with_turn(
         },
     )
     return cursor.rowcount > 0
+
+
+def keep_start(connection: sqlite3.Connection, instance_id: str, event: str) -> None:
+    """Keep the start of an instance until the one that has its id has ended."""
+    connection.execute(
+        "INSERT INTO waiting_starts (instance_id, event) VALUES (:instance_id, :event)",
+        {"instance_id": instance_id, "event": event},
+    )
+
+
+def take_start(connection: sqlite3.Connection, instance_id: str) -> str | None:
+    """Remove the oldest start that waits for an id, and give its event; None if there is none."""
+    row = connection.execute(
+        "SELECT position, event FROM waiting_starts WHERE instance_id = :instance_id"
+        " ORDER BY position LIMIT 1",
+        {"instance_id": instance_id},
+    ).fetchone()
+    if row is None:
+        return None
+    connection.execute(
+        "DELETE FROM waiting_starts WHERE position = :position", {"position": row[0]}
+    )
+    return str(row[1])

@@ -144,10 +144,25 @@ def _decisions_in_the_history(connection: sqlite3.Connection) -> None:
     connection.execute("DROP TABLE open_tasks")
 
 
+def _starts_that_wait(connection: sqlite3.Connection) -> None:
+    # Of children whose id an instance has that was started in the same turn.
+    connection.execute(
+        """
+        CREATE TABLE waiting_starts (
+            position INTEGER PRIMARY KEY,
+            instance_id TEXT NOT NULL,
+            event TEXT NOT NULL
+        )
+        """
+    )
+    connection.execute("CREATE INDEX waiting_starts_by_id ON waiting_starts (instance_id)")
+
+
 MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (
     _first,
     _several_events_in_a_row,
     _decisions_in_the_history,
+    _starts_that_wait,
 )
 """In order; the number of a migration is its place, from 1."""
 

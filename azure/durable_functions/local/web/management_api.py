@@ -356,7 +356,7 @@ class ManagementApi:
             return _invalid_json(error)
         if not request.body.strip():
             return _invalid_json(messages.InvalidJson("the body is empty"))
-        await self._hub.raise_event(instance_id, name, events.dump(value))
+        await self._hub.raise_event(instance_id, name, events.dump_payload(value))
         return messages.empty(202)
 
     async def _terminate(self, request: Request, instance_id: str) -> Answer:

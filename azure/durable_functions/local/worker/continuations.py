@@ -7,6 +7,7 @@ with the activity, behind its payload, but for the two events that the activity'
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 from collections import deque
@@ -80,6 +81,27 @@ def own(header: Mapping[str, Any], payload: bytes) -> bytes:
     return payload[: header["then"]["around"][0]] if "then" in header else payload
 
 
+_ESCAPED = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
+
+
+def _unescaped(value: Any) -> str:
+    """JSON text as the host writes it, which escapes little."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if text.isascii():
+        return text
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _quoted(result: str) -> str:
+    """An activity's result as the event has it: a JSON string, which holds JSON text."""
+    if "\\u" in result:
+        try:
+            result = _unescaped(json.loads(result))
+        except (ValueError, RecursionError):  # a number of too many digits, say
+            pass
+    return _unescaped(result)
+
+
 def following(
     then: Mapping[str, Any], payload: bytes, now: datetime, result: str
 ) -> tuple[str, bytes]:
@@ -87,8 +109,8 @@ def following(
 
     Args:
         then: Of the activity's header: ``around``; ``events``, what stands before the time of the
-            first event, before the time of the second, and before its result; ``since``, the time
-            of the episode before, as the store writes it.
+            first event, before the result, and before the time of the second event; ``since``, the
+            time of the episode before, as the store writes it.
         payload: Of the activity's frame.
         now: Naive UTC.
         result: The activity's, JSON text.
@@ -103,7 +125,7 @@ def following(
         moment = after.isoformat(timespec="microseconds")
     time = f'"{moment.rstrip("0").rstrip(".")}Z"'  # as the host writes it
     first, second, third = then["events"]
-    text = "null" if result == "null" else json.dumps(result)
-    events = f",{first}{time}{second}{time}{third}{text}}}".encode()
+    text = "null" if result == "null" else _quoted(result)
+    events = f",{first}{time}{second}{text}{third}{time}}}".encode()
     begin, end = then["around"]
     return moment, b"".join((payload[begin:end], events, payload[end:]))
