@@ -79,7 +79,7 @@ def test_an_answer_of_another_form_is_read_as_any_json(
         '{"isDone": false, "schemaVersion": 2, "actions": [[{"a": 1},]]}',
         '{"isDone": false, "schemaVersion": 2, "actions": [[{"a": 1}, 7]]}',
         '{"isDone": false, "schemaVersion": 2, "actions": [[{"a": 1}]], "actions": 7}',
-        '{"isDone": false, "schemaVersion": 3, "actions": [[{"a": 1}]]}',
+        '{"isDone": false, "schemaVersion": 4, "actions": [[{"a": 1}]]}',
         '{"isDone": false, "actions": [[{"a": 1}]]}',
         '{"isDone": false, "schemaVersion": 2, "actions": [[{"a": 1}',
         "[]",

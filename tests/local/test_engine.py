@@ -178,30 +178,6 @@ def test_a_child_with_a_forbidden_id_fails_its_task(instance_id: str, told: str)
     assert told in output
 
 
-def test_a_child_whose_id_is_running_fails_its_task() -> None:
-    def waits(context: Context) -> Orchestration:
-        yield context.wait_for_external_event("never")
-
-    def parent(context: Context) -> Orchestration:
-        try:
-            yield context.call_sub_orchestrator("waits", None, "taken")
-        except Exception as error:
-            return str(error).partition(" \n ")[0]
-
-    async def scenario() -> tuple[str, Any]:
-        async with Engine(DirectInvoker({"parent": parent, "waits": waits}, {})) as engine:
-            await engine.hub.start_instance("waits", instance_id="taken")
-            await engine.settle()
-            await engine.hub.start_instance("parent", instance_id="me")
-            await engine.run_out()
-            return await engine.result("me")
-
-    assert asyncio.run(scenario()) == (
-        "Completed",
-        "An Orchestration instance with the status Running already exists.",
-    )
-
-
 def test_a_month_passes_without_anybody_waiting() -> None:
     def orchestrator(context: Context) -> Orchestration:
         begin = context.current_utc_datetime

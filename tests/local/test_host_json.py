@@ -156,3 +156,12 @@ def test_the_watcher_follows_no_links_to_folders(tmp_path: Path) -> None:
     for name in ("loop", "other_loop"):
         (tmp_path / name).symlink_to(tmp_path, target_is_directory=True)
     assert list(look(Watched(tmp_path))) == [str(tmp_path / "a.py")]
+
+
+def test_early_timers_are_asked_for(tmp_path: Path) -> None:
+    content = {"extensions": {"durableTask": {"earlyTimers": True}}}
+    found = read(tmp_path, content)
+
+    assert found.notes == ()
+    assert found.hub_settings().limits.early_timers
+    assert not read(tmp_path, {}).hub_settings().limits.early_timers

@@ -81,7 +81,7 @@ def test_a_file_of_the_first_schema_goes_on(tmp_path: Path) -> None:
     with sqlite3.connect(path) as file:
         file.execute("CREATE TABLE instances_now AS SELECT * FROM instances")
         file.execute("CREATE TABLE messages_now AS SELECT * FROM messages")
-        names = ("settings", "instances", "history", "messages", "activities")
+        names = ("settings", "instances", "history", "messages", "activities", "waiting_starts")
         for name in names:
             file.execute(f"DROP TABLE {name}")
         schema.MIGRATIONS[0](file)

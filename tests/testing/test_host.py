@@ -327,3 +327,20 @@ def test_a_retry_time_out_of_the_hosts_ends_the_attempts_and_stalls_nothing() ->
         instance.wait()
         assert [call.attempt for call in instance.calls() if call.input == 1] == [1, 2, 3]
         instance.assert_failed("bad luck")
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_timers_fire_early_where_a_test_asks_for_it(early: bool) -> None:
+    app = df.DFApp()
+
+    @app.orchestration_trigger(context_name="context")
+    def is_in_time(context: df.DurableOrchestrationContext) -> Any:
+        due = context.current_utc_datetime + timedelta(seconds=2)
+        yield context.create_timer(due)
+        return context.current_utc_datetime >= due
+
+    async def within() -> Any:
+        async with DurableTestHost(app, early_timers=early) as host:
+            return await (await host.start("is_in_time")).result()
+
+    assert asyncio.run(within()) is not early

@@ -17,10 +17,10 @@ from azure.durable_functions._wire import shapes
 from .decisions import ProtocolError
 
 _HEAD = re.compile(
-    r'\{("isDone": ?(?:true|false)(?:, ?"schemaVersion": ?[12])?), ?"actions": ?\[\['
+    r'\{("isDone": ?(?:true|false)(?:, ?"schemaVersion": ?[123])?), ?"actions": ?\[\['
 )
 """As the SDKs begin; an answer that begins otherwise is read as any JSON."""
-_SCHEMAS = (1, 2)
+_SCHEMAS = (1, 2, 3)
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -94,7 +94,7 @@ def _read_any(text: str) -> Answer:
         raise ProtocolError("the function's answer is not a JSON object")
     if answer.get("schemaVersion") not in _SCHEMAS:
         raise ProtocolError(
-            f"the answer's schemaVersion is {answer.get('schemaVersion')!r}, not 1 or 2"
+            f"the answer's schemaVersion is {answer.get('schemaVersion')!r}, not 1, 2 or 3"
         )
     groups: Any = answer.pop("actions", None)
     if not shapes.is_array(groups) or len(groups) != 1 or not shapes.is_array(groups[0]):
