@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from azure.durable_functions._errors import SettingsError
+from azure.durable_functions._errors import DurableFunctionsError, SettingsError
 from azure.durable_functions.local.engine.functions import Failure
 from azure.durable_functions.local.worker_pool import Response
 
@@ -330,6 +330,9 @@ class Server:
             return _to_web(await self._management.answer(asked))
         except web.HTTPException:
             raise
+        except DurableFunctionsError as error:  # the store is gone, for instance: no fault of ours
+            logger.error("Answering %s %s failed: %s", request.method, path, error)
+            return _to_web(messages.empty(503))
         except Exception as error:  # one request must not take the host along
             logger.exception("Answering %s %s failed", request.method, path)
             return _to_web(messages.unexpected(str(error), type(error).__name__))
