@@ -184,3 +184,78 @@ def _everything() -> Any:
     from azure.durable_functions.local.store.instances import Filter
 
     return Filter()
+
+
+def rewound_steps(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
+    retry = df.RetryOptions(1000, 2)
+    retried = context.call_activity_with_retry("Shaky", retry, 1)
+    kid = context.call_sub_orchestrator("kid", None, "the-kid")
+    done = yield context.task_all([retried, kid])
+    return [*done, (yield context.call_activity("Shaky", 3))]
+
+
+def kid(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
+    try:
+        yield context.call_activity("Broken", 0)
+    except Exception:
+        yield context.call_activity("Step", 0)
+    return (yield context.call_activity("Shaky", 2))
+
+
+def invoker_of_rewind(*, is_mended: bool) -> DirectInvoker:
+    def broken(_: Any) -> Any:
+        raise RuntimeError("not yet")
+
+    return DirectInvoker(
+        {"main": rewound_steps, "kid": kid},
+        {"Shaky": (lambda n: n) if is_mended else broken, "Broken": broken, "Step": lambda n: n},
+    )
+
+
+async def rewind_with_one_death(path: Path, dies_at: int, moment: Moment) -> bool:
+    """Whether the store died; the client repeats a rewind that was not acknowledged."""
+    time = ManualClock()
+    async with Engine(invoker_of_rewind(is_mended=False), Database(path), time) as engine:
+        await engine.hub.start_instance("main", instance_id="the-instance")
+        await engine.run_out()
+        assert (await engine.result("the-instance"))[0] == "Failed"
+    is_told = False
+
+    async def act(engine: Engine) -> None:
+        nonlocal is_told
+        engine.database.open()
+        await engine.hub.start()
+        found = await engine.hub.find("the-instance")
+        if not is_told and found is not None and found.status == "Failed":
+            await engine.hub.rewind("the-instance", None)
+        is_told = True
+        await engine.run_out()
+
+    for place in (dies_at, None):
+        mortal = MortalDatabase(path, place, moment)
+        engine = Engine(invoker_of_rewind(is_mended=True), mortal, time)
+        acting, dying = (
+            asyncio.ensure_future(act(engine)),
+            asyncio.ensure_future(mortal.died.wait()),
+        )
+        await asyncio.wait({acting, dying}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (acting, dying):
+            task.cancel()
+        await asyncio.gather(acting, dying, return_exceptions=True)
+        await engine.hub.stop(patience_seconds=0)
+        if not mortal.died.is_set():
+            assert await engine.result("the-instance") == ("Completed", [1, 2, 3]), place
+            assert await engine.result("the-kid") == ("Completed", 2)
+            assert await engine.count("messages") == await engine.count("activities") == 0
+            await engine.database.close()
+            return place is None
+        mortal.bury()
+    raise AssertionError("it died twice")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_rewind_killed_at_every_commit_ends_the_same(tmp_path: Path, moment: Moment) -> None:
+    commits = 0
+    while asyncio.run(rewind_with_one_death(tmp_path / f"{commits}.sqlite", commits + 1, moment)):
+        commits += 1
+    assert commits > 4

@@ -410,16 +410,6 @@ def test_a_rewind_does_not_take_itself_for_its_child() -> None:
     assert "must be different than the instance ID of a parent" in output
 
 
-def test_a_rewind_leaves_retried_children_alone() -> None:
-    def main(context: Context) -> Orchestration:
-        retry = df.RetryOptions(1000, 2)
-        return (yield context.call_sub_orchestrator_with_retry("child", retry, None, "kid"))
-
-    app = Flaky()
-    assert asyncio.run(rewound({"main": main, "child": steps}, app))[0] == "Failed"
-    assert app.calls.count("flaky") == 2
-
-
 def signal_nobody(context: Context) -> None:
     """Fails the instance at once, whatever is open."""
     context.signal_entity(df.EntityId("nobody", "k"), "op")
@@ -460,27 +450,6 @@ def test_a_child_that_was_open_is_waited_for_again() -> None:
 
     assert asyncio.run(scenario(ends_before=False)) == ("Completed", 7)
     assert asyncio.run(scenario(ends_before=True)) == ("Completed", 7)
-
-
-def test_open_retries_cannot_be_rewound_and_that_is_said() -> None:
-    def main(context: Context) -> Orchestration:
-        retried = context.call_activity_with_retry("flaky", df.RetryOptions(60000, 5), 1)
-        yield context.task_any([retried, context.wait_for_external_event("go")])
-        signal_nobody(context)
-        yield retried
-
-    async def scenario() -> None:
-        app = Flaky()
-        async with Engine(DirectInvoker({"main": main}, {"flaky": app.flaky})) as engine:
-            await engine.hub.start_instance("main", instance_id="one")
-            await engine.settle()
-            await engine.hub.raise_event("one", "go", "1")
-            await engine.settle()
-            with pytest.raises(NotPossible, match="calls with a retry policy"):
-                await engine.hub.rewind("one", None)
-            assert (await shown(engine, "one"))[0] == "Failed"
-
-    asyncio.run(scenario())
 
 
 def test_an_answer_that_fails_half_way_leaves_nothing_behind() -> None:

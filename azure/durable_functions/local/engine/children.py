@@ -25,8 +25,31 @@ def start_child(
     retry: dict[str, Any] | None = None,
 ) -> int:
     """Start a sub-orchestration; one that cannot be started fails in the next episode."""
-    parent = episode.instance
     task_id = episode.take_task_id()
+    start_child_as(
+        episode,
+        task_id,
+        name=name,
+        input_text=input_text,
+        instance_id=instance_id,
+        version=version,
+        retry=retry,
+    )
+    return task_id
+
+
+def start_child_as(
+    episode: Episode,
+    task_id: int,
+    *,
+    name: str,
+    input_text: str | None,
+    instance_id: str | None,
+    version: str | None,
+    retry: dict[str, Any] | None = None,
+) -> None:
+    """Start a sub-orchestration under a number that it has had before, or was just given."""
+    parent = episode.instance
     child_id = instance_id if instance_id and instance_id.strip() else None
     child_id = events.storable(child_id or f"{parent.execution_id}:{task_id}")
     version = episode.limits.default_version if version is None else version  # "" is one (Y120)
@@ -55,9 +78,8 @@ def start_child(
     if refusal is not None or registered is None:
         failed = events.sub_orchestration_failed(episode.now, task_id, refusal or {})
         episode.deliver(HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED, task_id, failed)
-        return task_id
+        return
     episode.children.append(_child(episode, task_id, registered, child_id, input_text, version))
-    return task_id
 
 
 def _forbidden_ids(parent: Instance) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Source: protocol.md 4 and 8.6.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,9 +14,9 @@ from azure.durable_functions._wire import shapes, timestamps
 from azure.durable_functions._wire.vocabulary import ActionType
 from azure.durable_functions.local.store.history import Leaf
 
-from . import events, retries, rewinding
-from .children import start_child
-from .episodes import Episode
+from . import events, retries
+from .children import start_child, start_child_as
+from .episodes import REWOUND, Episode
 
 Action = Mapping[str, Any]
 Decide = Callable[[Episode, Action], "int | None"]
@@ -90,7 +91,7 @@ def _apply(episode: Episode, actions: Sequence[Action], *, is_continued: bool) -
     new = actions
     if not is_continued:
         known = list(flatten(actions[: episode.action_count]))
-        _verify(episode, known, len(actions))
+        _verify(episode.leaves, known, len(actions), episode.action_count)
         _redo(episode, known)
         new = actions[episode.action_count :]
     for leaf in flatten(new):
@@ -122,14 +123,54 @@ def name_of(action: Action) -> str | None:
     return None if name is None else events.storable(str(name))
 
 
-def _verify(episode: Episode, known: Sequence[Action], listed: int) -> None:
+def groups_of(actions: Sequence[Action]) -> list[tuple[int, int]]:
+    """Where those that are all waited for together begin and end, in the list of `flatten`."""
+    groups: list[tuple[int, int]] = []
+
+    def walk(listed: Sequence[Action], first: int) -> int:
+        for action in listed:
+            end = first + 1
+            if action.get("actionType") in (ActionType.WHEN_ANY, ActionType.WHEN_ALL):
+                end = walk(action["compoundActions"], first)
+                if action["actionType"] == ActionType.WHEN_ALL:
+                    groups.append((first, end))
+            first = end
+        return first
+
+    walk(actions, 0)
+    return groups
+
+
+def count_of(leaves: Sequence[Leaf], actions: Sequence[Action], known: int) -> int:
+    """How many of the actions, compounds counted as one, the leaves stand for.
+
+    Args:
+        leaves: That are known.
+        actions: What the code asks for.
+        known: How many actions have been known.
+
+    Raises:
+        NonDeterminism: The code does not ask for the leaves.
+    """
+    found: list[Action] = []
+    count = 0
+    while len(found) < len(leaves) and count < len(actions):
+        found += flatten([actions[count]])
+        count += 1
+    _verify(leaves, found, len(actions), known)
+    if len(found) > len(leaves):
+        raise NonDeterminism("the code asks for more at once than the history has")
+    return count
+
+
+def _verify(leaves: Sequence[Leaf], known: Sequence[Action], listed: int, counted: int) -> None:
     """Compare the answer with what was recorded (protocol.md 8.6, host.md 8.9)."""
-    for position, leaf in enumerate(episode.leaves):
+    for position, leaf in enumerate(leaves):
         if position >= len(known):
             raise NonDeterminism(
                 f"the history has {_describe(leaf.action_type, leaf.name, leaf.task_id)}, but the "
                 f"code does not ask for it any more (it lists {listed} actions, "
-                f"{episode.action_count} were known)"
+                f"{counted} were known)"
             )
         action = known[position]
         name = name_of(action)
@@ -145,16 +186,45 @@ def _verify(episode: Episode, known: Sequence[Action], listed: int) -> None:
 
 def _redo(episode: Episode, known: Sequence[Action]) -> None:
     """Start again, under their old numbers, what a rewind has erased."""
-    for leaf, action in zip(episode.leaves, known, strict=False):
-        task = episode.find_open(leaf.task_id)
-        if leaf.task_id is None or task is None or task.kind != rewinding.REWOUND:
+    rewound = {i: task for i, task in episode.open_tasks.items() if task.kind == REWOUND}
+    if not rewound:
+        return
+    actions = {leaf.task_id: action for leaf, action in zip(episode.leaves, known, strict=False)}
+    for task_id, task in rewound.items():
+        if episode.find_open(task_id) is None:
             continue
-        if leaf.action_type == ActionType.CREATE_TIMER:
-            episode.set_timer_as(leaf.task_id, _fire_at(action["fireAt"]))
-        elif leaf.action_type == ActionType.CALL_HTTP:
-            episode.schedule_http_as(leaf.task_id, action["httpRequest"])
-        else:
-            episode.schedule_activity_as(leaf.task_id, action["functionName"], action["input"])
+        if task.retry is not None:  # it was open when the instance ended
+            retries.go_on_as(episode, task_id, json.loads(task.retry))
+        elif task_id in actions:
+            _start_again(episode, task_id, actions[task_id])
+
+
+def _start_again(episode: Episode, task_id: int, action: Action) -> None:
+    action_type = action["actionType"]
+    if action_type == ActionType.CREATE_TIMER:
+        episode.set_timer_as(task_id, _fire_at(action["fireAt"]))
+    elif action_type == ActionType.CALL_HTTP:
+        episode.schedule_http_as(task_id, action["httpRequest"])
+    elif action_type == ActionType.CALL_ENTITY:
+        episode.close(task_id)  # a call of an entity is not open, it is answered by an event
+        episode.send_to_entity_as(
+            task_id, action["instanceId"], action["operation"], action["input"], is_signal=False
+        )
+    elif action_type == ActionType.CALL_ACTIVITY:
+        episode.schedule_activity_as(task_id, action["functionName"], action["input"])
+    elif action_type == ActionType.CALL_ACTIVITY_WITH_RETRY:
+        retries.go_on_as(episode, task_id, retries.new_record(action, "activity", episode))
+    elif action_type == ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY:
+        retries.go_on_as(episode, task_id, retries.new_record(action, "orchestration", episode))
+    elif action_type == ActionType.CALL_SUB_ORCHESTRATOR:
+        start_child_as(
+            episode,
+            task_id,
+            name=action["functionName"],
+            input_text=action["input"],
+            instance_id=action.get("instanceId"),
+            version=action.get("version"),
+        )
 
 
 def _describe(action_type: int, name: str | None, task_id: int | None) -> str:

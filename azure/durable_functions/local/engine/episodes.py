@@ -48,6 +48,10 @@ def fires_early_at(now: datetime, fire_at: datetime) -> datetime:
     return min(fire_at, now + timedelta(seconds=whole) + _POLLING_DELAY)
 
 
+REWOUND = "rewound"
+"""Kind of an open task that the next episode starts again."""
+
+
 class UnknownEntity(Exception):
     """A signal to an entity function that is not registered; the text lists those that are."""
 
@@ -262,13 +266,26 @@ class Episode:
         A call of an entity that is not registered is answered with an error.
 
         Raises:
-            UnknownEntity: A signal to one that is not registered.
+            UnknownEntity: A signal to one that is not registered; it takes no number.
         """
+        task_id = self.next_task_id
+        self.send_to_entity_as(task_id, entity, operation, input_text, is_signal=is_signal)
+        return self.take_task_id()
+
+    def send_to_entity_as(
+        self,
+        task_id: int,
+        entity: str,
+        operation: str,
+        input_text: str | None,
+        *,
+        is_signal: bool,
+    ) -> None:
+        """Send an operation under a number that it has had before, or is just given."""
         name = entity[1:].partition("@")[0]
         is_known = self.registry.find("entity", name) is not None
         if is_signal and not is_known:
             raise UnknownEntity(self.registry.explained("entity", name))
-        task_id = self.take_task_id()
         sender = Sender(self.instance.instance_id, self.instance.execution_id)
         request_id, request = entity_messages.new_request(
             self.now,
@@ -286,7 +303,6 @@ class Episode:
                 self.now, sender, request_id, explanation, is_error=True
             )
             self.outgoing.append(answer)
-        return task_id
 
     def deliver(
         self,

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from azure.durable_functions._errors import DurableFunctionsError
@@ -44,6 +45,7 @@ logger = logging.getLogger("azure.durable_functions.local")
 
 _FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _MOST_PURGED_AT_ONCE = 200
+_MOST_PLANS = 3
 _LONGEST_INSTANCE_ID = 256
 _LONGEST_EXPIRY_PAUSE = timedelta(hours=1)
 _REPLACED = (
@@ -120,6 +122,7 @@ class TaskHub:
         self._database = database
         self._clock = time
         self._settings = settings
+        self._invoker = invoker
         self._orchestrations = Orchestrations(
             database,
             time,
@@ -354,17 +357,15 @@ class TaskHub:
         await self._send(instance_id, kind, event, check, is_recursive=recursive)
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
-        """Let a failed instance do again what failed, its failed children first.
+        """Let a failed instance do again what has ended it, its failed children first.
 
         Raises:
             NoSuchInstance: There is none.
             WrongStatus: It has not failed.
-            NotPossible: What failed cannot be done again.
+            NotPossible: What has ended it cannot be taken back.
         """
-        now = self._clock.now()
-
-        def change(connection: sqlite3.Connection) -> list[str]:
-            found = instances.find(connection, instance_id)
+        for _ in range(_MOST_PLANS):
+            found = await self.find(instance_id)
             if found is None:
                 raise NoSuchInstance(instance_id)
             if found.status != "Failed":
@@ -373,15 +374,25 @@ class TaskHub:
                     '"Failed" state can be rewound.'
                 )
             try:
-                return rewinding.rewind(connection, found, now, reason)
-            except rewinding.CannotRewind:
-                raise NotPossible(
-                    f"The orchestration instance {instance_id} cannot be rewound: it failed while "
-                    "calls with a retry policy, or children that are gone, were open. Restart it."
-                ) from None
+                plan = await self._planner.plan(found)
+                change = partial(
+                    rewinding.carry_out, plan=plan, now=self._clock.now(), reason=reason
+                )
+                woken = await self._database.write(change)
+            except rewinding.CannotRewind as error:
+                raise NotPossible(str(error)) from None
+            except rewinding.Changed:
+                continue
+            for woken_id in woken:
+                self.dispatcher.wake(woken_id)
+            return
+        raise NotPossible(f"Instance {instance_id} or its children are being changed. Try again.")
 
-        for woken in await self._database.write(change):
-            self.dispatcher.wake(woken)
+    @property
+    def _planner(self) -> rewinding.Planner:
+        return rewinding.Planner(
+            self._database, self._invoker, self.registry, self._settings.limits
+        )
 
     async def restart(
         self, instance_id: str, *, new_id: str | None = None, version: str | None = None

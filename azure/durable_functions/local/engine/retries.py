@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.store.messages import Message
 
 from . import clock, failures
-from .children import start_child
+from .children import start_child_as
 from .episodes import Episode
 
 _DEFAULT_LONGEST_WAIT = timedelta(days=6)
@@ -65,14 +65,18 @@ def _after_failure(episode: Episode, record: dict[str, Any]) -> None:
     options = record["options"]
     attempt: int = record["attempt"]
     if attempt >= options["maxNumberOfAttempts"]:
-        episode.set_timer(episode.now, {**record, "phase": LAST_WAIT})
+        _wait(episode, episode.now, {**record, "phase": LAST_WAIT})
         return
     timeout = options.get("retryTimeoutInMilliseconds")
     if timeout:
         started_at = clock.from_stored(record["startedAt"])
         if episode.now >= started_at + timedelta(milliseconds=timeout):
             return
-    episode.set_timer(episode.now + wait_after(attempt, options), {**record, "phase": WAIT})
+    _wait(episode, episode.now + wait_after(attempt, options), {**record, "phase": WAIT})
+
+
+def _wait(episode: Episode, until: datetime, record: dict[str, Any]) -> None:
+    episode.set_timer(until, {**record, "until": clock.stored(until)})
 
 
 def wait_after(attempt: int, options: Mapping[str, Any]) -> timedelta:
@@ -90,14 +94,28 @@ def wait_after(attempt: int, options: Mapping[str, Any]) -> timedelta:
 
 def _next_attempt(episode: Episode, record: dict[str, Any]) -> None:
     again = {**record, "phase": ATTEMPT, "attempt": record["attempt"] + 1}
-    if record["kind"] == "activity":
-        episode.schedule_activity(record["name"], record["input"], again)
+    go_on_as(episode, episode.take_task_id(), again)
+
+
+def go_on_as(episode: Episode, task_id: int, record: dict[str, Any]) -> None:
+    """Do what a retry record is about: an attempt or a wait, under a number that it has."""
+    if record["phase"] != ATTEMPT:
+        episode.set_timer_as(task_id, _end_of_wait(episode, record), record)
+    elif record["kind"] == "activity":
+        episode.schedule_activity_as(task_id, record["name"], record["input"], record)
     else:
-        start_child(
+        start_child_as(
             episode,
+            task_id,
             name=record["name"],
             input_text=record["input"],
             instance_id=record["instanceId"],
             version=record["version"],
-            retry=again,
+            retry=record,
         )
+
+
+def _end_of_wait(episode: Episode, record: Mapping[str, Any]) -> datetime:
+    """When a wait ends; at once if the record is of a release that did not note it."""
+    until = record.get("until")
+    return episode.now if until is None else clock.from_stored(until)
