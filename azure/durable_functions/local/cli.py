@@ -13,6 +13,7 @@ import click
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local import host, host_json, logs
+from azure.durable_functions.local.engine.versions import OnNonDeterminism
 
 _INSTANCE_COMMANDS = (
     *("list", "show", "history", "start-new", "raise-event", "terminate", "suspend", "resume"),
@@ -75,6 +76,11 @@ def main() -> None:
     envvar="AZURE_FUNCTIONS_DURABLE_SESSIONS",
     help="Keep orchestrations in the workers between episodes instead of replaying them.",
 )
+@click.option(
+    "--on-non-determinism",
+    type=click.Choice(["fail", "wait"]),
+    help="What instances do whose history the code does not fit [fail].",
+)
 @click.option("--allowed-host", multiple=True, help="Further name that requests may use.")
 @click.option("--cors", metavar="ORIGINS", help="Origins whose pages may send requests: A,B or *.")
 @click.option("--cors-credentials", is_flag=True, help="Let those pages send cookies.")
@@ -122,6 +128,7 @@ def start(
     timeout: float,
     synchronous: str,
     sessions: bool,
+    on_non_determinism: OnNonDeterminism | None,
     allowed_host: tuple[str, ...],
     cors: str | None,
     cors_credentials: bool,
@@ -161,6 +168,7 @@ def start(
         in_process=in_process,
         synchronous="NORMAL" if synchronous == "NORMAL" else "FULL",
         keeps_sessions=sessions,
+        on_non_determinism=on_non_determinism,
         is_fresh=fresh,
         is_strict=strict,
         allowed_hosts=allowed_host,

@@ -30,6 +30,7 @@ from azure.durable_functions.local.engine import events
 from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.functions import Registry
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
+from azure.durable_functions.local.engine.versions import OnNonDeterminism
 from azure.durable_functions.local.host_json import HostJson, find_app_root, read_host_json
 from azure.durable_functions.local.local_settings import (
     LocalSettings,
@@ -90,6 +91,8 @@ class Options:
     in_process: bool = False
     synchronous: Synchronous = "FULL"
     keeps_sessions: bool = False
+    on_non_determinism: OnNonDeterminism | None = None
+    """None leaves it to host.json."""
     """Workers keep orchestrations between episodes."""
     is_fresh: bool = False
     is_strict: bool = False
@@ -590,8 +593,13 @@ def _version() -> str:
 def hub_settings(host_json: HostJson, options: Options) -> HubSettings:
     """What host.json and the command line ask of the engine."""
     days = options.retention_days
+    settings = host_json.hub_settings()
+    limits = settings.limits
+    if options.on_non_determinism is not None:
+        limits = replace(limits, on_non_determinism=options.on_non_determinism)
     return replace(
-        host_json.hub_settings(),
+        settings,
+        limits=limits,
         keeps_sessions=options.keeps_sessions,
         retention=None if days is None else timedelta(days=days),
     )

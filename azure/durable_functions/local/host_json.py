@@ -16,7 +16,11 @@ from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local import time_spans
 from azure.durable_functions.local.engine.episodes import Limits
 from azure.durable_functions.local.engine.hub import HubSettings
-from azure.durable_functions.local.engine.versions import FailureStrategy, MatchStrategy
+from azure.durable_functions.local.engine.versions import (
+    FailureStrategy,
+    MatchStrategy,
+    OnNonDeterminism,
+)
 from azure.durable_functions.local.json_files import Reader, read_json
 from azure.durable_functions.local.worker import app_settings
 
@@ -43,6 +47,7 @@ class HostJson:
     default_version: str | None = None
     version_match: MatchStrategy = "CurrentOrOlder"
     version_failure: FailureStrategy = "Reject"
+    on_non_determinism: OnNonDeterminism = "fail"
     may_replace_running: bool = False
     uses_app_lease: bool = True
     http_poll_milliseconds: int = 30_000
@@ -73,6 +78,7 @@ class HostJson:
                 default_version=self.default_version,
                 version_match=self.version_match,
                 version_failure=self.version_failure,
+                on_non_determinism=self.on_non_determinism,
                 http_poll_milliseconds=self.http_poll_milliseconds,
                 early_timers=self.early_timers,
             ),
@@ -200,6 +206,7 @@ def read_host_json(root: Path, environment: Mapping[str, str]) -> HostJson:
         version_failure=reader.choice(
             *durable, "versionFailureStrategy", choices=("Reject", "Fail")
         ),
+        on_non_determinism=reader.choice(*durable, "onNonDeterminism", choices=("fail", "wait")),
         may_replace_running=overridable == "AnyState",
         uses_app_lease=reader.flag(*durable, "useAppLease", default=True),
         http_poll_milliseconds=reader.count(

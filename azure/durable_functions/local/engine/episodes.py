@@ -17,7 +17,7 @@ from .descendants import Order
 from .entity_messages import Sender
 from .functions import HTTP_ACTIVITY, Registry
 from .instances import SOURCE_TAG, tags_of
-from .versions import FailureStrategy, MatchStrategy
+from .versions import FailureStrategy, MatchStrategy, OnNonDeterminism
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Limits:
     default_version: str | None = None
     version_match: MatchStrategy = "CurrentOrOlder"
     version_failure: FailureStrategy = "Reject"
+    on_non_determinism: OnNonDeterminism = "fail"
     http_poll_milliseconds: int = 30_000
     early_timers: bool = False
     """Timers fire up to a second early, as in the cloud (extension-engine.md Y50)."""

@@ -156,6 +156,8 @@ class TaskHub:
     def registry(self, registry: Registry) -> None:
         self._orchestrations.registry = registry
         self._entities.registry = registry
+        for instance_id in self._orchestrations.take_waiting():
+            self.dispatcher.wake(instance_id)
 
     def _run_turn(self, instance_id: str, has_run: HasRun, begin: Begin) -> Turn:
         if entities.is_entity(instance_id):

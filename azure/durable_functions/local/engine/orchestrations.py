@@ -28,7 +28,18 @@ from azure.durable_functions.local.store.database import Commit, Database
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
 
-from . import clock, decisions, descendants, envelopes, events, failures, retries, telling, versions
+from . import (
+    clock,
+    decisions,
+    descendants,
+    envelopes,
+    events,
+    failures,
+    misfits,
+    retries,
+    telling,
+    versions,
+)
 from .answers import Answer, Listed, read
 from .children import answer_to_parent
 from .clock import Clock
@@ -94,6 +105,10 @@ class Dispatch:
     """Of the instance of the turn."""
 
 
+class _Misfit(Exception):
+    """The code does not fit the history, and the instance is to wait for code that does."""
+
+
 Begin = Callable[[list[Activity], Commit], list[Activity]]
 """Begins some activities, whose functions wait for the commit; gives those that are left."""
 
@@ -129,7 +144,14 @@ class Orchestrations:
         self._result_patience = result_patience_seconds
         self._memory = Memory()
         self._lost = LostWorkers()
-        self._rejected: set[tuple[str, str]] = set()
+        self._waiting: dict[str, str] = {}
+        """Why instances wait for another host or for other code, by their ids."""
+
+    def take_waiting(self) -> list[str]:
+        """Instances that may go on now that the code is another one; each is given once."""
+        taken = list(self._waiting)
+        self._waiting.clear()
+        return taken
 
     async def run_turn(self, instance_id: str, has_run: HasRun, begin: Begin) -> Dispatch | None:
         """Run one turn; None if nothing was waiting, nor will be.
@@ -162,11 +184,11 @@ class Orchestrations:
         is_foreign = self._is_foreign(instance)
         is_rejected = is_foreign and self._limits.version_failure == "Reject"
         if (pauses.is_paused or is_rejected) and not pauses.is_terminated:
-            if is_rejected:
-                self._tell_rejected(instance)
             if not pauses.has_changed:
-                self._memory.keep(remembered)
-                return None  # everything waits for a resume, or for a host of a fitting version
+                # Everything waits for a resume, or for a host of a fitting version.
+                reason = self._mismatch(instance) if is_rejected else None
+                await self._keep_waiting(loaded.remembered, reason)
+                return None
             _pause(episode, pauses, loaded.messages)
             return await self._store(episode, loaded.remembered, begin, _commit)
         waiting = loaded.messages
@@ -183,11 +205,33 @@ class Orchestrations:
             episode.failure_details = details
             _end(episode, "Failed", failures.orchestrator_failed(instance.name, text))
         elif episode.batch:
-            await self._run_episode(episode, loaded.remembered)
+            try:
+                await self._run_episode(episode, loaded.remembered)
+            except _Misfit as error:
+                await self._keep_waiting(loaded.remembered, str(error))
+                if not pauses.has_changed:
+                    return None
+                episode = self._episode(loaded.remembered, now)
+                _pause(episode, pauses, loaded.messages)
+                episode.output = misfits.note(str(error))
         else:
             return await self._drop(instance_id, loaded.messages)
         has_run()
         return await self._store(episode, loaded.remembered, begin, _commit)
+
+    async def _keep_waiting(self, remembered: Remembered, reason: str | None) -> None:
+        """Leave an instance as it is, but for a note of why it waits; a suspended one has none."""
+        instance = remembered.instance
+        if reason is not None:
+            remembered.session = remembered.answer = None  # of an episode that does not count
+            if self._waiting.get(instance.instance_id) != reason:
+                misfits.tell(instance, reason)
+            self._waiting[instance.instance_id] = reason
+            noted = instance._replace(output=misfits.note(reason))
+            if noted != instance and instance.status != "Suspended":
+                await self._database.write(lambda c: _note(c, instance, noted))
+                remembered.instance = noted
+        self._memory.keep(remembered)
 
     def continuation_of(self, activity: Activity, after: Commit) -> Continuation | None:
         """What a worker may run right behind an activity; None unless all waits for that one.
@@ -301,13 +345,16 @@ class Orchestrations:
             self._memory.keep(remembered)
             return None
         episode.consumed.clear()
-        if ran is None:
-            await self._run_episode(episode, remembered)
-        else:
-            continuation, continued = ran
-            remembered.seconds = continued.seconds
-            self._note_session(episode, remembered, continued.outcome)
-            await self._apply(continuation.name, episode, remembered, continued.outcome)
+        try:
+            if ran is None:
+                await self._run_episode(episode, remembered)
+            else:
+                continuation, continued = ran
+                remembered.seconds = continued.seconds
+                self._note_session(episode, remembered, continued.outcome)
+                await self._apply(continuation.name, episode, remembered, continued.outcome)
+        except _Misfit:  # the result is stored, and the turn behind it tells
+            return None
         has_run()
 
         def change(connection: sqlite3.Connection, episode: Episode) -> Dispatch | None:
@@ -326,7 +373,7 @@ class Orchestrations:
         """A turn that begins now; but two never have the same time (host.md 8.3)."""
         earliest = clock.from_stored(remembered.instance.updated_at) + timedelta(microseconds=1)
         now = max(now, earliest)
-        return Episode(
+        episode = Episode(
             instance=remembered.instance,
             history=remembered.history,
             leaves=remembered.leaves,
@@ -335,6 +382,9 @@ class Orchestrations:
             registry=self.registry,
             limits=self._limits,
         )
+        if misfits.is_note(episode.output):
+            episode.output = None
+        return episode
 
     async def _store(
         self,
@@ -367,18 +417,6 @@ class Orchestrations:
         if not self._result_patience or awaited <= 1:
             return None
         return Rest(min(2 * remembered.seconds, _LONGEST_REST_SECONDS), awaited)
-
-    def _tell_rejected(self, instance: Instance) -> None:
-        key = (instance.instance_id, instance.execution_id)
-        if key not in self._rejected:
-            self._rejected.add(key)
-            logger.warning(
-                "Instance %s waits: %s. It goes on when a host with a fitting defaultVersion "
-                "runs; or set versionMatchStrategy to None, or versionFailureStrategy to Fail",
-                instance.instance_id,
-                self._mismatch(instance),
-                extra=telling.about(instance.instance_id, instance.name),
-            )
 
     def _mismatch(self, instance: Instance) -> str:
         limits = self._limits
@@ -421,7 +459,11 @@ class Orchestrations:
                 remembered.answer = answer.listed
         except decisions.NonDeterminism as error:
             place = await self._place_of(error, name, episode.trigger())
-            _end(episode, "Failed", f"Non-Deterministic workflow detected: {error}{place}")
+            text = f"Non-Deterministic workflow detected: {error}{place}"
+            if self._limits.on_non_determinism == "wait":
+                raise _Misfit(text) from None
+            misfits.tell_failed(episode.instance, text)
+            _end(episode, "Failed", text)
         except (decisions.ProtocolError, UnknownEntity) as error:
             _end(episode, "Failed", failures.orchestrator_failed(name, str(error)))
 
@@ -834,6 +876,11 @@ def _unconsumed(raised: Sequence[str], free: Counter[str]) -> list[str]:
         if free[name] < 0:
             left.append(event)
     return left
+
+
+def _note(connection: sqlite3.Connection, before: Instance, noted: Instance) -> None:
+    if instances.is_unchanged(connection, before):
+        instances.update(connection, before, noted)
 
 
 def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:

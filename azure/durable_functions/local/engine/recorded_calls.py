@@ -233,7 +233,7 @@ class RecordedCalls:
 
     def _texts_at(self, position: int) -> tuple[str, ...]:
         event = self.events[position]
-        details = event.get("FailureDetails") or {}
+        details: dict[str, Any] = event.get("FailureDetails") or {}
         told = (event.get("Reason"), details.get("ErrorMessage"))
         return tuple(str(text).strip() for text in told if text and str(text).strip())
 

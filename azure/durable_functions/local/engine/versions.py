@@ -7,6 +7,8 @@ from typing import Literal
 
 MatchStrategy = Literal["None", "Strict", "CurrentOrOlder"]
 FailureStrategy = Literal["Reject", "Fail"]
+OnNonDeterminism = Literal["fail", "wait"]
+"""What becomes of an instance whose history the code does not fit."""
 
 _DOTTED = re.compile(r"\d+(?:\.\d+){1,3}")
 

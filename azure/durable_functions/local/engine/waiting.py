@@ -15,7 +15,7 @@ from azure.durable_functions.local.store.history import Leaf, OpenTask, Turn
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Message
 
-from . import retries
+from . import misfits, retries
 from .entities import is_entity
 from .functions import HTTP_ACTIVITY
 
@@ -81,7 +81,8 @@ class Details:
     children: list[Child]
     parent_id: str | None
     reason: str | None
-    """Why it was suspended or terminated, if somebody has said so."""
+    """Why it was suspended or terminated, if somebody has said so; or that it waits for other code,
+    and why."""
 
 
 def details_of(connection: sqlite3.Connection, instance_id: str) -> Details | None:
@@ -96,11 +97,12 @@ def details_of(connection: sqlite3.Connection, instance_id: str) -> Details | No
     for child in children_of(turns):
         row = instances.find(connection, child.instance_id)
         children.append(replace(child, status=None if row is None else row.status))
+    is_stopped = instance.status in ("Suspended", "Terminated")
     return Details(
         waits_of(instance, turns, found.open_tasks, arrived),
         children,
         parent_id_of(instance),
-        instance.output if instance.status in ("Suspended", "Terminated") else None,
+        instance.output if is_stopped or misfits.is_note(instance.output) else None,
     )
 
 
