@@ -127,6 +127,27 @@ def test_an_instance_is_started_again_under_an_id_and_a_version(running: Command
     running("restart", "source", "--new-id", "x", "--same-id", code=2)
 
 
+def test_orders_reach_children_where_they_are_to(running: Commands) -> None:
+    child = "tree-child"
+    running("start-new", "Parent", "--id", "tree", "--input", '{"child": "Stuck"}')
+    for _ in range(500):
+        if child in running("show", "tree").stdout:
+            break
+    wait_for(running, child, "Running")
+    assert running.json("show", child)["parentInstanceId"] == "tree"
+    for command, status in (("suspend", "Suspended"), ("resume", "Running")):
+        said = running(command, "tree", "--recursive").stdout
+        assert "tree and its children" in said
+        wait_for(running, "tree", status)
+        wait_for(running, child, status)
+    running("terminate", "tree", "--recursive", "--reason", "enough")
+    wait_for(running, child, "Terminated")
+    assert running.json("show", child)["output"] == "enough"
+    assert running("purge", "tree", "--recursive", "--yes").stdout == "Deleted 2 instance(s).\n"
+    running("show", child, code=3)
+    running("rewind", "tree", "--recursive", code=2)  # it always reaches them
+
+
 def test_a_failed_instance_is_rewound(running: Commands) -> None:
     started = running("start-new", "FailOnce", "--id", "rewound").stdout.strip()
     wait_for(running, started, "Failed")

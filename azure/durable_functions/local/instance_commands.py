@@ -466,28 +466,45 @@ def raise_event(
     run(target, work)
 
 
-def _operation(name: str, text: str, done: str) -> click.Command:
-    @click.command(name, help=text)
-    @click.argument("instance_id")
+def _recursive(command: Command) -> Command:
+    return click.option(
+        "--recursive",
+        is_flag=True,
+        help="Also the sub-orchestrations, and theirs; Azure ignores this.",
+    )(command)
+
+
+def _operation(name: str, text: str, done: str, *, reaches_children: bool = True) -> click.Command:
     @_reason
     @_where
-    def operate(target: Target, instance_id: str, reason: str) -> None:
+    def operate(target: Target, instance_id: str, reason: str, recursive: bool = False) -> None:
+        query: dict[str, object] = {"reason": reason} if reason else {}
+        if recursive:
+            query["recursive"] = "true"
+
         async def work(api: Management) -> int:
             path = _path("instances", instance_id, name)
-            reply = await api.call("POST", path, query={"reason": reason} if reason else None)
+            reply = await api.call("POST", path, query=query)
             _checked(reply, f"instance {instance_id}")
-            click.echo(f"{done} {instance_id}{_later(api)}")
+            whom = f"{instance_id} and its children" if recursive else instance_id
+            click.echo(f"{done} {whom}{_later(api)}")
             return 0
 
         run(target, work)
 
-    return operate
+    options = _recursive(operate) if reaches_children else operate
+    return click.command(name, help=text)(click.argument("instance_id")(options))
 
 
 terminate = _operation("terminate", "End an instance where it stands.", "Asked to terminate")
 suspend = _operation("suspend", "Let an instance pause.", "Asked to suspend")
 resume = _operation("resume", "Let a suspended instance go on.", "Asked to resume")
-rewind = _operation("rewind", "Let a failed instance do again what failed.", "Rewound")
+rewind = _operation(
+    "rewind",
+    "Let a failed instance, and its failed children, do again what has ended it.",
+    "Rewound",
+    reaches_children=False,
+)
 
 
 @click.command()
@@ -531,6 +548,7 @@ def restart(
     type=click.Choice(_STATUSES, case_sensitive=False),
     help="Only those in this status; may be repeated.",
 )
+@_recursive
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @_where
 def purge(
@@ -539,6 +557,7 @@ def purge(
     created_after: str | None,
     created_before: str | None,
     runtime_status: tuple[str, ...],
+    recursive: bool,
     yes: bool,
 ) -> None:
     """Delete an instance, or all ended ones that fit."""
@@ -552,15 +571,17 @@ def purge(
         )
     if not yes:
         what = instance_id or "all ended instances that fit"
-        click.confirm(f"Delete {what} with history and output?", abort=True)
+        children = ", and their children that have ended," if recursive else ""
+        click.confirm(f"Delete {what}{children} with history and output?", abort=True)
+    how = {"recursive": "true"} if recursive else {}
 
     async def work(api: Management) -> int:
         with console.status("Deleting…"):
             if instance_id:
-                reply = await api.call("DELETE", _path("instances", instance_id))
+                reply = await api.call("DELETE", _path("instances", instance_id), query=how)
                 _checked(reply, f"instance {instance_id}")
             else:
-                everything = {"createdTimeFrom": "0001-01-01T00:00:00Z", **query}
+                everything = {"createdTimeFrom": "0001-01-01T00:00:00Z", **query, **how}
                 reply = await api.call("DELETE", "instances", query=everything)
                 if reply.status != 404:  # here it means that nothing fits
                     _checked(reply, "such instance")
