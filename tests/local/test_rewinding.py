@@ -27,11 +27,14 @@ class App:
     def __init__(self) -> None:
         self.is_mended = False
         self.calls: Counter[str] = Counter()
+        self.done: list[Any] = []
+        """What `shaky` has given."""
 
     def shaky(self, value: Any) -> Any:
         self.calls["shaky"] += 1
         if not self.is_mended:
             raise RuntimeError(f"not yet {value}")
+        self.done.append(value)
         return value
 
     def broken(self, value: Any) -> Any:
@@ -255,6 +258,44 @@ def test_all_retried_calls_of_one_task_all_are_done_again(retry: Any) -> None:
         return (yield context.task_all([*calls, context.call_activity("steady", 3)]))
 
     assert rewound(main) == ("Completed", [0, 1, 2, 3])
+
+
+def test_many_attempts_that_begin_in_one_turn_are_told_apart() -> None:
+    def main(context: Context) -> Orchestration:
+        calls = [context.call_activity_with_retry("shaky", SDK_RUN, n) for n in range(30)]
+        return (yield context.task_all(calls))
+
+    app = App()
+    assert rewound(main, app) == ("Completed", [*range(30)])
+    assert sorted(app.done) == [*range(30)]
+
+
+def test_a_rewind_without_effect_can_be_repeated() -> None:
+    """The code has failed again before it has done anything again."""
+    app = App()
+
+    def main(context: Context) -> Orchestration:
+        if app.calls["spoiled"]:
+            raise KeyError("spoiled")
+        return (yield context.task_all([context.call_activity("shaky", n) for n in range(2)]))
+
+    async def scenario() -> None:
+        async with Engine(app.invoker({"main": main})) as engine:
+            await engine.hub.start_instance("main", instance_id="one")
+            await engine.settle()
+            engine.hub.dispatcher.pause()
+            await engine.hub.rewind("one", None)
+            app.calls["spoiled"] = 1
+            engine.hub.dispatcher.go_on()
+            await engine.settle()
+            assert (await engine.result("one"))[0] == "Failed"
+            app.calls["spoiled"] = 0
+            app.is_mended = True
+            await engine.hub.rewind("one", None)
+            await engine.settle()
+            assert await engine.result("one") == ("Completed", [0, 1])
+
+    asyncio.run(scenario())
 
 
 def test_a_bounded_map_that_has_failed_goes_on() -> None:

@@ -74,6 +74,8 @@ class RecordedCalls:
         self._ended: dict[int, int] = {}
         self._answered: dict[str, int] = {}
         self._turn_of: list[int] = []
+        self._ended_by_turn: dict[int, list[int]] = {}
+        self._before: dict[int, tuple[int, int]] | None = None
         self._read()
         self.failed: list[FailedCall] = sorted(self._find_failed(), key=lambda call: call.last)
         """In the order in which they have failed."""
@@ -129,16 +131,12 @@ class RecordedCalls:
             call: The last attempt.
             actions: What the code asks for, in the order of the leaves.
         """
-        inputs = {
-            leaf.task_id: action.get("input")
-            for leaf, action in zip(self.history.leaves, actions, strict=False)
-        }
+        if self._before is None:
+            self._before = self._pair(actions)
         whole = call
-        while True:
-            before = self._attempt_before(whole, inputs)
-            if before is None:
-                return None if whole is call else whole
-            whole = before
+        while whole.task_id in self._before:
+            whole = self._joined(*self._before[whole.task_id], whole)
+        return None if whole is call else whole
 
     def _read(self) -> None:
         turn = 0
@@ -150,6 +148,7 @@ class RecordedCalls:
                 self._scheduled[event["EventId"]] = position
             elif kind in _RESULTS:
                 self._ended[_ended_id(event)] = position
+                self._ended_by_turn.setdefault(turn, []).append(_ended_id(event))
             elif kind == HistoryEventType.EVENT_RAISED:
                 self._answered[event["Name"]] = position
 
@@ -283,27 +282,34 @@ class RecordedCalls:
         is_timer = event["EventType"] == HistoryEventType.TIMER_CREATED
         return bool(is_timer and event["FireAt"] == event["Timestamp"])
 
-    def _attempt_before(
-        self, call: FailedCall, inputs: Mapping[int | None, Any]
-    ) -> FailedCall | None:
-        leaf = self._leaves[call.task_id]
-        if leaf.action_type not in _PLAIN:
-            return None
-        turn = self._turn_of[self._scheduled[call.task_id]]
-        timers = self._ended_in(turn, (HistoryEventType.TIMER_FIRED,))
-        for timer in timers:
-            if timer not in self._leaves or timer in call.extra_ids:
-                continue
-            set_in = self._turn_of[self._scheduled[timer]]
-            for task_id in self._ended_in(set_in, _FAILURES):
-                same = self._leaves.get(task_id)
-                if (
-                    same is not None
-                    and (same.action_type, same.name) == (leaf.action_type, leaf.name)
-                    and inputs.get(task_id) == inputs.get(call.task_id)
-                ):
-                    return self._joined(task_id, timer, call)
-        return None
+    def _pair(self, actions: Sequence[Action]) -> dict[int, tuple[int, int]]:
+        """By the id of each further attempt the attempt before it, and the timer between them.
+
+        In each turn attempts begin in the order in which their timers have fired.
+        """
+        asked = {
+            leaf.task_id: (leaf.action_type, leaf.name, action.get("input"))
+            for leaf, action in zip(self.history.leaves, actions, strict=False)
+            if leaf.action_type in _PLAIN
+        }
+        pairs: dict[int, tuple[int, int]] = {}
+        taken: set[int] = set()
+        timers: dict[int, list[int]] = {}
+        for task_id in sorted(i for i in asked if i is not None and i in self._scheduled):
+            turn = self._turn_of[self._scheduled[task_id]]
+            if turn not in timers:
+                fired = self._ended_in(turn, (HistoryEventType.TIMER_FIRED,))
+                timers[turn] = [timer for timer in fired if timer in self._leaves]
+            for place, timer in enumerate(timers[turn]):
+                failed = self._ended_in(self._turn_of[self._scheduled[timer]], _FAILURES)
+                same = (i for i in failed if asked.get(i) == asked[task_id] and i not in taken)
+                before = next(same, None)
+                if before is not None:
+                    taken.add(before)
+                    pairs[task_id] = before, timer
+                    del timers[turn][: place + 1]
+                    break
+        return pairs
 
     def _joined(self, task_id: int, timer: int, call: FailedCall) -> FailedCall:
         positions = {self._scheduled[i] for i in (task_id, timer, call.task_id)}
@@ -319,9 +325,8 @@ class RecordedCalls:
     def _ended_in(self, turn: int, kinds: Sequence[int]) -> list[int]:
         return [
             task_id
-            for task_id, position in self._ended.items()
-            if self._turn_of[position] == turn
-            and self.events[position]["EventType"] in kinds
+            for task_id in self._ended_by_turn.get(turn, ())
+            if self.events[self._ended[task_id]]["EventType"] in kinds
             and task_id in self._scheduled
         ]
 

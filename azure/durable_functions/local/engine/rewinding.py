@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -313,7 +314,7 @@ def _renumbering(calls: Sequence[FailedCall]) -> Renumber:
     gone = sorted({task_id for call in calls for task_id in call.extra_ids})
 
     def renumbered(task_id: int) -> int:
-        return task_id - sum(1 for other in gone if other < task_id)
+        return task_id - bisect_left(gone, task_id)
 
     return renumbered
 
