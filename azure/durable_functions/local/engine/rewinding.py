@@ -271,7 +271,7 @@ class _Search:
         self._trials += 1
         if self._trials > _MOST_TRIALS or self._name is None:
             raise self._refusal("it has more failures than can be looked through. Change the code")
-        begin, end = trigger_around(self._instance, self._limits)
+        begin, end = trigger_around(self._instance, self._limits, recorded[1])
         trigger = f"{begin}{','.join(recorded)}{end}"
         outcome = await self._invoker.orchestrate(self._name, trigger)
         text = outcome.value or ""
