@@ -168,7 +168,7 @@ class Front:
             raise SystemExit(f"routes cannot be used: {errors}")
         access = Access.of_address("127.0.0.1", KEY)
         # The admin API is the Functions host's: nothing here asks for it.
-        server = Server(self._extension, functions, None, access, Manners())  # type: ignore[arg-type]
+        server = Server(self._extension, functions, None, access, Manners(), "")  # type: ignore[arg-type]
         door = Door(self._pool, app)
         functions_json.write_text(door.describe())
         address = await _open_door(door)
