@@ -29,7 +29,10 @@ REASONS = {
     "signals_an_entity_no_json": NO_INPUT,
     "continues_with_no_json": NO_INPUT,
     "calls_without_a_name": "function_name cannot be empty",
-    "waits_until_a_number": "('fireAt: Expected valid datetime object but got ', 5)",
+    "waits_until_a_number": (
+        "fireAt: Expected valid datetime object but got 5; create_timer takes a datetime, or a "
+        "timedelta from now such as timedelta(seconds=5)"
+    ),
 }
 """Texts of the errors, by orchestrator; the first four are the app's own, the others ours."""
 CALLS = {
