@@ -66,6 +66,8 @@ class RecordingServer:
         if self.raw is not None:
             return web.Response(status=status, body=self.raw)
         text = None if answer is None else json.dumps(answer)
+        if "Content-Type" in headers:
+            return web.Response(status=status, body=(text or "").encode(), headers=headers)
         return web.Response(
             status=status, text=text, content_type="application/json", headers=headers
         )

@@ -12,6 +12,8 @@ from engine_kit import DirectInvoker, Engine
 from recording_server import RecordingServer
 
 import azure.durable_functions as df
+from azure.durable_functions.local import durable_http
+from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine.functions import HttpFailed
 from azure.durable_functions.local.store.database import Database
 
@@ -173,3 +175,86 @@ def test_an_address_that_is_none_fails_the_task(uri: str) -> None:
             return await engine.result(instance_id)
 
     assert asyncio.run(scenario()) == ("Completed", "told")
+
+
+def sent(
+    answers: list[tuple[int, Any, dict[str, str]]], **request: Any
+) -> tuple[list[dict[str, Any]], RecordingServer, RecordingServer]:
+    """Send a request twice; ``ELSEWHERE`` in a header is another origin. Gives what came of it."""
+
+    async def scenario() -> tuple[list[dict[str, Any]], RecordingServer, RecordingServer]:
+        there = RecordingServer(status=200, answer="there")
+        async with RecordingServer(status=200, answer="here") as here, there:
+            here.answers = [
+                (status, told, {n: v.replace("ELSEWHERE", there.base_url) for n, v in h.items()})
+                for status, told, h in answers
+            ]
+            http = DurableHttp()
+            asked = {"method": "GET", "uri": f"{here.base_url}first", **request}
+            try:
+                return [await http.send(asked), await http.send(asked)], here, there
+            finally:
+                await http.close()
+
+    return asyncio.run(scenario())
+
+
+SECRETS = {"Authorization": "Bearer t", "x-functions-key": "k", "Cookie": "c=1", "X-Other": "o"}
+
+
+def test_secrets_do_not_follow_a_redirection_to_another_origin() -> None:
+    found, here, there = sent([(302, None, {"Location": "ELSEWHEREsecond"})], headers=SECRETS)
+
+    assert [each["content"] for each in found] == ['"there"', '"here"']
+    assert here.asked[0].headers["x-functions-key"] == "k"
+    [asked] = there.asked
+    assert asked.headers["x-other"] == "o"
+    assert not {"authorization", "x-functions-key", "cookie"} & set(asked.headers)
+
+
+def test_they_follow_one_within_the_origin() -> None:
+    _, here, _ = sent([(307, None, {"Location": "second"})], headers=SECRETS)
+
+    assert here.asked[1].target.endswith("/second")
+    assert here.asked[1].headers["authorization"] == "Bearer t"
+
+
+def test_a_post_that_is_redirected_becomes_a_get_as_in_browsers() -> None:
+    asking = {"method": "POST", "content": "text"}
+    _, moved, _ = sent([(303, None, {"Location": "second"})], **asking)
+    _, kept, _ = sent([(308, None, {"Location": "second"})], **asking)
+
+    assert [(each.method, each.body) for each in moved.asked[:2]] == [
+        ("POST", "text"),
+        ("GET", None),
+    ]
+    assert [(each.method, each.body) for each in kept.asked[:2]] == [("POST", "text")] * 2
+
+
+def test_redirections_without_end_fail() -> None:
+    with pytest.raises(HttpFailed, match="more than 10 redirections"):
+        sent([(302, None, {"Location": "again"})] * 20)
+
+
+def test_a_cookie_of_one_answer_goes_into_no_other_request() -> None:
+    _, here, _ = sent([(200, "a", {"Set-Cookie": "session=1"})])
+
+    assert len(here.asked) == 2
+    assert all("cookie" not in asked.headers for asked in here.asked)
+
+
+def test_an_answer_that_is_too_large_fails_however_small_it_was_packed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(durable_http, "MAX_ANSWER_BYTES", 10_000)
+
+    assert len(sent([(200, "x" * 5000, {})])[0][0]["content"]) == 5002
+    with pytest.raises(HttpFailed, match="more than 10000 bytes"):
+        sent([(200, "x" * 50_000, {})])
+
+
+@pytest.mark.parametrize("charset", ["zip", "idna", "nonsense"])
+def test_a_charset_that_is_none_of_texts_is_read_as_utf_8(charset: str) -> None:
+    found, _, _ = sent([(200, "plain", {"Content-Type": f"text/plain; charset={charset}"})])
+
+    assert found[0]["content"] == '"plain"'

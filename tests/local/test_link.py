@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azure.durable_functions.local.worker.link import Frame, Link, encode
+from azure.durable_functions.local.worker.link import _LENGTHS, Frame, Link, encode
 
 HEADERS = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=20), max_size=3)
 FRAMES = st.lists(st.builds(Frame, HEADERS, st.binary(max_size=200)), max_size=6)
@@ -161,3 +161,31 @@ def test_what_is_sent_to_nobody_is_dropped_and_the_end_is_told_once() -> None:
         assert len(ends) == 1
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\xde\xad\xbe\xef" * 10,
+        _LENGTHS.pack(5, 0) + b"nope!",
+        _LENGTHS.pack(2, 0) + b"[]",
+        _LENGTHS.pack(4, 0) + b"\xff\xff\xff\xff",
+        _LENGTHS.pack(2, 2**31) + b"{}",
+    ],
+    ids=["lengths", "no JSON", "no object", "no text", "payload"],
+)
+def test_bytes_that_are_no_frame_close_the_link_and_are_told(sent: bytes) -> None:
+    async def scenario() -> tuple[list[Exception], bool]:
+        here, there = socket.socketpair()
+        told: list[Exception] = []
+        ended = asyncio.Event()
+        Link(here, lambda frame: None, ended.set, told.append)
+        there.sendall(sent)
+        await asyncio.wait_for(ended.wait(), 5)
+        there.close()
+        return told, ended.is_set()
+
+    told, is_closed = asyncio.run(scenario())
+
+    assert len(told) == 1
+    assert is_closed

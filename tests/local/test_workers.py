@@ -27,6 +27,17 @@ def dies_once(path: str) -> str:
         os.kill(os.getpid(), 9)
     return "survived"
 
+@app.activity_trigger(input_name="path")
+def writes_into_the_wrong_descriptor_once(path: str) -> str:
+    if not os.path.exists(path):
+        open(path, "w").close()
+        for number in range(3, 21):
+            try:
+                os.write(number, bytes.fromhex("deadbeef") * 1000)
+            except OSError:
+                pass
+    return "survived"
+
 @app.activity_trigger(input_name="nothing")
 def always_dies(nothing) -> None:
     os.kill(os.getpid(), 9)
@@ -389,3 +400,12 @@ def waits(context):
         finished = host.finished(instance_id)
 
     assert finished["output"] == "now"
+
+
+def test_a_worker_that_sends_no_messages_is_replaced_and_its_work_repeated(app: Path) -> None:
+    with HostProcess(app) as host:
+        flag = str(app / "flag")
+        ended = host.run("ask", ["writes_into_the_wrong_descriptor_once", flag])
+
+        assert ended["output"] == "survived"
+        assert any("has sent what is no message of a worker" in line for line in host.lines)

@@ -8,11 +8,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from azure.durable_functions._wire import shapes
 from azure.durable_functions.local.engine.functions import HttpFailed
 
 _TIMEOUT_SECONDS = 100.0
+MAX_ANSWER_BYTES = 100 * 1024 * 1024
+_REDIRECTIONS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTIONS = 11
+_SECRETS = frozenset(("authorization", "cookie", "proxy-authorization", "x-functions-key"))
+_CHARSETS = frozenset(
+    (
+        *("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1"),
+        *("iso-8859-15", "windows-1252", "cp1252", "utf-16", "utf-16le", "utf-16be"),
+        *("shift-jis", "euc-jp", "gb2312", "gbk", "gb18030", "big5", "euc-kr", "koi8-r"),
+    )
+)
+"""Those of texts: Python knows others that unpack (zip) or take long."""
 _CONTENT_HEADERS = frozenset(
     (
         *("allow", "content-disposition", "content-encoding", "content-language"),
@@ -51,25 +64,49 @@ class DurableHttp:
         if body is not None and not any(name.lower() == "content-type" for name, _ in headers):
             headers.append(("Content-Type", "text/plain; charset=utf-8"))
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-            self._session = aiohttp.ClientSession(timeout=timeout)
+            # Instances have nothing in common, so no cookie of one goes out with another's request.
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        method = str(request.get("method") or "GET")
         try:
-            async with self._session.request(
-                str(request.get("method") or "GET"),
-                str(request.get("uri")),
-                headers=headers,
-                data=body,
-            ) as response:
-                text = await _text_of(response)
-                return {
-                    "statusCode": response.status,
-                    "headers": _shown(response.headers.items()),
-                    "content": text,
-                }
+            url = URL(str(request.get("uri")))
+            return await self._follow(self._session, method, url, headers, body)
         except asyncio.TimeoutError:
             raise HttpFailed(f"There was no answer within {_TIMEOUT_SECONDS:g} seconds") from None
         except (aiohttp.ClientError, ValueError, OSError) as error:
             raise HttpFailed(str(error) or type(error).__name__) from error
+
+    async def _follow(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        url: URL,
+        headers: list[tuple[str, str]],
+        body: bytes | None,
+    ) -> dict[str, Any]:
+        """The answer, behind redirections; secrets go to the origin alone that they are for."""
+        for _ in range(_MOST_REDIRECTIONS):
+            async with session.request(
+                method, url, headers=headers, data=body, allow_redirects=False
+            ) as response:
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTIONS or not location:
+                    return {
+                        "statusCode": response.status,
+                        "headers": _shown(response.headers.items()),
+                        "content": await _text_of(response),
+                    }
+                target = url.join(URL(location))
+            is_get = response.status == 303 and method.upper() != "HEAD"
+            if is_get or (response.status in (301, 302) and method.upper() == "POST"):
+                method, body = "GET", None
+                headers = [(n, v) for n, v in headers if n.lower() not in _CONTENT_HEADERS]
+            if target.origin() != url.origin():
+                headers = [(n, v) for n, v in headers if n.lower() not in _SECRETS]
+            url = target
+        raise HttpFailed(f"There were more than {_MOST_REDIRECTIONS - 1} redirections")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -78,10 +115,14 @@ class DurableHttp:
 
 
 async def _text_of(response: aiohttp.ClientResponse) -> str:
-    try:
-        return await response.text(errors="replace")
-    except LookupError:  # a charset that nobody knows
-        return await response.text(encoding="utf-8", errors="replace")
+    """The body as text; a small one may unpack to any size, so what comes out is counted."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise HttpFailed(f"The answer has more than {MAX_ANSWER_BYTES} bytes")
+    charset = str(response.charset or "utf-8").lower().replace("_", "-")
+    return body.decode(charset if charset in _CHARSETS else "utf-8", "replace")
 
 
 def _headers(request: Mapping[str, Any]) -> list[tuple[str, str]]:

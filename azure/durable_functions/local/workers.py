@@ -19,6 +19,8 @@ from azure.durable_functions.local.store.database import KEPT, Commit
 from azure.durable_functions.local.worker.continuations import NO_LIMIT
 from azure.durable_functions.local.worker.link import Frame, Link
 
+logger = logging.getLogger("azure.durable_functions.local")
+
 _END_SECONDS = 3.0
 """How long a worker may take to end by itself."""
 
@@ -69,11 +71,12 @@ class Answers:
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
+        self._last_number = 0
         self._waiting: dict[int, asyncio.Future[Frame]] = {}
 
     def expect(self) -> tuple[int, asyncio.Future[Frame]]:
         """A number for an invocation, and its answer to be; `forget` is to follow."""
-        number = next(self._numbers)
+        number = self._last_number = next(self._numbers)
         answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         return number, answer
@@ -85,7 +88,10 @@ class Answers:
             answer.exception()  # else asyncio would complain that nobody has looked
 
     def _take(self, frame: Frame) -> None:
-        waiting = self._waiting.get(frame.header["id"])
+        number = frame.header["id"]
+        if type(number) is not int or not 0 < number <= self._last_number:
+            raise ValueError(f"an answer to {number!r}, which nobody has asked")
+        waiting = self._waiting.get(number)
         if waiting is not None and not waiting.done():
             waiting.set_result(frame)
 
@@ -159,7 +165,9 @@ class WorkerProcess(Answers):
         return worker
 
     async def _load(self, python: str) -> None:
-        self._link = Link(self._started.connection, self._receive, self._tell_lost)
+        self._link = Link(
+            self._started.connection, self._receive, self._tell_lost, self._receive_nonsense
+        )
         frame = await self._loaded
         if frame is None:
             await self._ended.wait()
@@ -214,10 +222,23 @@ class WorkerProcess(Answers):
             self._on_log(frame)
         elif kind == "loaded":
             self._loaded.set_result(frame)
-        else:
+        elif kind == "result":
             self._has_gone_on = "goesOn" in frame.header
             self._take(frame)
+        else:
+            raise ValueError(f"a message of the type {kind!r}")
         return False
+
+    def _receive_nonsense(self, reason: Exception) -> None:
+        """Give the worker up: where one frame is no frame, the next cannot be found."""
+        logger.error(
+            "A worker process (%s) has sent what is no message of a worker: %s. Did the app write "
+            "to a file descriptor that is not its own? The process is killed and replaced, and "
+            "what it was doing runs again",
+            self._started.process.pid,
+            reason if isinstance(reason, ValueError) else type(reason).__name__,
+        )
+        self._started.process.kill()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """A child that user code has forked keeps the socket open, so the process counts too."""

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 _LENGTHS = struct.Struct(">II")
 _MOST_AT_ONCE = 64 * 1024
+_LONGEST_HEADER = 64 * 1024 * 1024
+_LONGEST_PAYLOAD = 1024 * 1024 * 1024
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -46,6 +48,7 @@ class Link:
         connection: socket.socket,
         on_frame: Callable[[Frame], object],
         on_end: Callable[[], object],
+        on_nonsense: Callable[[Exception], object] | None = None,
     ) -> None:
         """Begin to read, on the running loop.
 
@@ -54,11 +57,14 @@ class Link:
             on_frame: Receives frames as they come. If it gives True, it receives the same one again
                 when the loop has done what it has to do by now.
             on_end: Called once, when the other side is gone or this one has closed.
+            on_nonsense: Receives why the other side's bytes make no sense; user code may have
+                written to the wrong descriptor. The socket is closed then.
         """
         connection.setblocking(False)
         self._socket = connection
         self._on_frame = on_frame
         self._on_end = on_end
+        self._on_nonsense = on_nonsense
         self._loop = asyncio.get_running_loop()
         self._process_id = os.getpid()
         # Re-entrant, because a finalizer that runs in the middle of a call may log.
@@ -131,8 +137,17 @@ class Link:
             data = b""
         if data:
             self._received += data
-            self._hand_on()
+            self._hand_on_or_close()
         else:
+            self.close()
+
+    def _hand_on_or_close(self) -> None:
+        try:
+            self._hand_on()
+        except Exception as error:  # what comes behind it can be told from nothing any more
+            self._received.clear()
+            if self._on_nonsense is not None:
+                self._on_nonsense(error)
             self.close()
 
     def _hand_on(self) -> None:
@@ -143,13 +158,17 @@ class Link:
                 begin = first + _LENGTHS.size
                 middle = begin + header_length
                 end = middle + payload_length
+                if header_length > _LONGEST_HEADER or payload_length > _LONGEST_PAYLOAD:
+                    raise ValueError(f"a frame of {header_length} and {payload_length} bytes")
                 if len(received) < end:
                     break
                 start, first = first, end
                 header = json.loads(received[begin:middle].decode())
+                if not isinstance(header, dict):
+                    raise ValueError("a frame whose header is no object")
                 if self._on_frame(Frame(header, bytes(received[middle:end]))) is True:
                     first = start
-                    self._loop.call_soon(self._hand_on)
+                    self._loop.call_soon(self._hand_on_or_close)
                     break
         finally:
             del received[:first]
