@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from host_process import WEBHOOK, HostProcess
 
-from azure.durable_functions.local import logs
+from azure.durable_functions.local import host, logs
 from azure.durable_functions.local.worker import runtime
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.worker_pool import _entity_of, _instance_of
@@ -273,3 +273,51 @@ def test_every_line_of_an_instance_names_it(tmp_path: Path, options: tuple[str, 
     assert executed["instanceId"] == "order-1"
     assert not any("--verbose flag" in line for line in host.lines)
     assert any(f"Answered POST {path}: 202" in line for line in host.lines)
+
+
+def test_text_of_a_function_cannot_forge_a_line_nor_steer_the_terminal(
+    console: logs.Console, output: Output
+) -> None:
+    LOG.warning("one\n[2026-01-01T00:00:00.000Z] two\r[x]\x1b[2J\x9b31m\x07 \u2028end")
+
+    first, second = output.getvalue().splitlines()
+    assert first.endswith("] one")
+    assert second == "  [2026-01-01T00:00:00.000Z] two\\r[x]\\x1b[2J\\x9b31m\\x07 \\u2028end"
+
+
+def test_an_instance_id_cannot_either(console: logs.Console, output: Output) -> None:
+    LOG.warning("text", extra={"instance_id": "a\x1b[2Jb"})
+
+    assert "\x1b[2J" not in output.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_half_a_surrogate_pair_costs_no_line(tmp_path: Path, *, as_json: bool) -> None:
+    path = tmp_path / "log"
+    with path.open("w", encoding="utf-8") as stream:
+        handler = logs._Gathering(stream)
+        form: logging.Formatter = logs.ConsoleFormatter(is_terminal=False)
+        handler.setFormatter(logs.JsonFormatter() if as_json else form)
+        for text in ("before", "half \ud83d of one", "after"):
+            record = logging.LogRecord("Function.x", 30, "", 0, text, None, None)
+            handler._gathered.append(f"{handler.format(record)}\n")
+        handler.flush()
+
+    lines = path.read_text("utf-8").splitlines()
+    assert len(lines) == 3
+    assert "half \\ud83d of one" in lines[1]
+    if as_json:
+        assert json.loads(lines[1])["message"] == "half \ud83d of one"
+
+
+def test_connections_that_cannot_be_taken_are_told_once_and_not_each(
+    console: logs.Console, output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "_told_at", -host._REPEAT_SECONDS)
+    loop = asyncio.new_event_loop()
+    message = "socket.accept() out of system resource"
+    for _ in range(500):
+        host._on_loop_error(loop, {"message": message, "exception": OSError(24, "too many")})
+    loop.close()
+
+    assert output.getvalue().count("No connection can be taken") == 1

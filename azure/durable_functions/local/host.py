@@ -627,6 +627,8 @@ def python_of(root: Path, environment: Mapping[str, str], options: Options) -> s
 async def run(options: Options, console: Console, stop_requested: asyncio.Event) -> None:
     """Run a host until it is asked to stop; a changed host.json makes it start again."""
     console.gather()
+    operating_system.raise_descriptor_limit()
+    asyncio.get_running_loop().set_exception_handler(_on_loop_error)
     setup = Setup.read(options.folder)
     while not stop_requested.is_set():
         host = LocalHost(options, console, setup)
@@ -637,6 +639,24 @@ async def run(options: Options, console: Console, stop_requested: asyncio.Event)
                 await _until(host.run(watches=options.watches), stop_requested)
         finally:
             await host.stop()
+
+
+_REPEAT_SECONDS = 60.0
+_told_at = -_REPEAT_SECONDS
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What asyncio reports; that no descriptor is left it does for each connection that waits."""
+    global _told_at
+    if "out of system resource" not in str(context.get("message")):
+        loop.default_exception_handler(context)
+    elif loop.time() - _told_at >= _REPEAT_SECONDS:
+        _told_at = loop.time()
+        logger.error(
+            "No connection can be taken: %s. Those that wait are taken as others end; raise the "
+            "limit of open files (ulimit -n) if this lasts",
+            context.get("exception"),
+        )
 
 
 async def _until(work: Awaitable[None], stop_requested: asyncio.Event) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -91,6 +92,16 @@ def category_of(logger_name: str) -> str:
     return HOST_CATEGORY if logger_name.startswith(_OURS) else logger_name
 
 
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _harmless(text: str) -> str:
+    """Text of functions can neither steer a terminal nor look like another record's line."""
+    if _CONTROLS.search(text):
+        text = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+    return text.replace("\n[", "\n  [")
+
+
 class ConsoleFormatter(logging.Formatter):
     """``[2024-05-01T12:00:00.123Z] text [instance]``; coloured by level on a terminal only."""
 
@@ -106,7 +117,7 @@ class ConsoleFormatter(logging.Formatter):
         if instance_id is not None and self._names_instances:
             first, line_break, rest = text.partition("\n")
             text = f"{first} [{instance_id}]{line_break}{rest}"
-        line = f"[{_moment(record)}] {text}"
+        line = f"[{_moment(record)}] {_harmless(text)}"
         colour = _COLOURS.get(record.levelno)
         return f"{colour}{line}{_RESET}" if self._is_terminal and colour else line
 
@@ -166,7 +177,7 @@ class _Gathering(_StreamHandler):
         try:
             gathered, self._gathered = self._gathered, []
             if gathered:
-                self.stream.write("".join(gathered))
+                self._write("".join(gathered))
             super().flush()
         finally:
             self.release()
@@ -176,6 +187,13 @@ class _Gathering(_StreamHandler):
             self.flush()
             self.stream.close()
         super().close()
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+        except UnicodeEncodeError:  # half a surrogate pair in one line must not cost the others
+            encoding = self.stream.encoding or "utf-8"
+            self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def _flush_later(self, first: logging.LogRecord) -> None:
         try:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_DESCRIPTORS = 65_536
 WORKER_ENTRY = Path(__file__).parent / "worker" / "start.py"
 
 
@@ -72,6 +73,18 @@ def start_worker(
         lifeline_there.close()
     here.setblocking(False)
     return StartedProcess(process, here, lifeline_here)
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process and its workers open as many files as they may: each request needs one."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def interpreter_of(environment: Path) -> Path:

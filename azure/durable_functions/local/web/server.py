@@ -53,6 +53,9 @@ _requests.addFilter(_WithoutData())
 _BACKLOG = 4096
 """Connections that may wait to be taken; whom there is no place for tries again after a second."""
 
+_TAKEN_AT_ONCE = 128
+"""Connections that asyncio takes in one go; where no descriptor is left it tries each of them."""
+
 MAX_BODY_BYTES = 100 * 1024 * 1024
 RPC_PORT = 17071
 PATIENCE_SECONDS = 10.0
@@ -205,8 +208,9 @@ class Server:
         )
         await runner.setup()
         try:
-            site = web.SockSite(runner, reserved, ssl_context=tls, backlog=_BACKLOG)
+            site = web.SockSite(runner, reserved, ssl_context=tls, backlog=_TAKEN_AT_ONCE)
             await site.start()
+            reserved.listen(_BACKLOG)
         except OSError as error:
             await runner.cleanup()
             raise _port_taken(reserved.getsockname()[1], error) from None
