@@ -13,7 +13,13 @@ import pytest
 from engine_kit import DirectInvoker, Engine, ManualClock, run_to_end
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.functions import ActivityCall, UnknownFunction
+from azure.durable_functions.local.engine import dispatcher
+from azure.durable_functions.local.engine.functions import (
+    ActivityCall,
+    Outcome,
+    TimedOut,
+    UnknownFunction,
+)
 from azure.durable_functions.local.engine.hub import AlreadyExists, HubSettings, InstanceEnded
 from azure.durable_functions.local.store.database import IN_MEMORY, Database, StoreClosed
 
@@ -527,3 +533,39 @@ def test_a_store_that_takes_nothing_says_so_and_loses_nothing(
             return await engine.result("one")
 
     assert asyncio.run(scenario()) == ("Completed", 1)
+
+
+class Slow(DirectInvoker):
+    """Its orchestrators do not return in time, so often in a row."""
+
+    time_outs = 0
+
+    async def orchestrate(self, name: str, trigger: str, **options: Any) -> Outcome:
+        outcome = await super().orchestrate(name, trigger, **options)
+        if self.episodes <= self.time_outs:
+            raise TimedOut("Timeout value of 00:00:01 was exceeded by function: Functions.one")
+        return outcome
+
+
+@pytest.mark.parametrize(("time_outs", "status"), [(2, "Completed"), (3, "Failed")])
+def test_an_orchestrator_that_never_returns_fails_at_the_third_try(
+    time_outs: int, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_FIRST_PAUSE_SECONDS", 0.001)
+
+    def one(context: Context) -> Orchestration:
+        return (yield context.call_activity("step", 1))
+
+    async def scenario() -> tuple[str, Any]:
+        invoker = Slow({"one": one}, {"step": lambda number: number})
+        invoker.time_outs = time_outs
+        async with Engine(invoker) as engine:
+            await engine.hub.start_instance("one", instance_id="one")
+            await engine.settle()
+            return await engine.result("one")
+
+    found, output = asyncio.run(scenario())
+
+    assert found == status
+    if status == "Failed":
+        assert "has not returned at any of 3 tries (Timeout value of 00:00:01" in output

@@ -74,6 +74,7 @@ _PAUSES = (
     HistoryEventType.EXECUTION_SUSPENDED.value,
     HistoryEventType.EXECUTION_RESUMED.value,
 )
+_MOST_TIME_OUTS = 3
 _CUSTOM_STATUS_KILOBYTES = 16
 _LONGEST_REST_SECONDS = 0.5
 _SHORT_HISTORY_EVENTS = 200
@@ -144,6 +145,8 @@ class Orchestrations:
         self._result_patience = result_patience_seconds
         self._memory = Memory()
         self._lost = LostWorkers()
+        self._time_outs: Counter[tuple[str, str]] = Counter()
+        """By instance and execution how often in a row the function has not returned in time."""
         self._waiting: dict[str, str] = {}
         """Why instances wait for another host or for other code, by their ids."""
 
@@ -441,7 +444,20 @@ class Orchestrations:
             reason = f"its code has ended {MOST_LOST_WORKERS} worker processes, one at each try"
             _end(episode, "Failed", failures.orchestrator_failed(name, reason))
             return
+        except TimedOut as error:
+            self._time_outs[key] += 1
+            if self._time_outs[key] < _MOST_TIME_OUTS:
+                raise
+            del self._time_outs[key]
+            reason = (
+                f"it has not returned at any of {_MOST_TIME_OUTS} tries ({error}). An orchestrator "
+                "only decides what is next; move what takes long into activities"
+            )
+            _end(episode, "Failed", failures.orchestrator_failed(name, reason))
+            return
         self._lost.forget(key)
+        if self._time_outs:
+            self._time_outs.pop(key, None)
         await self._apply(registered, episode, remembered, outcome)
 
     async def _apply(
