@@ -113,5 +113,5 @@ def test_an_instance_whose_activities_run_outlives_a_kill(instance_id: str, stor
 
 
 def test_an_activity_of_a_killed_host_runs_again(story: Story) -> None:
-    assert story.ends["slow"]["output"] == 1.5
+    assert story.ends["slow"]["output"] == 8.0
     assert story.notes.read_text().splitlines().count("sleeps") >= 2

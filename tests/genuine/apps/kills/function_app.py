@@ -51,7 +51,7 @@ def send(label):
 
 @app.orchestration_trigger(context_name="context")
 def slow(context):
-    return (yield context.call_activity("sleep", 1.5))
+    return (yield context.call_activity("sleep", 8.0))
 
 
 @app.activity_trigger(input_name="seconds")
