@@ -623,27 +623,16 @@ def _told_as_await(error: Exception, coroutine: Any) -> Exception:
     is_foreign = isinstance(error, RuntimeError) and str(error).lower().startswith(_NO_LOOP)
     if not is_foreign or not isinstance(coroutine, CoroutineType):
         return error
-    told = NonDurableAwaitError(f"{_AWAITS}an event loop ({error}){_place_of(error)}{_MOVE_IT}")
+    from . import places
+
+    place = places.passed_by(error)
+    told = NonDurableAwaitError(f"{_AWAITS}an event loop ({error}){place}{_MOVE_IT}")
     told.__cause__ = error
     return told
 
 
 _AWAITS = "an orchestrator can only await tasks that its context made, not "
 _MOVE_IT = "; move it into an activity"
-
-
-def _place_of(error: BaseException) -> str:
-    """The last line of the user's that an exception has passed."""
-    from . import places
-
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if places.is_apps(code.co_filename):
-            place = f", at {code.co_filename}, line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
 
 
 def _not_a_task(yielded: object, generator: Any) -> TypeError:

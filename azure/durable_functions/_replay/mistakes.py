@@ -79,7 +79,7 @@ def explain(error: BaseException, fn: Any, output: Any = None) -> None:
     hint = _hint(text, fn, output)
     if hint is not None:
         setattr(error, _DONE, True)  # a session may come by again
-        error.args = (f"{text}; {hint}{_place_of(error)}",)
+        error.args = (f"{text}; {hint}{places.passed_by(error)}",)
 
 
 _DONE = "_is_explained"
@@ -139,18 +139,6 @@ def _described(called: Any, noun: str) -> str:
         return noun
     code = getattr(called, "gi_code", None) or called.cr_code
     return f"{noun} {called.__name__!r} ({code.co_filename}, line {code.co_firstlineno})"
-
-
-def _place_of(error: BaseException) -> str:
-    """The last line of the app's that an exception has passed."""
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if places.is_apps(code.co_filename):
-            place = f", at {code.co_filename}, line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
 
 
 def awaited(yielded: object, place: tuple[str, int] | None) -> str:

@@ -43,6 +43,18 @@ def of(suspended: Any) -> tuple[str, int] | None:
     return found
 
 
+def passed_by(error: BaseException) -> str:
+    """The last line of the app's that an exception has passed, behind a comma; else nothing."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if is_apps(code.co_filename):
+            place = f", at {code.co_filename}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
 def is_apps(file: str) -> bool:
     """Whether a file is the user's and not of a package that is installed."""
     parts = os.path.realpath(file).split(os.sep)
