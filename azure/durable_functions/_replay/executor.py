@@ -83,6 +83,8 @@ class TaskOrchestrationExecutor:
         self._function: UserFunction | None = None
         self.generator: Generator[Any, Any, Any] | CoroutineType[Any, Any, Any] | None = None
         self.current_task: TaskBase = _NOTHING[False]
+        self.scheduled_at = (-1, -1)
+        """Number of the entry that was listed last other than by a plain call, and the moment."""
         self._last_owner: tuple[int, TaskBase] | None = None
         """How many entries were listed when a listed task was yielded again, and whose the last is.
         """
@@ -536,6 +538,7 @@ class TaskOrchestrationExecutor:
         if task._may_drift or (type(actions) in _COMPOUNDS and _is_partial(task, actions)):
             context._watch_pace()
         self.current_task = task
+        self.scheduled_at = (len(context._action_payload_v2), self._seen_events)
         context._add_to_actions(actions)
         context._add_to_open_tasks(task)
         task._set_is_scheduled(True)

@@ -87,7 +87,9 @@ class Pacing:
         self._first = max(len(self._listed) - 1, 0)
         while self._first and isinstance(self._listed[self._first], _ENDS_AT_ONCE):
             self._first -= 1
-        self._begun_at = executor._seen_events - 1
+        number, asked_at = executor.scheduled_at
+        # Of a plain call it is not known; it ended with the event before at the latest.
+        self._begun_at = asked_at if number == self._first else executor._seen_events - 1
         self.may_be_late = False
         """Whether the extension may wait for longer than the code; else only for shorter."""
         self.unmatched = 0
@@ -166,6 +168,12 @@ class Pacing:
         return self._begun_at
 
     @property
+    def names_before(self) -> Mapping[str, int]:
+        """Names of events that entries before the first one wait for, and how often."""
+        leaves = [leaf for action in self._listed[: self._first] for leaf in _leaves(action)]
+        return Counter(name for leaf in leaves if (name := _event_name(leaf)) is not None)
+
+    @property
     def begins_late(self) -> bool:
         """Whether there are entries before the first one that is watched."""
         return self._first > 0
@@ -242,12 +250,11 @@ class _Former:
         """
         if any(form is not entry.action for form, entry in zip(forms, self._entries, strict=True)):
             return False
+        pacing = self._pacing
         rehearsal = _Rehearsal(forms, shared, lambda leaf: self._leaf_end(leaf, -1))
+        starts = rehearsal.starts(pacing.events, pacing.begun_at, pacing.names_before)
         return all(
-            started <= entry.asked_at
-            for started, entry in zip(
-                rehearsal.starts(self._pacing.events), self._entries, strict=True
-            )
+            started <= entry.asked_at for started, entry in zip(starts, self._entries, strict=True)
         )
 
     def _form(
@@ -365,16 +372,30 @@ class _Rehearsal:
         self._early = dict.fromkeys(shared, 0)
         self._served: set[int] = set()
 
-    def starts(self, events: Sequence[Mapping[str, Any]]) -> list[float]:
-        """When each entry is started; never, if it is not."""
+    def starts(
+        self, events: Sequence[Mapping[str, Any]], begun_at: int, waited: Mapping[str, int]
+    ) -> list[float]:
+        """When each entry is started; never, if it is not.
+
+        Args:
+            events: The history.
+            begun_at: When the first entry begins.
+            waited: How many waits for a name there are before that.
+        """
         found: list[float] = []
+        for name in self._shared:  # what came before and nobody has waited for
+            self._early[name] = -waited.get(name, 0)
         for index, event in enumerate(events):
             name = str(event.get("Name")).upper()
             if event["EventType"] == _EVENT_RAISED and name in self._shared:
                 self._serve(name)
+            if index < begun_at:
+                continue
             while len(found) < len(self._forms) and (
                 not found or self._is_over(self._forms[len(found) - 1], index)
             ):
+                if not found:
+                    self._early = {n: max(count, 0) for n, count in self._early.items()}
                 self._start(self._forms[len(found)])
                 found.append(index if found else -1)
         return found + [_NEVER] * (len(self._forms) - len(found))
