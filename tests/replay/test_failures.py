@@ -558,3 +558,18 @@ def test_properties_of_the_class_are_those_that_were_sent() -> None:
 
     assert isinstance(error, WithProperties)
     assert error.failure_properties == error.failure.properties == {"left": 3}
+
+
+def test_so_does_one_behind_an_entry_that_has_another_form() -> None:
+    def late(context: Any) -> Any:
+        first = context.call_activity("A")
+        yield context.task_any([first, context.call_activity("C")])
+        yield context.task_any([first, context.wait_for_external_event("never")])
+        options: Any = OwnOptions()
+        yield context.call_activity_with_retry("B", options)
+
+    text, answer = _answer_of(late)
+
+    assert text == "options that cannot be sent"
+    assert len(answer["actions"][0]) == 2
+    assert answer["isDone"] is False

@@ -138,6 +138,8 @@ class Pacing:
 
     def formed(self) -> list[Action]:
         """The action list as it is sent; entries that need no other form are the same objects."""
+        # An action that cannot be sent was taken out again, with all behind it.
+        del self._entries[max(len(self._listed) - self._first, 0) :]
         shared = self._shared_names()
         if not (self.may_be_late or self._given or shared or self._is_continuing):
             return self._listed  # whatever the extension starts too early does no harm

@@ -21,8 +21,10 @@ _SECRETS = frozenset(("authorization", "cookie", "proxy-authorization", "x-funct
 _CHARSETS = frozenset(
     (
         *("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1"),
-        *("iso-8859-15", "windows-1252", "cp1252", "utf-16", "utf-16le", "utf-16be"),
-        *("shift-jis", "euc-jp", "gb2312", "gbk", "gb18030", "big5", "euc-kr", "koi8-r"),
+        *(f"iso-8859-{number}" for number in range(2, 17) if number != 12),
+        *(f"{name}125{number}" for name in ("windows-", "cp") for number in range(9)),
+        *("utf-16", "utf-16le", "utf-16be", "utf-16-le", "utf-16-be", "koi8-r", "koi8-u"),
+        *("shift-jis", "euc-jp", "gb2312", "gbk", "gb18030", "big5", "euc-kr"),
     )
 )
 """Those of texts: Python knows others that unpack (zip) or take long."""
