@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command; its libraries come with the extra ``[local]``."""
     try:
-        from azure.durable_functions.local.cli import main as command
+        from azure.durable_functions.local.cli.main import main as command
     except ModuleNotFoundError as error:
         if error.name not in ("click", "aiohttp", "rich"):
             raise

@@ -20,8 +20,9 @@ import pytest
 from engine_kit import DirectInvoker, Engine, ManualClock
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine import clock, dispatcher
-from azure.durable_functions.local.engine.functions import (
+from azure.durable_functions.local.engine import clock
+from azure.durable_functions.local.engine.hub import HubSettings
+from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Continuation,
     Continued,
@@ -29,7 +30,7 @@ from azure.durable_functions.local.engine.functions import (
     Outcome,
     WorkerLost,
 )
-from azure.durable_functions.local.engine.hub import HubSettings
+from azure.durable_functions.local.engine.scheduling import dispatcher
 from azure.durable_functions.local.worker.sessions import Sessions
 
 SEEDS = range(120)

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from azure.durable_functions.local import host_json, json_files
-from azure.durable_functions.local.cli import main
+from azure.durable_functions.local.cli.main import main
+from azure.durable_functions.local.config import host_json, json_files
 from azure.durable_functions.local.web import management_api
 
 ROOT = Path(__file__).parent.parent.parent

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from host_process import HostProcess
 
-from azure.durable_functions.local.cli import main
+from azure.durable_functions.local.cli.main import main
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parent.parent.parent

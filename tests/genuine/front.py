@@ -22,22 +22,22 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
-from azure.durable_functions.local.engine.functions import Outcome, WorkerLost
+from azure.durable_functions.local.config.host_json import read_host_json
+from azure.durable_functions.local.console_log import Console
+from azure.durable_functions.local.console_log import Options as LogOptions
+from azure.durable_functions.local.engine.invoker import Outcome, WorkerLost
 from azure.durable_functions.local.host import Options, Setup, make_pool
-from azure.durable_functions.local.host_json import read_host_json
-from azure.durable_functions.local.logs import Console
-from azure.durable_functions.local.logs import Options as LogOptions
 from azure.durable_functions.local.web.access import Access
+from azure.durable_functions.local.web.exchange import Answer, Request
 from azure.durable_functions.local.web.functions_api import (
     FunctionsApi,
     client_texts,
     http_functions,
 )
 from azure.durable_functions.local.web.links import Links
-from azure.durable_functions.local.web.messages import Answer, Request
 from azure.durable_functions.local.web.server import Manners, Server, bind
-from azure.durable_functions.local.worker_pool import WorkerPool
+from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
+from azure.durable_functions.local.workers.pool import WorkerPool
 
 KEY = "KEY"
 KINDS = {

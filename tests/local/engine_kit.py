@@ -13,9 +13,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import azure.durable_functions as df
-from azure.durable_functions.local.durable_http import DurableHttp
 from azure.durable_functions.local.engine import clock
-from azure.durable_functions.local.engine.functions import (
+from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
+from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Continuation,
     Continued,
@@ -24,7 +24,7 @@ from azure.durable_functions.local.engine.functions import (
     Outcome,
     Registry,
 )
-from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
+from azure.durable_functions.local.http_sender import DurableHttp
 from azure.durable_functions.local.store.database import IN_MEMORY, Database
 from azure.durable_functions.local.worker.continuations import following, put_behind
 from azure.durable_functions.local.worker.sessions import Sessions

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azure.durable_functions.local.engine.answers import Listed, read
-from azure.durable_functions.local.engine.decisions import ProtocolError
+from azure.durable_functions.local.engine.texts.answers import Listed, read
+from azure.durable_functions.local.engine.turns.decisions import ProtocolError
 
 texts = st.text(st.sampled_from('ab"\\[]{},: é'), max_size=6)
 values = st.recursive(

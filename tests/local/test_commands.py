@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from host_process import HostProcess, copy_app
 
-from azure.durable_functions.local.cli import main
+from azure.durable_functions.local.cli.main import main
 from azure.durable_functions.local.host import state_of
 
 APP = Path(__file__).parent / "apps" / "conformance"

@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from azure.durable_functions.local import console_tables, wait_texts
+from azure.durable_functions.local.cli import tables, wait_texts
 
 NOW = datetime(2026, 1, 15, 12, 30, tzinfo=timezone.utc)
 COLUMNS = ("Instance", "Orchestrator", "Status", "Created", "Duration", "Custom", "Output")
@@ -37,7 +37,7 @@ def row(**changed: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
 def test_every_column_is_there_and_no_line_is_wider_than_the_console(width: int) -> None:
-    lines = printed(width, console_tables.instances, [row(), row(customStatus="日本" * 50)])
+    lines = printed(width, tables.instances, [row(), row(customStatus="日本" * 50)])
     for column in COLUMNS:
         assert column in " ".join(lines[:2])
     assert max(map(cell_len, lines)) <= width
@@ -47,7 +47,7 @@ def test_every_column_is_there_and_no_line_is_wider_than_the_console(width: int)
 
 
 def test_an_id_is_broken_rather_than_cut_where_it_has_no_room() -> None:
-    lines = printed(80, console_tables.instances, [row()])
+    lines = printed(80, tables.instances, [row()])
     assert "".join(line[:16].strip() for line in lines[2:4]) == "3f2c" * 8
 
 
@@ -56,14 +56,14 @@ def test_what_goes_into_a_pipe_is_one_line_a_row_with_the_whole_id(
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     out = io.StringIO()
-    console_tables.instances(Console(file=out, width=80), [row()])
+    tables.instances(Console(file=out, width=80), [row()])
     [line] = [line for line in out.getvalue().splitlines() if "3f2c" in line]
     assert "3f2c" * 8 in line
     assert "Completed" in line
 
 
 def test_control_characters_of_values_never_reach_the_terminal() -> None:
-    text = "\n".join(printed(120, console_tables.instances, [row(output="a\x1b[2Jb\u202ec")]))
+    text = "\n".join(printed(120, tables.instances, [row(output="a\x1b[2Jb\u202ec")]))
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "a\\x1b[2Jb" in text
@@ -94,7 +94,7 @@ HISTORY: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("width", [80, 120, 160])
 def test_a_history_has_reasons_due_times_attempts_and_milliseconds(width: int) -> None:
-    lines = printed(width, console_tables.history, HISTORY)
+    lines = printed(width, tables.history, HISTORY)
     text = " ".join(" ".join(lines).split())
     assert HISTORY[0]["Reason"].split()[-1] in text
     assert "no file no file" in text

@@ -14,19 +14,21 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine import clock, events, orchestrations
-from azure.durable_functions.local.engine.episodes import Episode
-from azure.durable_functions.local.engine.functions import (
+from azure.durable_functions.local.engine import clock
+from azure.durable_functions.local.engine.hub import HubSettings
+from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Continuation,
     Continued,
     Outcome,
 )
-from azure.durable_functions.local.engine.hub import HubSettings
-from azure.durable_functions.local.engine.orchestrations import Orchestrations
+from azure.durable_functions.local.engine.texts import events
+from azure.durable_functions.local.engine.turns import orchestrations
+from azure.durable_functions.local.engine.turns.episodes import Episode
+from azure.durable_functions.local.engine.turns.orchestrations import Orchestrations
 from azure.durable_functions.local.worker.continuations import NO_LIMIT, Places
-from azure.durable_functions.local.worker_pool import WorkerPool
-from azure.durable_functions.local.workers import InProcessWorker, Worker
+from azure.durable_functions.local.workers.pool import WorkerPool
+from azure.durable_functions.local.workers.workers import InProcessWorker, Worker
 
 Context = df.DurableOrchestrationContext
 Orchestration = Generator[Any, Any, Any]

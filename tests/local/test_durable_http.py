@@ -12,9 +12,9 @@ from engine_kit import DirectInvoker, Engine
 from recording_server import RecordingServer
 
 import azure.durable_functions as df
-from azure.durable_functions.local import durable_http
-from azure.durable_functions.local.durable_http import DurableHttp
-from azure.durable_functions.local.engine.functions import HttpFailed
+from azure.durable_functions.local import http_sender
+from azure.durable_functions.local.engine.invoker import HttpFailed
+from azure.durable_functions.local.http_sender import DurableHttp
 from azure.durable_functions.local.store.database import Database
 
 Context = df.DurableOrchestrationContext
@@ -246,7 +246,7 @@ def test_a_cookie_of_one_answer_goes_into_no_other_request() -> None:
 def test_an_answer_that_is_too_large_fails_however_small_it_was_packed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(durable_http, "MAX_ANSWER_BYTES", 10_000)
+    monkeypatch.setattr(http_sender, "MAX_ANSWER_BYTES", 10_000)
 
     assert len(sent([(200, "x" * 5000, {})])[0][0]["content"]) == 5002
     with pytest.raises(HttpFailed, match="more than 10000 bytes"):

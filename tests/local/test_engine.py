@@ -13,14 +13,14 @@ import pytest
 from engine_kit import DirectInvoker, Engine, ManualClock, run_to_end
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine import dispatcher
-from azure.durable_functions.local.engine.functions import (
+from azure.durable_functions.local.engine.hub import AlreadyExists, HubSettings, InstanceEnded
+from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Outcome,
     TimedOut,
     UnknownFunction,
 )
-from azure.durable_functions.local.engine.hub import AlreadyExists, HubSettings, InstanceEnded
+from azure.durable_functions.local.engine.scheduling import dispatcher
 from azure.durable_functions.local.store.database import IN_MEMORY, Database, StoreClosed
 
 Context = df.DurableOrchestrationContext

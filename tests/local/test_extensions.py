@@ -11,10 +11,11 @@ import azure.functions as func
 import pytest
 
 import azure.durable_functions as df
-from azure.durable_functions.local import app_info, start_output
+from azure.durable_functions.local import start_output
 from azure.durable_functions.local.worker import app_loader, runtime
 from azure.durable_functions.local.worker.functions import Functions
 from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.workers import app_info
 from azure.durable_functions.testing import DurableTestHost
 
 pytest.importorskip("azurefunctions.extensions.http.fastapi")

@@ -20,8 +20,8 @@ from azure.durable_functions._wire.envelopes import without_envelopes
 from azure.durable_functions._wire.failure_details import STRUCTURED
 from azure.durable_functions._wire.handles import guarded
 from azure.durable_functions.local import failure_texts
-from azure.durable_functions.local.engine import failures
-from azure.durable_functions.local.engine.functions import Failure
+from azure.durable_functions.local.engine.invoker import Failure
+from azure.durable_functions.local.engine.texts import failures
 
 Context = df.DurableOrchestrationContext
 Orchestration = Generator[Any, Any, Any]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local.host_json import HostJson, read_host_json
-from azure.durable_functions.local.local_settings import app_environment, read_local_settings
+from azure.durable_functions.local.config.host_json import HostJson, read_host_json
+from azure.durable_functions.local.config.local_settings import app_environment, read_local_settings
 from azure.durable_functions.local.watcher import Change, Watched, difference, look
 from azure.durable_functions.local.worker import app_settings
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from host_process import WEBHOOK, HostProcess
 
-from azure.durable_functions.local import host, logs
+from azure.durable_functions.local import console_log, host
 from azure.durable_functions.local.worker import runtime
 from azure.durable_functions.local.worker.link import Frame
-from azure.durable_functions.local.worker_pool import _entity_of, _instance_of
+from azure.durable_functions.local.workers.pool import _entity_of, _instance_of
 
 LOG = logging.getLogger("Function.work")
 
@@ -42,11 +42,11 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Output:
 
 
 @pytest.fixture
-def console(output: Output) -> Iterator[logs.Console]:
+def console(output: Output) -> Iterator[console_log.Console]:
     names = ("azure.durable_functions.local", "Function", "asyncio", "aiohttp")
     sources = [logging.getLogger(name) for name in names]
     before = [(log, log.handlers[:], log.propagate, log.level) for log in sources]
-    yield logs.Console(logs.Options())
+    yield console_log.Console(console_log.Options())
     for log, handlers, propagates, level in before:
         log.handlers[:], log.propagate = handlers, propagates
         log.setLevel(level)
@@ -57,7 +57,9 @@ def texts(written: str) -> list[str]:
     return [line.partition("] ")[2] or line for line in written.splitlines()]
 
 
-def test_one_turn_of_the_loop_is_written_at_once(console: logs.Console, output: Output) -> None:
+def test_one_turn_of_the_loop_is_written_at_once(
+    console: console_log.Console, output: Output
+) -> None:
     async def scenario() -> None:
         console.gather()
         LOG.info("one")
@@ -69,7 +71,9 @@ def test_one_turn_of_the_loop_is_written_at_once(console: logs.Console, output: 
     asyncio.run(scenario())
 
 
-def test_other_threads_and_the_start_write_at_once(console: logs.Console, output: Output) -> None:
+def test_other_threads_and_the_start_write_at_once(
+    console: console_log.Console, output: Output
+) -> None:
     async def scenario() -> None:
         console.gather()
         LOG.info("one")
@@ -89,7 +93,7 @@ def test_other_threads_and_the_start_write_at_once(console: logs.Console, output
 
 
 def test_an_output_that_is_gone_does_not_end_the_host(
-    console: logs.Console, output: Output, monkeypatch: pytest.MonkeyPatch
+    console: console_log.Console, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)  # which print to stderr
 
@@ -106,7 +110,9 @@ def test_an_output_that_is_gone_does_not_end_the_host(
     asyncio.run(scenario())
 
 
-def test_levels_that_are_read_anew_count_at_once(console: logs.Console, output: Output) -> None:
+def test_levels_that_are_read_anew_count_at_once(
+    console: console_log.Console, output: Output
+) -> None:
     LOG.info("shown")
     console.configure({"Function.work": logging.WARNING})
     LOG.info("not shown")
@@ -115,10 +121,10 @@ def test_levels_that_are_read_anew_count_at_once(console: logs.Console, output: 
 
 
 def test_a_log_file_gets_the_same_records(
-    console: logs.Console, output: Output, tmp_path: Path
+    console: console_log.Console, output: Output, tmp_path: Path
 ) -> None:
     file = tmp_path / "log.jsonl"
-    both = logs.Console(logs.Options(json_file=file))
+    both = console_log.Console(console_log.Options(json_file=file))
     LOG.info("on its way")
     both.say("started")
     assert '"message": "on its way"' in file.read_text()
@@ -126,8 +132,8 @@ def test_a_log_file_gets_the_same_records(
     for handler in both._handlers:
         handler.close()
     assert not sys.stdout.closed
-    with pytest.raises(logs.SettingsError, match="cannot write the log file"):
-        logs.Console(logs.Options(json_file=tmp_path))
+    with pytest.raises(console_log.SettingsError, match="cannot write the log file"):
+        console_log.Console(console_log.Options(json_file=tmp_path))
 
 
 def of_app(**header: object) -> Frame:
@@ -143,7 +149,7 @@ def of_app(**header: object) -> Frame:
 
 
 def test_a_line_about_an_instance_ends_with_its_id_above_what_follows(
-    console: logs.Console, output: Output
+    console: console_log.Console, output: Output
 ) -> None:
     LOG.info("Executed %s\nResult: Failure", 1, extra={"instance_id": "order-1"})
     console.show_user_record(of_app())
@@ -158,18 +164,18 @@ def test_a_line_about_an_instance_ends_with_its_id_above_what_follows(
 
 
 def test_the_id_can_be_left_out(
-    console: logs.Console, output: Output, monkeypatch: pytest.MonkeyPatch
+    console: console_log.Console, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", output)
-    logs.Console(logs.Options(names_instances=False)).show_user_record(of_app())
+    console_log.Console(console_log.Options(names_instances=False)).show_user_record(of_app())
     assert texts(output.getvalue()) == ["posted", "for the customer"]
 
 
 def test_a_json_line_tells_instance_function_logger_invocation_and_extra(
-    console: logs.Console, output: Output, monkeypatch: pytest.MonkeyPatch
+    console: console_log.Console, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", output)
-    as_json = logs.Console(logs.Options(as_json=True))
+    as_json = console_log.Console(console_log.Options(as_json=True))
     as_json.show_user_record(of_app(extra={"customer": "C-17"}))
     line = json.loads(output.getvalue())
     del line["time"]
@@ -203,7 +209,7 @@ def test_what_an_app_gives_as_extra_is_sent_as_far_as_it_can_be() -> None:
 
 def test_a_log_file_is_put_aside_when_it_is_large_and_three_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
-    handler = logs._RotatingFile(file, largest=50)
+    handler = console_log._RotatingFile(file, largest=50)
     for number in range(6):
         handler.emit(logging.makeLogRecord({"msg": f"{number}" * 60}))
     handler.close()
@@ -276,7 +282,7 @@ def test_every_line_of_an_instance_names_it(tmp_path: Path, options: tuple[str, 
 
 
 def test_text_of_a_function_cannot_forge_a_line_nor_steer_the_terminal(
-    console: logs.Console, output: Output
+    console: console_log.Console, output: Output
 ) -> None:
     LOG.warning("one\n[2026-01-01T00:00:00.000Z] two\r[x]\x1b[2J\x9b31m\x07 \u2028end")
 
@@ -285,7 +291,7 @@ def test_text_of_a_function_cannot_forge_a_line_nor_steer_the_terminal(
     assert second == "  [2026-01-01T00:00:00.000Z] two\\r[x]\\x1b[2J\\x9b31m\\x07 \\u2028end"
 
 
-def test_an_instance_id_cannot_either(console: logs.Console, output: Output) -> None:
+def test_an_instance_id_cannot_either(console: console_log.Console, output: Output) -> None:
     LOG.warning("text", extra={"instance_id": "a\x1b[2Jb"})
 
     assert "\x1b[2J" not in output.getvalue()
@@ -295,9 +301,9 @@ def test_an_instance_id_cannot_either(console: logs.Console, output: Output) -> 
 def test_half_a_surrogate_pair_costs_no_line(tmp_path: Path, *, as_json: bool) -> None:
     path = tmp_path / "log"
     with path.open("w", encoding="utf-8") as stream:
-        handler = logs._Gathering(stream)
-        form: logging.Formatter = logs.ConsoleFormatter(is_terminal=False)
-        handler.setFormatter(logs.JsonFormatter() if as_json else form)
+        handler = console_log._Gathering(stream)
+        form: logging.Formatter = console_log.ConsoleFormatter(is_terminal=False)
+        handler.setFormatter(console_log.JsonFormatter() if as_json else form)
         for text in ("before", "half \ud83d of one", "after"):
             record = logging.LogRecord("Function.x", 30, "", 0, text, None, None)
             handler._gathered.append(f"{handler.format(record)}\n")
@@ -311,7 +317,7 @@ def test_half_a_surrogate_pair_costs_no_line(tmp_path: Path, *, as_json: bool) -
 
 
 def test_connections_that_cannot_be_taken_are_told_once_and_not_each(
-    console: logs.Console, output: Output, monkeypatch: pytest.MonkeyPatch
+    console: console_log.Console, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host, "_told_at", -host._REPEAT_SECONDS)
     loop = asyncio.new_event_loop()

@@ -14,7 +14,7 @@ from engine_kit import DirectInvoker, Engine
 from rich.console import Console
 
 import azure.durable_functions as df
-from azure.durable_functions.local import console_tables
+from azure.durable_functions.local.cli import tables
 from azure.durable_functions.local.engine.hub import HubSettings, Limits, NotPossible
 from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.web import instance_views
@@ -211,7 +211,7 @@ def test_show_says_that_it_waits_and_why_and_then_no_more() -> None:
         assert details is not None
         item = {**instance_views.status(found), **instance_views.details(details)}
         console = Console(width=300, record=True, file=io.StringIO())
-        console_tables.instance(console, item)
+        tables.instance(console, item)
         return console.export_text()
 
     async def scenario() -> None:

@@ -13,7 +13,6 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.episodes import Limits
 from azure.durable_functions.local.engine.hub import (
     AlreadyExists,
     HubSettings,
@@ -22,6 +21,7 @@ from azure.durable_functions.local.engine.hub import (
     NotPossible,
     WrongStatus,
 )
+from azure.durable_functions.local.engine.turns.episodes import Limits
 from azure.durable_functions.local.store.instances import Filter
 
 Context = df.DurableOrchestrationContext

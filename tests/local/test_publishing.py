@@ -16,9 +16,10 @@ from click.testing import CliRunner
 from host_process import copy_app
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local import bundle, doctor, missing_packages, requirements_txt
-from azure.durable_functions.local.app_info import AppInfo
-from azure.durable_functions.local.cli import main
+from azure.durable_functions.local.cli import bundle, doctor, missing_packages
+from azure.durable_functions.local.cli.main import main
+from azure.durable_functions.local.config import requirements_txt
+from azure.durable_functions.local.workers.app_info import AppInfo
 
 SAMPLE = Path(__file__).parent.parent.parent / "samples" / "function_chaining_v2"
 KEY = "AccountKey=" + "A" * 40 + "=="

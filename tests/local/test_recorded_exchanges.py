@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from engine_kit import DirectInvoker, Engine
 
-from azure.durable_functions.local.engine.functions import Outcome
+from azure.durable_functions.local.engine.invoker import Outcome
 
 Context = Any
 Orchestration = Any

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azure.durable_functions.local import schedules
-from azure.durable_functions.local.schedules import ScheduleError
+from azure.durable_functions.local.timer_triggers import schedules
+from azure.durable_functions.local.timer_triggers.schedules import ScheduleError
 
 UTC = {"WEBSITE_TIME_ZONE": "Etc/UTC"}
 

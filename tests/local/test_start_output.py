@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 from host_process import HostProcess
 
-from azure.durable_functions.local import hidden_modules, schedules, start_output
-from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
-from azure.durable_functions.local.host_json import read_host_json
-from azure.durable_functions.local.timers import TimerFunction
+from azure.durable_functions.local import start_output
+from azure.durable_functions.local.config import hidden_modules
+from azure.durable_functions.local.config.host_json import read_host_json
+from azure.durable_functions.local.timer_triggers import schedules
+from azure.durable_functions.local.timer_triggers.runs import TimerFunction
 from azure.durable_functions.local.worker import app_loader
+from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
 
 ORCHESTRATOR = """
 import azure.durable_functions as df

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from host_process import WEBHOOK, HostProcess
 
-from azure.durable_functions.local.cli import main
+from azure.durable_functions.local.cli.main import main
 from azure.durable_functions.local.worker import functions
 
 APP = """

@@ -188,8 +188,8 @@ ALLOWED = {
     "local/store": {"local.store", "_errors"},
     "local/engine": {"local.engine", "local.store", "_wire", "_errors"},
     "local/web": {
-        *("local.web", "local.engine", "local.store", "local.app_info", "local.worker_pool"),
-        *("local.worker.vocabulary", "_wire", "_errors"),
+        *("local.web", "local.engine", "local.store", "local.workers"),
+        *("local.worker.binding_types", "_wire", "_errors"),
     },
     "local": {"local", "_wire", "_errors", "_startup", "testing._histories"},  # durable replay
     "testing": {

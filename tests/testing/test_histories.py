@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 import azure.durable_functions as df
-from azure.durable_functions.local.cli import main as durable
+from azure.durable_functions.local.cli.main import main as durable
 from azure.durable_functions.testing import (
     DurableTestHost,
     NotReplayable,

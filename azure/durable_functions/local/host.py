@@ -18,27 +18,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local import (
-    hidden_modules,
-    operating_system,
-    start_output,
-    watcher,
-)
-from azure.durable_functions.local.app_info import AppInfo, FunctionInfo, registry_of
-from azure.durable_functions.local.durable_http import DurableHttp
-from azure.durable_functions.local.engine import events
-from azure.durable_functions.local.engine.clock import SystemClock
-from azure.durable_functions.local.engine.functions import Registry
-from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
-from azure.durable_functions.local.engine.versions import OnNonDeterminism
-from azure.durable_functions.local.host_json import HostJson, find_app_root, read_host_json
-from azure.durable_functions.local.local_settings import (
+from azure.durable_functions.local import operating_system, start_output, watcher
+from azure.durable_functions.local.config import hidden_modules
+from azure.durable_functions.local.config.host_json import HostJson, find_app_root, read_host_json
+from azure.durable_functions.local.config.local_settings import (
     LocalSettings,
     app_environment,
     read_local_settings,
 )
-from azure.durable_functions.local.logs import Console
-from azure.durable_functions.local.requirements_txt import DISTRIBUTION
+from azure.durable_functions.local.config.requirements_txt import DISTRIBUTION
+from azure.durable_functions.local.console_log import Console
+from azure.durable_functions.local.engine.clock import SystemClock
+from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
+from azure.durable_functions.local.engine.invoker import Registry
+from azure.durable_functions.local.engine.texts import events
+from azure.durable_functions.local.engine.versions import OnNonDeterminism
+from azure.durable_functions.local.http_sender import DurableHttp
 from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database, Synchronous
@@ -55,9 +50,10 @@ from azure.durable_functions.local.web.links import RPC_PATH, Links
 from azure.durable_functions.local.web.management_api import ManagementApi
 from azure.durable_functions.local.web.server import Manners, Server
 from azure.durable_functions.local.web.throttle import Throttle
-from azure.durable_functions.local.worker.vocabulary import TIMER_TRIGGER
-from azure.durable_functions.local.worker_pool import WorkerPool
-from azure.durable_functions.local.workers import (
+from azure.durable_functions.local.worker.binding_types import TIMER_TRIGGER
+from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo, registry_of
+from azure.durable_functions.local.workers.pool import WorkerPool
+from azure.durable_functions.local.workers.workers import (
     InProcessWorker,
     LogSink,
     WorkerFailed,
@@ -65,7 +61,7 @@ from azure.durable_functions.local.workers import (
 )
 
 if TYPE_CHECKING:
-    from azure.durable_functions.local.timers import TimerFunction, Timers
+    from azure.durable_functions.local.timer_triggers.runs import TimerFunction, Timers
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -363,7 +359,7 @@ class LocalHost:
         """Let everything work with the functions of an app, and say what they are."""
         assert self._hub is not None  # made before
         routes, route_errors = http_functions(app.enabled, self._host_json.route_prefix)
-        timers, timer_errors = self._find_timers(app.functions)
+        runs, timer_errors = self._find_timers(app.functions)
         errors = dict((*app.errors, *route_errors, *timer_errors))
         self._report(app, errors)
         self._functions.functions = routes
@@ -373,7 +369,7 @@ class LocalHost:
         }
         self._admin.errors = errors
         now = self._clock.now()
-        schedules = {timer.function.name: timer.told(now) for timer in timers}
+        schedules = {timer.function.name: timer.told(now) for timer in runs}
         for line in start_output.functions(app, routes, errors, origin, schedules):
             self._say(line)
         if app.failure is not None:
@@ -382,7 +378,7 @@ class LocalHost:
         if not self._is_working:
             await self._hub.start()
             self._is_working = True
-        self._timer_functions = [each for each in timers if not each.function.is_disabled]
+        self._timer_functions = [each for each in runs if not each.function.is_disabled]
         self._go_on()
 
     def _go_on(self) -> None:
@@ -398,13 +394,14 @@ class LocalHost:
         """Timers among functions, also disabled ones: these may be run by hand."""
         if not any(function.kind == TIMER_TRIGGER for function in functions):
             return [], []
-        from azure.durable_functions.local import timers  # calendars take long to import
+        # Calendars take long to import.
+        from azure.durable_functions.local.timer_triggers import runs
 
         assert self._database is not None  # opened before
         assert self._pool is not None
         if self._timers is None:
-            self._timers = timers.Timers(self._database, self._clock, self._pool)
-        return timers.timer_functions(functions, self._environment)
+            self._timers = runs.Timers(self._database, self._clock, self._pool)
+        return runs.timer_functions(functions, self._environment)
 
     async def _timer_payload(self, name: str) -> str:
         assert self._timers is not None  # there is the one that is asked for

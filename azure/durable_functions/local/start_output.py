@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local import requirements_txt
-from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
+from azure.durable_functions.local.config import requirements_txt
 from azure.durable_functions.local.web.functions_api import HttpFunction
-from azure.durable_functions.local.worker.vocabulary import HTTP_TRIGGER, TIMER_TRIGGER
+from azure.durable_functions.local.worker.binding_types import HTTP_TRIGGER, TIMER_TRIGGER
+from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
 
 NOTHING_FOUND = (
     "No job functions found. Is this the folder of a function app, and are its functions decorated "

@@ -16,14 +16,14 @@ from typing import Any
 import azure.functions as func
 
 from azure.durable_functions._errors import DurableFunctionsError
-from azure.durable_functions.local.app_info import AppInfo
-from azure.durable_functions.local.host_json import HostJson, read_host_json
+from azure.durable_functions.local.config.host_json import HostJson, read_host_json
 from azure.durable_functions.local.store.database import KEPT, Commit
 from azure.durable_functions.local.worker import app_loader, runtime
+from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS
 from azure.durable_functions.local.worker.functions import Functions
 from azure.durable_functions.local.worker.link import Frame
-from azure.durable_functions.local.worker.vocabulary import DURABLE_CLIENTS
-from azure.durable_functions.local.workers import Answers
+from azure.durable_functions.local.workers.app_info import AppInfo
+from azure.durable_functions.local.workers.workers import Answers
 
 
 class AppNotLoaded(DurableFunctionsError):

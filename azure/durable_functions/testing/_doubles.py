@@ -14,14 +14,14 @@ from azure.durable_functions._wire import activity_failures, failure_details, ty
 from azure.durable_functions._wire.converters import DataConverter
 from azure.durable_functions._wire.payloads import converted, decode, encode, expected
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL
-from azure.durable_functions.local.engine.functions import (
+from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Failure,
     HttpFailed,
     Outcome,
 )
 from azure.durable_functions.local.worker.functions import describe
-from azure.durable_functions.local.worker_pool import WorkerPool
+from azure.durable_functions.local.workers.pool import WorkerPool
 
 _NOTHING: Any = object()
 

@@ -12,7 +12,7 @@ from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire import handles, shapes
 from azure.durable_functions._wire.payloads import encode
 from azure.durable_functions._wire.vocabulary import ActionType, HistoryEventType
-from azure.durable_functions.local.engine.events import STATUS_NUMBERS
+from azure.durable_functions.local.engine.texts.events import STATUS_NUMBERS
 from azure.durable_functions.orchestrator import Orchestrator
 
 from ._strict import NonDeterministic

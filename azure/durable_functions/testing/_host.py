@@ -23,15 +23,16 @@ from azure.durable_functions._wire.envelopes import without_envelopes
 from azure.durable_functions._wire.payloads import decode, encode, expected
 from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 from azure.durable_functions.local import failure_texts
-from azure.durable_functions.local.app_info import FunctionInfo, registry_of
 from azure.durable_functions.local.engine import clock as clocks
-from azure.durable_functions.local.engine import entities, events
-from azure.durable_functions.local.engine.functions import Failure, Outcome
 from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
+from azure.durable_functions.local.engine.invoker import Failure, Outcome
+from azure.durable_functions.local.engine.texts import events
+from azure.durable_functions.local.engine.turns import entities
 from azure.durable_functions.local.store import history, instances
 from azure.durable_functions.local.store.database import IN_MEMORY, Database, StoreClosed
 from azure.durable_functions.local.store.instances import Instance as Row
 from azure.durable_functions.local.web import instance_views
+from azure.durable_functions.local.web.exchange import Request
 from azure.durable_functions.local.web.functions_api import (
     FunctionsApi,
     client_texts,
@@ -39,12 +40,12 @@ from azure.durable_functions.local.web.functions_api import (
 )
 from azure.durable_functions.local.web.links import WEBHOOK_PATH, Links
 from azure.durable_functions.local.web.management_api import ManagementApi
-from azure.durable_functions.local.web.messages import Request
-from azure.durable_functions.local.worker.vocabulary import (
+from azure.durable_functions.local.worker.binding_types import (
     ACTIVITY_TRIGGER,
     EPISODE_TRIGGERS,
     HTTP_TRIGGER,
 )
+from azure.durable_functions.local.workers.app_info import FunctionInfo, registry_of
 
 from . import _apps, _timeline
 from ._clock import VirtualClock

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
-from azure.durable_functions.local.engine.functions import Failure
-from azure.durable_functions.local.worker.vocabulary import ACTIVITY_TRIGGER, TIMER_TRIGGER
+from azure.durable_functions.local.engine.invoker import Failure
+from azure.durable_functions.local.worker.binding_types import ACTIVITY_TRIGGER, TIMER_TRIGGER
+from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
 
 if TYPE_CHECKING:
-    from azure.durable_functions.local.timers import TimerFunction
+    from azure.durable_functions.local.timer_triggers.runs import TimerFunction
 
 _TIMER_TRIGGER_TEXT = (
     '{"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false}'
@@ -68,7 +68,7 @@ class FunctionTimers:
         if not any(function.kind == TIMER_TRIGGER for function in app.enabled):
             return
         try:
-            from azure.durable_functions.local import timers
+            from azure.durable_functions.local.timer_triggers import runs
         except ModuleNotFoundError as error:
             warnings.warn(
                 f"timer functions do not run in this test: {error.name!r} is missing, which comes "
@@ -77,7 +77,7 @@ class FunctionTimers:
             )
             return
         zone = {"WEBSITE_TIME_ZONE": os.environ.get("WEBSITE_TIME_ZONE") or "UTC"}
-        found, errors = timers.timer_functions(app.enabled, zone)
+        found, errors = runs.timer_functions(app.enabled, zone)
         if errors:
             raise ValueError("\n".join(f"{name}: {reason}" for name, reason in errors))
         for timer in found:

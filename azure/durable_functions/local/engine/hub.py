@@ -24,22 +24,25 @@ from azure.durable_functions.local.store.messages import NewMessage
 from . import (
     clock,
     descendants,
-    entities,
-    entity_messages,
-    events,
     rewinding,
-    telling,
     waiting,
 )
-from .activities import Activities
-from .children import answer_to_parent
 from .clock import Clock
-from .dispatcher import Dispatcher, Turn
-from .entities import Entities
-from .episodes import Limits
-from .functions import HasRun, HttpSender, Invoker, Registry
-from .instances import SOURCE_TAG, new_execution_id, new_instance
-from .orchestrations import Begin, Orchestrations
+from .invoker import (
+    HasRun,
+    HttpSender,
+    Invoker,
+    Registry,
+)
+from .scheduling.activities import Activities
+from .scheduling.dispatcher import Dispatcher, Turn
+from .texts import entity_requests, events
+from .texts.new_instance import SOURCE_TAG, new_execution_id, new_instance
+from .turns import entities, telling
+from .turns.children import answer_to_parent
+from .turns.entities import Entities
+from .turns.episodes import Limits
+from .turns.orchestrations import Begin, Orchestrations
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -486,8 +489,8 @@ class TaskHub:
             )
         now = self._clock.now()
         entity = entities.instance_id_of(name, key)
-        _, request = entity_messages.new_request(now, operation, input_text, is_signal=True)
-        message = entity_messages.to_entity(now, entity, request)
+        _, request = entity_requests.new_request(now, operation, input_text, is_signal=True)
+        message = entity_requests.to_entity(now, entity, request)
         await self._database.write(lambda c: messages.send(c, [message]))
         self.dispatcher.wake(entity)
 

@@ -26,11 +26,19 @@ from azure.durable_functions.local.store.history import History, OpenTask
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import NewMessage
 
-from . import answers, clock, decisions, events
-from .children import answer_to_parent
-from .episodes import REWOUND, Limits, trigger_around
-from .functions import Invoker, Registry, TimedOut, UnknownFunction, WorkerLost
+from . import clock
+from .invoker import (
+    Invoker,
+    Registry,
+    TimedOut,
+    UnknownFunction,
+    WorkerLost,
+)
 from .recorded_calls import CREATED, SCHEDULING, FailedCall, RecordedCalls
+from .texts import answers, events
+from .turns import decisions
+from .turns.children import answer_to_parent
+from .turns.episodes import REWOUND, Limits, trigger_around
 
 _MOST_TRIALS = 200
 _COMPLETED = HistoryEventType.EXECUTION_COMPLETED

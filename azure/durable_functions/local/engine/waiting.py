@@ -15,9 +15,9 @@ from azure.durable_functions.local.store.history import Leaf, OpenTask, Turn
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Message
 
-from . import misfits, retries
-from .entities import is_entity
-from .functions import HTTP_ACTIVITY
+from .invoker import HTTP_ACTIVITY
+from .turns import misfits, retries
+from .turns.entities import is_entity
 
 Kind = Literal[
     "turn", "resume", "event", "timer", "activity", "retry", "http", "orchestration", "entity"

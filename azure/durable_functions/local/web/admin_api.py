@@ -14,20 +14,20 @@ from typing import Any
 from urllib.parse import quote
 
 from azure.durable_functions._wire import shapes
-from azure.durable_functions.local.app_info import AppInfo, FunctionInfo
-from azure.durable_functions.local.engine.functions import Failure, TimedOut, WorkerLost
-from azure.durable_functions.local.worker.vocabulary import (
+from azure.durable_functions.local.engine.invoker import Failure, TimedOut, WorkerLost
+from azure.durable_functions.local.worker.binding_types import (
     ACTIVITY_TRIGGER,
     EPISODE_TRIGGERS,
     HTTP_TRIGGER,
     TIMER_TRIGGER,
 )
-from azure.durable_functions.local.worker_pool import Response, WorkerPool
+from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
+from azure.durable_functions.local.workers.pool import Response, WorkerPool
 
-from . import messages
+from . import exchange
+from .exchange import Answer, Request
 from .functions_api import describe_request, new_trace_parent
 from .instance_views import shown
-from .messages import Answer, Request
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -71,24 +71,24 @@ class AdminApi:
         match [request.method, *(segment.lower() for segment in request.segments)]:
             case ["GET", "functions"]:
                 found = [self._describe(function) for function in self._app.functions]
-                return messages.as_json(200, found)
+                return exchange.as_json(200, found)
             case ["GET", "functions", name]:
                 function = self._app.find(name)
                 if function is not None:
-                    return messages.as_json(200, self._describe(function))
+                    return exchange.as_json(200, self._describe(function))
             case ["GET", "functions", name, "status"]:
                 if self._app.find(name) is not None or name in self._errors():
                     problem = self._errors().get(name)
-                    return messages.as_json(200, {"errors": [problem]} if problem else {})
+                    return exchange.as_json(200, {"errors": [problem]} if problem else {})
             case ["POST", "functions", name]:
                 return await self._run(request, name)
             case ["GET", "host", "status"]:
-                return messages.as_json(200, self._status())
+                return exchange.as_json(200, self._status())
             case ["GET" | "POST", "host", "ping"]:
-                return messages.empty(200)
+                return exchange.empty(200)
             case _:
                 pass
-        return messages.empty(404)
+        return exchange.empty(404)
 
     @property
     def _app(self) -> AppInfo:
@@ -146,15 +146,15 @@ class AdminApi:
         """Begin to run a function; with ``wait=true``, not of Core Tools, also how it ends."""
         function = self._app.find(name)
         if self._app.failure is not None:
-            return messages.problem(503, f"the app cannot be loaded:\n{self._app.failure}")
+            return exchange.problem(503, f"the app cannot be loaded:\n{self._app.failure}")
         if function is None or function.name in self.errors:
-            return messages.empty(404)
+            return exchange.empty(404)
         try:
-            body = messages.read_json(request)
-        except messages.InvalidJson:
+            body = exchange.read_json(request)
+        except exchange.InvalidJson:
             body = None
         if not shapes.is_object(body):
-            return messages.problem(
+            return exchange.problem(
                 400, 'The body must be JSON such as {"input": "text"}, with a text as input'
             )
         given = body.get("input")
@@ -167,11 +167,11 @@ class AdminApi:
                 "'durable start-new' or 'durable signal'"
             )
             if is_waited_for:
-                return messages.problem(400, reason)
+                return exchange.problem(400, reason)
             logger.error("%s", reason)
-            return messages.empty(202)
+            return exchange.empty(202)
         running = self._spawn(self._invoke(function, text))
-        return await asyncio.shield(running) if is_waited_for else messages.empty(202)
+        return await asyncio.shield(running) if is_waited_for else exchange.empty(202)
 
     async def _invoke(self, function: FunctionInfo, text: str) -> Answer:
         """Run a function, and tell how it has ended; the log tells it too."""
@@ -197,7 +197,7 @@ class AdminApi:
         if outcome.failure is not None:
             return _failed(outcome.failure)
         has_result = function.kind == ACTIVITY_TRIGGER
-        return messages.as_json(200, {"result": shown(outcome.value)} if has_result else {})
+        return exchange.as_json(200, {"result": shown(outcome.value)} if has_result else {})
 
     async def stop(self, patience_seconds: float) -> None:
         """Let functions that were run by hand finish for a while."""
@@ -218,9 +218,9 @@ def _failed(failure: Failure) -> Answer:
         "stack": failure.stack,
         "details": dict(failure.details),
     }
-    return messages.as_json(200, {"failure": told})
+    return exchange.as_json(200, {"failure": told})
 
 
 def _answered(response: Response) -> Answer:
     body = response.body.decode("utf-8", "replace")
-    return messages.as_json(200, {"response": {"status": response.status, "body": body}})
+    return exchange.as_json(200, {"response": {"status": response.status, "body": body}})

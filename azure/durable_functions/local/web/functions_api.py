@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from azure.durable_functions._wire import shapes
-from azure.durable_functions.local.app_info import FunctionInfo
-from azure.durable_functions.local.engine.functions import Failure
-from azure.durable_functions.local.worker.vocabulary import DURABLE_CLIENTS, HTTP_TRIGGER
-from azure.durable_functions.local.worker_pool import Response, WorkerPool
+from azure.durable_functions.local.engine.invoker import Failure
+from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS, HTTP_TRIGGER
+from azure.durable_functions.local.workers.app_info import FunctionInfo
+from azure.durable_functions.local.workers.pool import Response, WorkerPool
 
+from .exchange import Request
 from .links import Links
-from .messages import Request
 from .routes import Route, RouteError
 
 _RESERVED = ("admin", "runtime")

@@ -8,10 +8,11 @@ from typing import Any
 
 from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import HistoryEventType
-from azure.durable_functions.local.engine import clock, entities, waiting
+from azure.durable_functions.local.engine import clock, waiting
+from azure.durable_functions.local.engine.turns import entities
 from azure.durable_functions.local.store.instances import Instance
 
-from . import messages
+from . import exchange
 
 STATUS_NAMES = (
     "Running",
@@ -67,7 +68,7 @@ def shown(text: str | None) -> Any:
         return None
     if not text.strip():
         return ""
-    if messages.is_too_deep(text):  # of an earlier release, or a function's
+    if exchange.is_too_deep(text):  # of an earlier release, or a function's
         return text
     try:
         return json.loads(text)

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from azure.durable_functions.local.engine import clock, entities, events
-from azure.durable_functions.local.engine.entities import is_entity
+from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.hub import (
     AlreadyExists,
     BadArgument,
@@ -25,11 +24,14 @@ from azure.durable_functions.local.engine.hub import (
     WrongStatus,
     check_instance_id,
 )
+from azure.durable_functions.local.engine.texts import events
+from azure.durable_functions.local.engine.turns import entities
+from azure.durable_functions.local.engine.turns.entities import is_entity
 from azure.durable_functions.local.store.instances import Filter, Instance
 
-from . import instance_views, messages, waiting
+from . import exchange, instance_views, waiting
+from .exchange import Answer, Request
 from .links import Links
-from .messages import Answer, Request
 
 _ARGUMENT = "System.ArgumentException"
 _ALREADY_EXISTS = "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException"
@@ -69,19 +71,19 @@ class ManagementApi:
             case [first, *rest] if first.lower() == "entities":
                 return await self._entities(request, rest, foreign)
             case [first] if first.lower() == "instances" and request.method == "GET":
-                return messages.as_json(200, []) if foreign else await self._list(request)
+                return exchange.as_json(200, []) if foreign else await self._list(request)
             case [first, instance_id] if first.lower() == "instances" and request.method == "GET":
-                return messages.empty(404) if foreign else await self._status(request, instance_id)
+                return exchange.empty(404) if foreign else await self._status(request, instance_id)
             case [first] if first.lower() == "instances" and request.method == "DELETE":
-                return messages.empty(404) if foreign else await self._purge_ended(request)
+                return exchange.empty(404) if foreign else await self._purge_ended(request)
             case [first, instance_id] if (
                 first.lower() == "instances" and request.method == "DELETE" and not foreign
             ):
                 return await self._purge(request, instance_id)
             case [first] if first.lower() == "makeprimary":
                 if self._uses_app_lease:
-                    return messages.empty(200)
-                return messages.problem(
+                    return exchange.empty(200)
+                return exchange.problem(
                     400,
                     "Cannot make current app primary. This app is not using the AppLease feature.",
                 )
@@ -89,20 +91,20 @@ class ManagementApi:
                 return await self._operate(request, instance_id, operation, rest, foreign)
             case _:
                 pass
-        return messages.empty(404)
+        return exchange.empty(404)
 
     async def _start(
         self, request: Request, name: str, instance_id: str | None = None, *, foreign: bool
     ) -> Answer:
         try:
-            input_text = messages.read_json_text(request)
-        except messages.InvalidJson as error:
+            input_text = exchange.read_json_text(request)
+        except exchange.InvalidJson as error:
             return _invalid_json(error)
         if foreign:
-            return messages.bad_argument(f"This host has only the hub {self._links.hub_name}.")
+            return exchange.bad_argument(f"This host has only the hub {self._links.hub_name}.")
         if_exists: Any = request.query.text("ifExists")  # not of the extension
         if if_exists not in (None, *get_args(IfExists)):
-            return messages.bad_argument(f"ifExists is error, skip or replace, not {if_exists!r}")
+            return exchange.bad_argument(f"ifExists is error, skip or replace, not {if_exists!r}")
         try:
             started = await self._hub.start_instance(
                 name,
@@ -112,11 +114,11 @@ class ManagementApi:
                 if_exists=if_exists,
             )
         except BadArgument as error:
-            return messages.bad_argument(str(error))
+            return exchange.bad_argument(str(error))
         except AlreadyExists as error:
-            return messages.problem(409, str(error))
+            return exchange.problem(409, str(error))
         return await self._answer_started(
-            request, started, lambda error: messages.problem(400, str(error))
+            request, started, lambda error: exchange.problem(400, str(error))
         )
 
     async def _answer_started(
@@ -132,13 +134,13 @@ class ManagementApi:
         except waiting.BadWait as error:
             return refuse(error)
         except waiting.TooLong as error:
-            return messages.unexpected(str(error), "System.OverflowException")
+            return exchange.unexpected(str(error), "System.OverflowException")
         instance = await self._hub.wait_until_finished(instance_id, timeout)
         if instance is None or not instance.is_terminal:
             return self._check_status(request, instance_id)
         if instance.status == "Completed":
-            return messages.as_json(200, instance_views.shown(instance.output))
-        return messages.as_json(200, instance_views.status(instance))
+            return exchange.as_json(200, instance_views.shown(instance.output))
+        return exchange.as_json(200, instance_views.status(instance))
 
     def _check_status(self, request: Request, instance_id: str) -> Answer:
         links = self._links.of_instance(
@@ -150,15 +152,15 @@ class ManagementApi:
         )
         del links["rewindPostUri"]  # not in this answer, as officially (4.2)
         headers = {"Location": links["statusQueryGetUri"], "Retry-After": "10"}
-        return messages.as_json(202, links, headers)
+        return exchange.as_json(202, links, headers)
 
     async def _status(self, request: Request, instance_id: str) -> Answer:
         instance = await self._hub.find(instance_id)
         if instance is None:
-            return messages.empty(404)
+            return exchange.empty(404)
         query = request.query
         if query.flag("export"):  # not of the extension: it never gives the whole history
-            return messages.as_json(200, await self._export(instance))
+            return exchange.as_json(200, await self._export(instance))
         show_input = query.flag("showInput") is not False
         history: list[dict[str, Any]] | None = None
         if query.flag("showHistory") and instance.status != "Pending":
@@ -176,10 +178,10 @@ class ManagementApi:
             found = await self._hub.details_of(instance_id)
             view.update({} if found is None else instance_views.details(found))
         if not instance.is_terminal:
-            return messages.as_json(202, view, {"Location": request.url, "Retry-After": "5"})
+            return exchange.as_json(202, view, {"Location": request.url, "Retry-After": "5"})
         if instance.status == "Failed" and query.flag("returnInternalServerErrorOnFailure"):
-            return messages.as_json(500, view)
-        return messages.as_json(200, view)
+            return exchange.as_json(500, view)
+        return exchange.as_json(200, view)
 
     async def _export(self, instance: Instance) -> dict[str, Any]:
         """The run as `testing.replay` takes it: the trigger with the whole history."""
@@ -215,7 +217,7 @@ class ManagementApi:
         # The extension hides inputs only from a list that is filtered (X36).
         show_input = query.flag("showInput") is not False or wanted == Filter()
         views = [instance_views.status(item, show_input=show_input) for item in found]
-        return messages.as_json(200, views, {_CONTINUATION: token})
+        return exchange.as_json(200, views, {_CONTINUATION: token})
 
     async def _entities(self, request: Request, rest: list[str], foreign: bool) -> Answer:
         """Read, list, signal and delete entities (http-api.md 7)."""
@@ -227,11 +229,11 @@ class ManagementApi:
                 return (
                     _NOT_FOUND
                     if state is None
-                    else messages.as_json(200, instance_views.shown(state))
+                    else exchange.as_json(200, instance_views.shown(state))
                 )
             case ("GET", ([] | [_])):
                 return (
-                    messages.as_json(200, [])
+                    exchange.as_json(200, [])
                     if foreign
                     else await self._list_entities(request, rest[0] if rest else None)
                 )
@@ -241,7 +243,7 @@ class ManagementApi:
             case ("DELETE", [name, *key]) if len(key) <= 1:
                 return await self._signal(request, name, key, "delete", foreign)
             case ("POST" | "DELETE", []):
-                return messages.problem(
+                return exchange.problem(
                     400,
                     "Invalid entity id: entity name must not be a null or empty string. "
                     "(Parameter 'entityName')",
@@ -253,22 +255,22 @@ class ManagementApi:
         self, request: Request, name: str, key: list[str], operation: str, foreign: bool
     ) -> Answer:
         if foreign:
-            return messages.bad_argument(f"This host has only the hub {self._links.hub_name}.")
+            return exchange.bad_argument(f"This host has only the hub {self._links.hub_name}.")
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         text = None
         if request.body:
             try:
                 if content_type == "application/json":
-                    text = events.dump(messages.read_json(request))
+                    text = events.dump(exchange.read_json(request))
                 else:
-                    text = events.dump(messages.read_text(request))
-            except messages.InvalidJson as error:
-                return messages.problem(400, f"Could not parse JSON content: {error}")
+                    text = events.dump(exchange.read_text(request))
+            except exchange.InvalidJson as error:
+                return exchange.problem(400, f"Could not parse JSON content: {error}")
         try:
             await self._hub.signal_entity(name, key[0] if key else "", operation, text)
         except BadArgument as error:
-            return messages.problem(400, str(error))
-        return messages.empty(202)
+            return exchange.problem(400, str(error))
+        return exchange.empty(202)
 
     async def _list_entities(self, request: Request, name: str | None) -> Answer:
         query = request.query
@@ -285,18 +287,18 @@ class ManagementApi:
         # As with the extension: state or existence decides, whichever it reads.
         is_shown = entities.has_state if with_state else entities.exists
         views = [instance_views.entity(e, with_state=with_state) for e in found if is_shown(e)]
-        return messages.as_json(200, views, {_CONTINUATION: token})
+        return exchange.as_json(200, views, {_CONTINUATION: token})
 
     async def _page(self, request: Request, wanted: Filter) -> tuple[list[Instance], str] | Answer:
         """One page of a list, and the token of the next one; or the refusal of a wrong token."""
         top = request.query.integer("top")
         if top is not None and top < 1:
-            return messages.bad_argument(f"top must be at least 1, got {top}")
+            return exchange.bad_argument(f"top must be at least 1, got {top}")
         size = _PAGE_SIZE if top is None else min(top, _LARGEST_PAGE)
         try:
             after = _read_token(request.headers.get(_CONTINUATION, ""))
         except ValueError:
-            return messages.bad_argument(f"{_CONTINUATION} is not a token of this host")
+            return exchange.bad_argument(f"{_CONTINUATION} is not a token of this host")
         found = await self._hub.page(replace(wanted, after=after), limit=size + 1)
         return found[:size], _make_token(found[size - 1]) if len(found) > size else ""
 
@@ -305,85 +307,85 @@ class ManagementApi:
     ) -> Answer:
         operate = _OPERATIONS.get((operation.lower(), len(rest)))
         if request.method != "POST" or operate is None:
-            return messages.empty(404)
+            return exchange.empty(404)
         if foreign:
-            return messages.empty(404)
+            return exchange.empty(404)
         if is_entity(instance_id) and await self._hub.find(instance_id) is not None:
-            return messages.bad_argument(f"{instance_id} is an entity, which takes signals only")
+            return exchange.bad_argument(f"{instance_id} is an entity, which takes signals only")
         try:
             answer: Answer = await operate(self, request, instance_id, *rest)
             return answer
         except NoSuchInstance:
-            return messages.empty(404)
+            return exchange.empty(404)
         except InstanceEnded:
-            return messages.empty(410)
+            return exchange.empty(410)
         except NotPossible as error:
-            return messages.unexpected(str(error))
+            return exchange.unexpected(str(error))
 
     async def _purge(self, request: Request, instance_id: str) -> Answer:
         try:
             deleted = await self._hub.purge(instance_id, recursive=_is_recursive(request))
         except WrongStatus as error:
-            return messages.as_json(412, str(error))
+            return exchange.as_json(412, str(error))
         if not deleted and not is_entity(instance_id):
             return _NOT_FOUND
-        return messages.as_json(200, {"instancesDeleted": deleted})
+        return exchange.as_json(200, {"instancesDeleted": deleted})
 
     async def _purge_ended(self, request: Request) -> Answer:
         created_from = _stored(request.query, "createdTimeFrom")
         if created_from is None:
-            return messages.as_json(400, "Please provide value for 'createdTimeFrom' parameter.")
+            return exchange.as_json(400, "Please provide value for 'createdTimeFrom' parameter.")
         wanted = Filter(
             created_from=created_from,
             created_to=_stored(request.query, "createdTimeTo"),
             statuses=_statuses(request.query.text("runtimeStatus")),
         )
         deleted = await self._hub.purge_ended(wanted, recursive=_is_recursive(request))
-        return messages.as_json(200, {"instancesDeleted": deleted}) if deleted else _NOT_FOUND
+        return exchange.as_json(200, {"instancesDeleted": deleted}) if deleted else _NOT_FOUND
 
     async def _raise_event(self, request: Request, instance_id: str, name: str) -> Answer:
         found = await self._hub.find(instance_id)
         if found is None:
-            return messages.empty(404)
+            return exchange.empty(404)
         if found.is_terminal:  # 404 and 410 win over a wrong body (6.1)
-            return messages.empty(410)
+            return exchange.empty(410)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json":
-            return messages.problem(400, "Only application/json request content is supported")
+            return exchange.problem(400, "Only application/json request content is supported")
         try:
-            value = messages.read_json(request)
-        except messages.InvalidJson as error:
+            value = exchange.read_json(request)
+        except exchange.InvalidJson as error:
             return _invalid_json(error)
         if not request.body.strip():
-            return _invalid_json(messages.InvalidJson("the body is empty"))
+            return _invalid_json(exchange.InvalidJson("the body is empty"))
         await self._hub.raise_event(instance_id, name, events.dump_payload(value))
-        return messages.empty(202)
+        return exchange.empty(202)
 
     async def _terminate(self, request: Request, instance_id: str) -> Answer:
         recursive = _is_recursive(request)
         await self._hub.terminate(instance_id, _reason(request), recursive=recursive)
-        return messages.empty(202)
+        return exchange.empty(202)
 
     async def _suspend(self, request: Request, instance_id: str) -> Answer:
         recursive = _is_recursive(request)
         await self._hub.suspend(instance_id, _reason(request), recursive=recursive)
-        return messages.empty(202)
+        return exchange.empty(202)
 
     async def _resume(self, request: Request, instance_id: str) -> Answer:
         recursive = _is_recursive(request)
         await self._hub.resume(instance_id, _reason(request), recursive=recursive)
-        return messages.empty(202)
+        return exchange.empty(202)
 
     async def _rewind(self, request: Request, instance_id: str) -> Answer:
         try:
             await self._hub.rewind(instance_id, _reason(request))
         except NoSuchInstance:  # the dollar is the extension's
-            return messages.as_json(
+            return exchange.as_json(
                 404, f'No orchestration with instance ID "${instance_id}" found.'
             )
         except WrongStatus as error:
-            return messages.as_json(412, str(error))
-        return messages.empty(202)
+            return exchange.as_json(412, str(error))
+        return exchange.empty(202)
 
     async def _restart(self, request: Request, instance_id: str) -> Answer:
         with_new_id = request.query.flag("restartWithNewInstanceId") is not False
@@ -393,11 +395,11 @@ class ManagementApi:
     async def _restart_with_options(self, request: Request, instance_id: str) -> Answer:
         new_id = request.query.text("newInstanceId")
         if new_id is None or not new_id.strip():
-            return messages.problem(400, "A new orchestration instance ID must be provided.")
+            return exchange.problem(400, "A new orchestration instance ID must be provided.")
         try:
             check_instance_id(new_id, "newInstanceId")
         except BadArgument as error:
-            return messages.exception(400, str(error), str(error), _ARGUMENT)
+            return exchange.exception(400, str(error), str(error), _ARGUMENT)
         return await self._restart_as(request, instance_id, new_id, request.query.text("version"))
 
     async def _restart_as(
@@ -412,7 +414,7 @@ class ManagementApi:
         except BadArgument as error:
             return _cannot_restart(str(error))
         except AlreadyExists as error:
-            return messages.exception(
+            return exchange.exception(
                 409,
                 "A non-terminal instance with this instance ID already exists.",
                 str(error),
@@ -435,7 +437,7 @@ _OPERATIONS: Mapping[tuple[str, int], Any] = {
 """By name and number of further segments."""
 
 
-_NOT_FOUND = messages.empty(404)
+_NOT_FOUND = exchange.empty(404)
 
 
 def _reason(request: Request) -> str | None:
@@ -448,7 +450,7 @@ def _is_recursive(request: Request) -> bool:
 
 
 def _cannot_restart(text: str, kind: str = _ARGUMENT) -> Answer:
-    return messages.exception(
+    return exchange.exception(
         400,
         "InstanceId does not match a valid orchestration instance.",
         text,
@@ -456,13 +458,13 @@ def _cannot_restart(text: str, kind: str = _ARGUMENT) -> Answer:
     )
 
 
-def _invalid_json(error: messages.InvalidJson) -> Answer:
-    return messages.exception(
+def _invalid_json(error: exchange.InvalidJson) -> Answer:
+    return exchange.exception(
         400, "Invalid JSON content", str(error), "Newtonsoft.Json.JsonReaderException"
     )
 
 
-def _stored(query: messages.Query, name: str) -> str | None:
+def _stored(query: exchange.Query, name: str) -> str | None:
     moment = query.moment(name)
     return None if moment is None else clock.stored(moment)
 

@@ -19,15 +19,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from azure.durable_functions._errors import DurableFunctionsError, SettingsError
-from azure.durable_functions.local.engine.functions import Failure
-from azure.durable_functions.local.worker_pool import Response
+from azure.durable_functions.local.engine.invoker import Failure
+from azure.durable_functions.local.workers.pool import Response
 
-from . import links, messages
+from . import exchange, links
 from .access import Access
 from .admin_api import AdminApi
+from .exchange import Answer, Request
 from .functions_api import FunctionsApi
 from .management_api import ManagementApi
-from .messages import Answer, Request
 from .throttle import Throttle, TooManyRequests
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -219,13 +219,13 @@ class Server:
     async def _answer_rpc(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
         if self._access.is_foreign(request.method, request.headers, is_rpc=True):
-            return _to_web(messages.empty(403))
+            return _to_web(exchange.empty(403))
         if _is_encoded(request.headers):
-            return _to_web(messages.problem(415, _NO_ENCODING))
+            return _to_web(exchange.problem(415, _NO_ENCODING))
         length = len(self._rpc_base)
         base, rest = path.encode("utf-8", "replace")[:length], path[length:]
         if not hmac.compare_digest(base, self._rpc_base) or not rest.startswith("/"):
-            return _to_web(messages.empty(404))
+            return _to_web(exchange.empty(404))
         began = time.monotonic()
         answer = await self._manage(request, rest, is_of_worker=True)
         _tell(request, f"the app's client: {rest}", answer, began)
@@ -265,19 +265,19 @@ class Server:
     async def _answer_permitted(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
         if self._access.is_foreign(request.method, request.headers):
-            return _to_web(messages.empty(403))
+            return _to_web(exchange.empty(403))
         if _is_encoded(request.headers):
-            return _to_web(messages.problem(415, _NO_ENCODING))
+            return _to_web(exchange.problem(415, _NO_ENCODING))
         lower = path.lower()
         if lower.startswith(("/runtime/webhooks/", "/admin/")):
             if not self._access.has_key(request.headers, request.query.get("code")):
-                return _to_web(messages.empty(401))
+                return _to_web(exchange.empty(401))
             if lower.startswith(f"{links.WEBHOOK_PATH}/"):
                 return await self._manage(request, path[len(links.WEBHOOK_PATH) :])
             if lower.startswith("/admin/"):
                 asked = await self._read(request, path[len("/admin") :])
                 return _to_web(await self._admin.answer(asked))
-            return _to_web(messages.empty(404))
+            return _to_web(exchange.empty(404))
         if path == "/" and request.method == "GET":
             found = self._functions.find(await self._read(request, path))
             if found is None and self._functions.failure is None:
@@ -286,26 +286,26 @@ class Server:
 
     def _home_page(self) -> web.Response:
         if not self._manners.has_home_page:
-            return _to_web(messages.empty(204))
+            return _to_web(exchange.empty(204))
         return web.Response(body=_HOME_PAGE, content_type="text/html", charset="utf-8")
 
     async def _run_function(self, request: web.Request, path: str) -> web.StreamResponse:
         try:
             found = self._functions.find(await self._read(request, path))
             if found is None:
-                return _to_web(self._not_loaded() or messages.empty(404))
+                return _to_web(self._not_loaded() or exchange.empty(404))
             is_open = found.http.auth_level == "anonymous"
             if not is_open and not self._access.has_key(request.headers, request.query.get("code")):
-                return _to_web(messages.empty(401))
+                return _to_web(exchange.empty(401))
             async with self._manners.throttle.admitted():
                 response = await self._functions.run(found)
         except TooManyRequests:
-            return _to_web(messages.empty(429))
+            return _to_web(exchange.empty(429))
         except web.HTTPException:
             raise
         except Exception:  # one request must not take the host along
             logger.exception("Answering %s %s failed", request.method, path)
-            return _to_web(messages.empty(500))
+            return _to_web(exchange.empty(500))
         if isinstance(response, Failure):
             return _to_web(self._failed(response))
         return _from_function(response)
@@ -313,8 +313,8 @@ class Server:
     def _failed(self, failure: Failure) -> Answer:
         """500, as officially without a body, but for who sits at this machine."""
         if not self._manners.tells_failures:
-            return messages.empty(500)
-        return messages.plain(500, f"{failure.text}\n\n{failure.stack}".strip() + "\n")
+            return exchange.empty(500)
+        return exchange.plain(500, f"{failure.text}\n\n{failure.stack}".strip() + "\n")
 
     def _not_loaded(self) -> Answer | None:
         """503 while the app cannot be loaded: nobody knows its routes then."""
@@ -324,7 +324,7 @@ class Server:
         if not self._manners.tells_failures:
             reason = "the host's log says why"
         text = f"The app cannot be loaded; it is loaded again when a file changes.\n\n{reason}\n"
-        return messages.plain(503, text, {"Retry-After": "5"})
+        return exchange.plain(503, text, {"Retry-After": "5"})
 
     async def _manage(
         self, request: web.Request, path: str, *, is_of_worker: bool = False
@@ -336,10 +336,10 @@ class Server:
             raise
         except DurableFunctionsError as error:  # the store is gone, for instance: no fault of ours
             logger.error("Answering %s %s failed: %s", request.method, path, error)
-            return _to_web(messages.empty(503))
+            return _to_web(exchange.empty(503))
         except Exception as error:  # one request must not take the host along
             logger.exception("Answering %s %s failed", request.method, path)
-            return _to_web(messages.unexpected(str(error), type(error).__name__))
+            return _to_web(exchange.unexpected(str(error), type(error).__name__))
 
     async def _read(
         self, request: web.Request, path: str, *, is_of_worker: bool = False
@@ -386,10 +386,10 @@ def _port_taken(port: int, error: OSError) -> SettingsError:
 
 
 def _to_web(answer: Answer | None) -> web.Response:
-    answer = answer or messages.empty(404)
+    answer = answer or exchange.empty(404)
     headers = dict(answer.headers)
     if answer.is_json:
-        headers["Content-Type"] = messages.JSON_TYPE
+        headers["Content-Type"] = exchange.JSON_TYPE
     response = web.Response(status=answer.status, body=answer.body or None, headers=headers)
     if not answer.body:
         response.headers.setdefault("Content-Length", "0")

@@ -24,8 +24,8 @@ import azure.functions as func
 
 from . import app_settings, extensions
 from .advice import advice
-from .bindings import converter_of
-from .vocabulary import EPISODE_TRIGGERS, HTTP_TRIGGER
+from .binding_types import EPISODE_TRIGGERS, HTTP_TRIGGER
+from .conversions import converter_of
 
 _FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}|\$return")

@@ -20,18 +20,18 @@ from typing import Any
 
 import azure.functions as func
 
-from . import bindings, extensions
+from . import conversions, extensions
 from .app_loader import LoadedFunction
-from .continuations import NO_LIMIT, Places, following, own
-from .link import Frame
-from .sessions import Sessions
-from .vocabulary import (
+from .binding_types import (
     DURABLE_CLIENTS,
     DURABLE_TRIGGERS,
     EPISODE_TRIGGERS,
     HTTP_TRIGGER,
     ORCHESTRATION_TRIGGER,
 )
+from .continuations import NO_LIMIT, Places, following, own
+from .link import Frame
+from .sessions import Sessions
 
 Invocation = tuple[str, str, "str | None"]
 """Function name, invocation id and, if it is run for one, instance id."""
@@ -323,7 +323,7 @@ class Functions:
         header: dict[str, Any],
         payload: bytes,
         arguments: dict[str, Any],
-        outputs: dict[str, bindings.Out],
+        outputs: dict[str, conversions.Out],
     ) -> Frame:
         """Run a function that takes the request of an HTTP extension, and has it answer."""
 
@@ -339,15 +339,15 @@ class Functions:
 
     def _arguments(
         self, function: LoadedFunction, header: dict[str, Any], payload: bytes
-    ) -> tuple[dict[str, Any], dict[str, bindings.Out]]:
+    ) -> tuple[dict[str, Any], dict[str, conversions.Out]]:
         arguments: dict[str, Any] = {}
-        outputs: dict[str, bindings.Out] = {}
+        outputs: dict[str, conversions.Out] = {}
         for binding in function.bindings:
             name, kind = binding["name"], binding["type"]
             if name == "$return":
                 continue
             if str(binding.get("direction")).lower() == "out":
-                outputs[name] = arguments[name] = bindings.Out()
+                outputs[name] = arguments[name] = conversions.Out()
             elif name == function.web_request:
                 pass  # made by the extension, see `_answer_web`
             elif binding is function.trigger and name in function.service_clients:
@@ -356,11 +356,11 @@ class Functions:
                     "could be a client of; test what the function does by calling it"
                 )
             elif kind == HTTP_TRIGGER:
-                arguments[name] = bindings.decode_http(header["request"], payload)
+                arguments[name] = conversions.decode_http(header["request"], payload)
             elif kind in DURABLE_CLIENTS:
                 arguments[name] = header["client"][name]
             elif binding is function.trigger:
-                arguments[name] = bindings.decode_trigger(kind, payload.decode("utf-8"))
+                arguments[name] = conversions.decode_trigger(kind, payload.decode("utf-8"))
             else:
                 arguments[name] = None
         if function.wants_context:
@@ -368,11 +368,11 @@ class Functions:
         return arguments, outputs
 
     def _answer(
-        self, function: LoadedFunction, returned: Any, outputs: dict[str, bindings.Out]
+        self, function: LoadedFunction, returned: Any, outputs: dict[str, conversions.Out]
     ) -> Frame:
         trigger = function.trigger["type"]
         if trigger in DURABLE_TRIGGERS:
-            text = bindings.encode_result(trigger, returned)
+            text = conversions.encode_result(trigger, returned)
             return Frame(_starts(function, outputs), text.encode("utf-8"))
         has_return = any(binding["name"] == "$return" for binding in function.bindings)
         if returned is not None and function.promises_value and not has_return:
@@ -388,7 +388,7 @@ class Functions:
             return Frame({**header, "response": {"status": 204, "headers": []}})
         if http_output != "$return" and outputs[http_output].value is not None:
             returned = outputs[http_output].value
-        response, body = bindings.encode_http(returned)
+        response, body = conversions.encode_http(returned)
         return Frame({**header, "response": response}, body)
 
 
@@ -397,7 +397,7 @@ def _tell_result(result: Frame, answer: Callable[[Frame], object], *, goes_on: b
     answer(Frame({**result.header, "goesOn": True}, result.payload) if goes_on else result)
 
 
-def _starts(function: LoadedFunction, outputs: dict[str, bindings.Out]) -> dict[str, Any]:
+def _starts(function: LoadedFunction, outputs: dict[str, conversions.Out]) -> dict[str, Any]:
     """Orchestrations that outputs of type durableClient ask for; others go nowhere here."""
     starts: list[dict[str, Any]] = []
     for binding in function.bindings:
@@ -405,7 +405,7 @@ def _starts(function: LoadedFunction, outputs: dict[str, bindings.Out]) -> dict[
         if output is None or output.value is None:
             continue
         if binding["type"] in DURABLE_CLIENTS:
-            starts += bindings.encode_starts(output.value)
+            starts += conversions.encode_starts(output.value)
     return {"starts": starts} if starts else {}
 
 

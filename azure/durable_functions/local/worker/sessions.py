@@ -10,8 +10,8 @@ import threading
 from collections import OrderedDict
 from typing import Any, Protocol
 
+from .binding_types import MOST_SESSIONS
 from .link import Frame
-from .vocabulary import MOST_SESSIONS
 
 logger = logging.getLogger("azure.durable_functions")
 

@@ -1,0 +1,325 @@
+"""``durable doctor``: what the Functions host would refuse in an app folder, or what would hurt.
+
+Nothing is changed. The app is loaded once, by a worker, as ``durable start`` does it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from azure.durable_functions._errors import SettingsError
+from azure.durable_functions.local import host
+from azure.durable_functions.local.cli import missing_packages
+from azure.durable_functions.local.config import hidden_modules, requirements_txt
+from azure.durable_functions.local.config.host_json import (
+    OLD_BUNDLE,
+    HostJson,
+    find_app_root,
+    read_host_json,
+)
+from azure.durable_functions.local.config.json_files import Reader, read_json
+from azure.durable_functions.local.config.local_settings import app_environment, read_local_settings
+from azure.durable_functions.local.timer_triggers import runs
+from azure.durable_functions.local.web.functions_api import http_functions
+from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS, DURABLE_TRIGGERS
+from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.workers.app_info import AppInfo
+from azure.durable_functions.local.workers.workers import WorkerFailed
+
+Severity = Literal["error", "warning"]
+
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
+"""What Azure Functions offers; later ones may have come since this was written."""
+_SECRET_FILES = ("local.settings.json", ".env", "*.pem", "*.pfx", "*.key", ".durable")
+_MADE_HERE = ("local.settings.json", ".durable")
+"""Every app that has run here has them."""
+_SECRETS = re.compile(
+    r"AccountKey=[A-Za-z0-9+/=]{20,}|SharedAccessKey=[A-Za-z0-9+/=]{20,}|"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|[?&]sig=[A-Za-z0-9%]{20,}"
+)
+_READ_FOR_SECRETS = (".py", ".json", ".txt", ".toml", ".yaml", ".yml", ".cfg", ".ini")
+_LARGEST_READ = 1024 * 1024
+_OURS = "independent SDK"
+"""Stands in the summary of this distribution, and not in that of Microsoft's."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that should be mended."""
+
+    severity: Severity
+    where: str
+    """File, or function."""
+    what: str
+    mend: str
+
+
+async def examine(folder: Path, worker_python: str | None = None) -> list[Finding]:
+    """Look an app folder over.
+
+    Raises:
+        SettingsError: It holds no app.
+    """
+    root = find_app_root(folder)
+    found: list[Finding] = []
+    try:
+        environment, _ = app_environment(read_local_settings(root), os.environ)
+        host_json = read_host_json(root, environment)
+    except SettingsError as error:  # without them nothing else can be looked at
+        what = str(error)
+        return [
+            Finding("error", "settings", what, "correct the file; the host would not start"),
+            *_secrets(root),
+        ]
+    options = host.Options(root, worker_python=worker_python)
+    python = host.python_of(root, environment, options)
+    try:
+        app = await host.load_app(root, _drop, options)
+    except WorkerFailed as error:  # the other findings may say why
+        app = AppInfo([], [], str(error), [], python="")
+    found += _names(root, app)
+    found += _app(app)
+    found += _triggers(app, host_json, environment)
+    found += _host_json(root, app)
+    found += [
+        Finding("warning", "host.json", note, "correct or remove it")
+        for note in host_json.notes
+        if "not known" in note
+    ]
+    found += _python(app)
+    try:
+        found += _requirements(root, python)
+    except SettingsError as error:
+        found.append(Finding("error", "requirements.txt", str(error), "save it as UTF-8"))
+    found += _secrets(root)
+    return sorted(found, key=lambda finding: finding.severity)
+
+
+def _drop(frame: Frame) -> None:
+    """Log records of an app that is only looked at are nobody's concern."""
+
+
+def _app(app: AppInfo) -> Iterator[Finding]:
+    if app.failure is not None:
+        yield Finding("error", "the app", app.failure, "correct the code, or install what it needs")
+        return
+    for name, reason in app.errors:
+        yield Finding("error", name, reason, "correct the function; the host would not load it")
+    for function in app.functions:
+        for warning in function.warnings:
+            yield Finding("error", function.name, warning, "rename the parameter")
+        for advice in function.advice:
+            what, _, mend = advice.partition(": ")
+            yield Finding("warning", function.name, what, mend)
+    if not app.functions and not app.errors:
+        yield Finding(
+            "error",
+            "the app",
+            "no functions were found",
+            "decorate them in function_app.py, or describe them by function.json files",
+        )
+    if app.mixed_folders:
+        yield Finding(
+            "warning",
+            ", ".join(sorted(app.mixed_folders)),
+            "function.json folders are ignored beside a function_app.py that has functions",
+            "move them into function_app.py, or remove them",
+        )
+
+
+def _triggers(
+    app: AppInfo, host_json: HostJson, environment: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Routes and schedules that cannot be served."""
+    _, routes = http_functions(app.functions, host_json.route_prefix)
+    _, schedules = runs.timer_functions(app.functions, environment)
+    for name, reason in (*routes, *schedules):
+        yield Finding("error", name, reason, "correct the function; the host would not load it")
+
+
+def _host_json(root: Path, app: AppInfo) -> Iterator[Finding]:
+    path = root / "host.json"
+    if not path.is_file():
+        yield Finding(
+            "error",
+            "host.json",
+            "it is missing; Core Tools refuse to start",
+            'write {"version": "2.0"}',
+        )
+        return
+    bundle_version = Reader(path, read_json(path)).get("extensionBundle", "version")
+    kinds = {str(binding["type"]) for function in app.functions for binding in function.bindings}
+    is_durable = bool(kinds & {*DURABLE_TRIGGERS, *DURABLE_CLIENTS})
+    if is_durable and bundle_version is None and not (root / "extensions.csproj").is_file():
+        yield Finding(
+            "error",
+            "host.json",
+            "there is no extensionBundle, so the Functions host has no Durable Task extension",
+            'add "extensionBundle": {"id": "Microsoft.Azure.Functions.ExtensionBundle", '
+            '"version": "[4.*, 5.0.0)"}',
+        )
+    elif bundle_version == OLD_BUNDLE:
+        yield Finding(
+            "warning",
+            "host.json",
+            f"the extensionBundle {OLD_BUNDLE} is old and slow",
+            'use the version "[4.*, 5.0.0)"',
+        )
+
+
+def _python(app: AppInfo) -> Iterator[Finding]:
+    if not app.python:
+        return
+    version = tuple(int(part) for part in app.python.split(".")[:2])
+    if not OLDEST_PYTHON <= version <= NEWEST_PYTHON:
+        wanted = [".".join(map(str, each)) for each in (OLDEST_PYTHON, NEWEST_PYTHON)]
+        yield Finding(
+            "warning",
+            "the interpreter",
+            f"it is Python {app.python}; Azure Functions offers {wanted[0]} to {wanted[1]}",
+            "run and publish with one of these",
+        )
+
+
+def _names(root: Path, app: AppInfo) -> Iterator[Finding]:
+    counts = Counter(function.name.lower() for function in app.functions)
+    for function in app.functions:
+        if counts[function.name.lower()] > 1:
+            yield Finding(
+                "error",
+                function.name,
+                "another function has the same name but for upper and lower case",
+                "rename one of them; the Functions host refuses both",
+            )
+    for name, what in hidden_modules.find(root):
+        yield Finding("error", name, what, hidden_modules.MEND)
+
+
+def _requirements(root: Path, python: str) -> Iterator[Finding]:
+    path = root / "requirements.txt"
+    if not path.is_file():
+        yield Finding(
+            "error",
+            "requirements.txt",
+            "it is missing, so nothing is installed in the cloud",
+            "name azure-functions and azure-functions-durable there",
+        )
+        return
+    known = requirements_txt.read(path)
+    if not any(each.is_functions for each in known):
+        yield Finding(
+            "error", path.name, "azure-functions is not in it", "add a line azure-functions"
+        )
+    for file, what, is_sure in missing_packages.find(root, python, known, _ignored(root)):
+        mend = "add a line for it; it would not load in the cloud"
+        if not is_sure:
+            mend += ", unless another package there brings it along"
+        yield Finding("error" if is_sure else "warning", file, what, mend)
+    named = [each for each in known if each.is_package]
+    carried = [each for each in named if each.is_wheel]
+    if not named:
+        yield Finding(
+            "error",
+            path.name,
+            "azure-functions-durable is not in it",
+            "run 'durable bundle', or add azure-functions-durable<2 for Microsoft's package",
+        )
+    elif carried:
+        yield from _carried(root, carried[0].text)
+    elif named[0].excludes_release_1:
+        yield Finding(
+            "error",
+            path.name,
+            f"{named[0].text!r} fetches release 2 of Microsoft's package, which is another one",
+            "run 'durable bundle', or keep to azure-functions-durable<2",
+        )
+    elif _runs_ours(python):
+        yield Finding(
+            "warning",
+            path.name,
+            f"{named[0].text!r} fetches Microsoft's package, but the app runs with this one here",
+            "run 'durable bundle' to let the app carry this package, or leave it if you mean that",
+        )
+
+
+def _carried(root: Path, wheel: str) -> Iterator[Finding]:
+    """Whether the wheel is there and will be published."""
+    if not (root / wheel).is_file():
+        yield Finding("error", "requirements.txt", f"{wheel} is not there", "run 'durable bundle'")
+    parts = [part for part in wheel.split("/") if part != "."]
+    for rule in _ignored(root):
+        if any(fnmatch.fnmatch(part, rule) for part in [*parts, "/".join(parts)]):
+            yield Finding(
+                "error",
+                ".funcignore",
+                f"the rule {rule!r} keeps {wheel} from being published",
+                "remove the rule",
+            )
+
+
+def _runs_ours(python: str) -> bool:
+    """Whether the app's interpreter has this package, and not Microsoft's."""
+    question = (
+        "import importlib.metadata as m; print(m.metadata('azure-functions-durable')['Summary'])"
+    )
+    try:
+        answer = subprocess.run(
+            [python, "-c", question], capture_output=True, text=True, check=False
+        )
+    except OSError:  # told already: the app could not be loaded
+        return False
+    return _OURS in answer.stdout
+
+
+def _ignored(root: Path) -> list[str]:
+    """The rules of .funcignore, without slashes at their ends."""
+    path = root / ".funcignore"
+    rules = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+    return [rule.strip().strip("/") for rule in rules if rule.strip() and rule[0] not in "#!"]
+
+
+def _secrets(root: Path) -> Iterator[Finding]:
+    """Files and texts that publishing would upload."""
+    ignored = _ignored(root)
+    for child in sorted(root.iterdir()):
+        is_left_out = any(fnmatch.fnmatch(child.name, rule) for rule in ignored)
+        if is_left_out or child.name in (".git", ".venv", "__pycache__"):
+            continue
+        if any(fnmatch.fnmatch(child.name, pattern) for pattern in _SECRET_FILES):
+            yield Finding(
+                "warning" if child.name in _MADE_HERE else "error",
+                child.name,
+                "it would be published, and may hold secrets or the state of this machine",
+                f"add a line {child.name} to .funcignore",
+            )
+            continue
+        for file in sorted(child.rglob("*")) if child.is_dir() else [child]:
+            if _holds_secret(file):
+                yield Finding(
+                    "error",
+                    str(file.relative_to(root)),
+                    "it holds a key, and would be published",
+                    "move it into an app setting, and make a new key: this one may be known",
+                )
+
+
+def _holds_secret(file: Path) -> bool:
+    if file.suffix not in _READ_FOR_SECRETS or not file.is_file():
+        return False
+    if file.stat().st_size > _LARGEST_READ:
+        return False
+    return _SECRETS.search(file.read_text("utf-8", "replace")) is not None
+
+
+def as_json(found: list[Finding]) -> str:
+    """For machines."""
+    return json.dumps([vars(finding) for finding in found], indent=2, ensure_ascii=False)

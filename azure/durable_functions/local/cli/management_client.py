@@ -1,0 +1,329 @@
+"""The management API for the command line: of a running host, or on the store of a stopped one.
+
+Both ways speak http-api.md. Where no host runs, the same rooms answer in this process: what they
+store is there for the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode, urlsplit
+
+from azure.durable_functions._errors import DurableFunctionsError
+from azure.durable_functions._wire import shapes
+from azure.durable_functions.local import host
+from azure.durable_functions.local.engine.clock import SystemClock
+from azure.durable_functions.local.engine.hub import TaskHub
+from azure.durable_functions.local.engine.invoker import Kind, Registry
+from azure.durable_functions.local.http_sender import DurableHttp
+from azure.durable_functions.local.store import settings as stored_settings
+from azure.durable_functions.local.store.database import Database
+from azure.durable_functions.local.web.exchange import Request
+from azure.durable_functions.local.web.links import WEBHOOK_PATH, Links
+from azure.durable_functions.local.web.management_api import ManagementApi
+from azure.durable_functions.local.worker.link import Frame
+from azure.durable_functions.local.workers.app_info import registry_of
+from azure.durable_functions.local.workers.pool import WorkerPool
+
+_JSON = "application/json"
+_ORIGIN = "http://localhost"
+_ANSWER_SECONDS = 300.0
+
+
+class HostUnreachable(DurableFunctionsError):
+    """No host answers where one should; says where."""
+
+
+class NeedsHost(DurableFunctionsError):
+    """What was asked can only be done by a running host."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the API answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The value of the body; None for an empty one.
+
+        Raises:
+            HostUnreachable: It is not JSON, so no host of ours has answered.
+        """
+        try:
+            return json.loads(self.body) if self.body else None
+        except ValueError:
+            raise HostUnreachable("what answers there is no host of durable functions") from None
+
+    @property
+    def problem(self) -> str:
+        """What an error body says."""
+        said = self.json
+        if shapes.is_object(said):
+            return str(said.get("ExceptionMessage") or said.get("Message") or said)
+        return str(said) if said else f"the host answered with status {self.status}"
+
+
+class Management(Protocol):
+    """The management API, wherever it is answered."""
+
+    is_running: bool
+    """Whether a host answers, which also works on what it accepts."""
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request; the path is below the management API's base, the body JSON text."""
+        ...
+
+    async def invoke(self, name: str, text: str) -> Reply:
+        """Have a function run by hand, and wait until it has ended if the host can tell that.
+
+        Raises:
+            NeedsHost: No host is running.
+        """
+        ...
+
+    async def unknown(self, kind: Kind, name: str) -> str | None:
+        """What to tell if the app has no such function; None if it has, or nobody can tell."""
+        ...
+
+
+class RunningHost:
+    """A host that answers over HTTP."""
+
+    is_running = True
+
+    def __init__(self, url: str, key: str, session: Any) -> None:
+        self._url = url.rstrip("/")
+        self._key = key
+        self._session = session
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request to the host."""
+        return await self._send(method, f"{WEBHOOK_PATH}/{path}", body, query, headers)
+
+    async def invoke(self, name: str, text: str) -> Reply:
+        """Have a function run by hand, and wait until it has ended."""
+        body = json.dumps({"input": text})
+        path = f"/admin/functions/{quote(name, safe='')}"
+        return await self._send("POST", path, body, {"wait": "true"}, None, is_patient=True)
+
+    async def unknown(self, kind: Kind, name: str) -> str | None:
+        """Ask the host for its functions; one on Azure may not tell."""
+        reply = await self._send("GET", "/admin/functions", None, None, None)
+        listed = reply.json if reply.status == 200 else None
+        if not shapes.is_array(listed):
+            return None
+        return _unknown(_registry_told(listed), kind, name)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: str | None,
+        query: Mapping[str, object] | None,
+        headers: Mapping[str, str] | None,
+        *,
+        is_patient: bool = False,
+    ) -> Reply:
+        import aiohttp
+        import yarl
+
+        sent = {"x-functions-key": self._key, **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = _JSON
+        url = f"{self._url}{path}"
+        if query:
+            url += f"?{urlencode(query)}"
+        try:
+            async with self._session.request(
+                method,
+                yarl.URL(url, encoded=True),
+                data=body,
+                headers=sent,
+                timeout=aiohttp.ClientTimeout(total=None if is_patient else _ANSWER_SECONDS),
+            ) as answer:
+                found = {name.lower(): value for name, value in answer.headers.items()}
+                return Reply(answer.status, found, await answer.read())
+        except (OSError, asyncio.TimeoutError, aiohttp.ClientError) as error:
+            raise HostUnreachable(
+                f"no host answers at {self._url}: {error or type(error).__name__}"
+            ) from None
+
+
+class StoppedHost:
+    """The store of an app that no host is running."""
+
+    is_running = False
+
+    def __init__(self, api: ManagementApi, registry: Registry) -> None:
+        self._api = api
+        self._registry = registry
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request, answered here."""
+        text = urlencode(query or {})
+        content = b"" if body is None else body.encode("utf-8")
+        answer = await self._api.answer(
+            Request(
+                method=method,
+                url=f"{_ORIGIN}{WEBHOOK_PATH}/{path}" + (f"?{text}" if text else ""),
+                path=f"/{path}",
+                query_text=text,
+                headers={
+                    "content-type": _JSON,
+                    **{name.lower(): value for name, value in (headers or {}).items()},
+                },
+                body=content,
+                has_body=bool(content),
+            )
+        )
+        found = {name.lower(): value for name, value in answer.headers.items()}
+        return Reply(answer.status, found, answer.body)
+
+    async def invoke(self, name: str, text: str) -> Reply:
+        """Not possible: only a host has workers."""
+        raise NeedsHost(f"only a running host can run {name}; start it with: durable start FOLDER")
+
+    async def unknown(self, kind: Kind, name: str) -> str | None:
+        """Look among the names that the app was loaded for."""
+        return _unknown(self._registry, kind, name)
+
+
+@contextlib.asynccontextmanager
+async def of_url(url: str, key: str, *, is_here: bool = False) -> AsyncGenerator[Management, None]:
+    """The management API of a host somewhere.
+
+    Args:
+        url: Scheme and authority.
+        key: That it may ask for.
+        is_here: It runs on this machine and is known, so its certificate need not be.
+
+    Raises:
+        HostUnreachable: That is no URL of a host.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise HostUnreachable(f"{url!r} is no URL such as http://localhost:7071")
+    import aiohttp
+
+    connector = aiohttp.TCPConnector(ssl=not is_here)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        yield RunningHost(url, key, session)
+
+
+@contextlib.asynccontextmanager
+async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerator[Management, None]:
+    """The management API of an app, whether its host is running or not.
+
+    Args:
+        folder: Of the app.
+        needs_names: Whether the names of its functions matter; where no host runs, a worker loads
+            the app to learn them.
+
+    Raises:
+        SettingsError, StoreError: The folder, its settings or its store cannot be used.
+    """
+    state, host_json = host.state_of(folder)
+    if not state.try_take():
+        url, key = _address_of(state.store)
+        async with of_url(url, key, is_here=True) as running:
+            yield running
+        return
+    try:
+        registry = await _registry(folder) if needs_names else Registry()
+        database = Database(state.store)
+        database.open()
+        try:
+            # Of a host that was killed; another one may listen there now.
+            await database.write(lambda c: stored_settings.remove(c, host.URL_SETTING))
+            hub = TaskHub(
+                database,
+                SystemClock(),
+                WorkerPool(_no_worker, 0),
+                registry,
+                host.hub_settings(host_json, host.Options(folder)),
+                DurableHttp(),
+            )
+            links = Links(_ORIGIN, host_json.hub_name, host_json.connection_name, "", None)
+            yield StoppedHost(ManagementApi(hub, links), registry)
+        finally:
+            await database.close()
+    finally:
+        state.give_back()
+
+
+def _registry_told(listed: list[Any]) -> Registry:
+    """Names of durable functions, as the admin API lists them."""
+    names: dict[str, list[str]] = {}
+    for function in listed:
+        if not function["isDisabled"]:
+            for binding in function["config"]["bindings"]:
+                renamed = (
+                    binding.get("orchestration")
+                    or binding.get("activity")
+                    or binding.get("entityName")
+                )
+                names.setdefault(binding["type"], []).append(str(renamed or function["name"]))
+    return Registry(
+        names.get("orchestrationTrigger", ()),
+        names.get("activityTrigger", ()),
+        names.get("entityTrigger", ()),
+    )
+
+
+def _unknown(registry: Registry, kind: Kind, name: str) -> str | None:
+    return registry.explained(kind, name) if registry.find(kind, name) is None else None
+
+
+def _address_of(store: Path) -> tuple[str, str]:
+    """URL and key that a running host has left in its store."""
+    url, key = stored_settings.peek(store, host.URL_SETTING, host.KEY_SETTING)
+    if url is None:
+        raise HostUnreachable(f"the host that uses {store} is just starting; try again")
+    return url, key or ""
+
+
+async def _registry(folder: Path) -> Registry:
+    """Names of an app's durable functions, as a worker finds them."""
+    app = await host.load_app(folder, _drop)
+    if app.failure is not None:
+        raise host.AppFailed(f"the app cannot be loaded:\n{app.failure}")
+    return registry_of(app)
+
+
+def _drop(frame: Frame) -> None:
+    """Log records of an app that is only loaded for its names are nobody's concern."""
+
+
+async def _no_worker() -> Any:
+    raise NeedsHost("no function runs here")

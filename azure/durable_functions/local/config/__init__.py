@@ -1,0 +1,1 @@
+"""What an app's folder says: host.json, local.settings.json, requirements.txt."""

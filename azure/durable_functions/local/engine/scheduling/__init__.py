@@ -1,0 +1,1 @@
+"""*When* turns and activities run; knows no history and no answer."""

@@ -1,0 +1,1 @@
+"""The JSON of the engine: history events, failures, requests to entities, answers."""

@@ -1,0 +1,1 @@
+"""Timer functions: which there are, when they are due, running them."""
