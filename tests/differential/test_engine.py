@@ -21,7 +21,6 @@ from engine_kit import DirectInvoker, Engine, ManualClock
 
 import azure.durable_functions as df
 from azure.durable_functions.local.engine import clock
-from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Continuation,
@@ -31,6 +30,7 @@ from azure.durable_functions.local.engine.invoker import (
     WorkerLost,
 )
 from azure.durable_functions.local.engine.scheduling import dispatcher
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.worker.sessions import Sessions
 
 SEEDS = range(120)

@@ -14,7 +14,7 @@ from typing import Any
 
 import azure.durable_functions as df
 from azure.durable_functions.local.engine import clock
-from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
+from azure.durable_functions.local.engine.hub import TaskHub
 from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Continuation,
@@ -22,8 +22,9 @@ from azure.durable_functions.local.engine.invoker import (
     Failure,
     HttpSender,
     Outcome,
-    Registry,
 )
+from azure.durable_functions.local.engine.registry import Registry
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.http_sender import DurableHttp
 from azure.durable_functions.local.store.database import IN_MEMORY, Database
 from azure.durable_functions.local.worker.continuations import following, put_behind

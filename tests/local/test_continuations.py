@@ -15,13 +15,13 @@ from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
 from azure.durable_functions.local.engine import clock
-from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Continuation,
     Continued,
     Outcome,
 )
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.engine.texts import events
 from azure.durable_functions.local.engine.turns import orchestrations
 from azure.durable_functions.local.engine.turns.episodes import Episode

@@ -14,7 +14,8 @@ import pytest
 from engine_kit import DirectInvoker, Engine, ManualClock
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import HubSettings, InstanceEnded
+from azure.durable_functions.local.engine.hub import InstanceEnded
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store.database import Database, StoreClosed
 
 Moment = Literal["before", "after"]

@@ -13,7 +13,7 @@ import pytest
 from engine_kit import DirectInvoker, Engine, ManualClock, run_to_end
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import AlreadyExists, HubSettings, InstanceEnded
+from azure.durable_functions.local.engine.hub import AlreadyExists, InstanceEnded
 from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Outcome,
@@ -21,6 +21,7 @@ from azure.durable_functions.local.engine.invoker import (
     UnknownFunction,
 )
 from azure.durable_functions.local.engine.scheduling import dispatcher
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store.database import IN_MEMORY, Database, StoreClosed
 
 Context = df.DurableOrchestrationContext

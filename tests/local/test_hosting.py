@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from host_process import WEBHOOK, HostProcess, copy_app
 
-from azure.durable_functions.local.engine.invoker import LostWorkers, WorkerLost, WorkerRetired
+from azure.durable_functions.local.engine.invoker import WorkerLost, WorkerRetired
+from azure.durable_functions.local.engine.lost_workers import LostWorkers
 from azure.durable_functions.local.worker.conversions import encode_starts
 
 APPS = Path(__file__).parent / "apps"

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from engine_kit import BEGINNING, DirectInvoker, Engine, _outcome
 
-from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.engine.invoker import Outcome
+from azure.durable_functions.local.engine.settings import HubSettings, Limits
 from azure.durable_functions.local.engine.texts import envelopes, events
-from azure.durable_functions.local.engine.turns.episodes import Limits, fires_early_at
+from azure.durable_functions.local.engine.turns.episodes import fires_early_at
 
 Context = Any
 Orchestration = Any

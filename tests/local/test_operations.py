@@ -15,13 +15,12 @@ from engine_kit import DirectInvoker, Engine
 import azure.durable_functions as df
 from azure.durable_functions.local.engine.hub import (
     AlreadyExists,
-    HubSettings,
     InstanceEnded,
     NoSuchInstance,
     NotPossible,
     WrongStatus,
 )
-from azure.durable_functions.local.engine.turns.episodes import Limits
+from azure.durable_functions.local.engine.settings import HubSettings, Limits
 from azure.durable_functions.local.store.instances import Filter
 
 Context = df.DurableOrchestrationContext

@@ -14,8 +14,8 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.engine.invoker import ActivityCall, Outcome, WorkerLost
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store.database import IN_MEMORY, KEPT, Commit, Database
 from azure.durable_functions.local.store.messages import Activity
 

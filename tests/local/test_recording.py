@@ -15,8 +15,8 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.engine.invoker import Outcome, TimedOut, WorkerLost
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store.database import Database
 
 Context = df.DurableOrchestrationContext

@@ -13,8 +13,8 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import HubSettings
 from azure.durable_functions.local.engine.invoker import ActivityCall, Outcome
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.engine.turns import orchestrations
 
 Context = df.DurableOrchestrationContext

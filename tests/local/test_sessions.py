@@ -17,13 +17,14 @@ from engine_kit import BEGINNING, DirectInvoker, Engine
 import azure.durable_functions as df
 from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import HistoryEventType
-from azure.durable_functions.local.engine.hub import HubSettings, InstanceEnded, NotPossible
+from azure.durable_functions.local.engine.hub import InstanceEnded, NotPossible
 from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Continuation,
     Continued,
     Outcome,
 )
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store import instances
 from azure.durable_functions.local.worker import sessions
 from azure.durable_functions.local.worker.sessions import Sessions

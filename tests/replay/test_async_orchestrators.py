@@ -194,7 +194,7 @@ def test_a_time_span_is_taken_for_a_timer() -> None:
 def test_it_is_kept_in_sessions() -> None:
     from engine_kit import DirectInvoker, Engine
 
-    from azure.durable_functions.local.engine.hub import HubSettings
+    from azure.durable_functions.local.engine.settings import HubSettings
 
     async def chain(context: Context) -> Any:
         value = 0

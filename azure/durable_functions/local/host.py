@@ -29,8 +29,9 @@ from azure.durable_functions.local.config.local_settings import (
 from azure.durable_functions.local.config.requirements_txt import DISTRIBUTION
 from azure.durable_functions.local.console_log import Console
 from azure.durable_functions.local.engine.clock import SystemClock
-from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
-from azure.durable_functions.local.engine.invoker import Registry
+from azure.durable_functions.local.engine.hub import TaskHub
+from azure.durable_functions.local.engine.registry import Registry
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.engine.texts import events
 from azure.durable_functions.local.engine.versions import OnNonDeterminism
 from azure.durable_functions.local.http_sender import DurableHttp

@@ -24,8 +24,9 @@ from azure.durable_functions._wire.payloads import decode, encode, expected
 from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 from azure.durable_functions.local import failure_texts
 from azure.durable_functions.local.engine import clock as clocks
-from azure.durable_functions.local.engine.hub import HubSettings, TaskHub
+from azure.durable_functions.local.engine.hub import TaskHub
 from azure.durable_functions.local.engine.invoker import Failure, Outcome
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.engine.texts import events
 from azure.durable_functions.local.engine.turns import entities
 from azure.durable_functions.local.store import history, instances

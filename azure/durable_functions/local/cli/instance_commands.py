@@ -30,7 +30,7 @@ from azure.durable_functions._wire import timestamps
 from azure.durable_functions.local import failure_texts
 from azure.durable_functions.local.cli import management_client, tables
 from azure.durable_functions.local.cli.management_client import Management, Reply
-from azure.durable_functions.local.engine.invoker import Kind
+from azure.durable_functions.local.engine.registry import Kind
 from azure.durable_functions.local.store.instances import TERMINAL
 
 CANNOT, NOT_FOUND, REFUSED, FAILED, NOT_ENDED = 1, 3, 4, 5, 6

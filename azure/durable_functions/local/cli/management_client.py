@@ -20,7 +20,7 @@ from azure.durable_functions._wire import shapes
 from azure.durable_functions.local import host
 from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.hub import TaskHub
-from azure.durable_functions.local.engine.invoker import Kind, Registry
+from azure.durable_functions.local.engine.registry import Kind, Registry
 from azure.durable_functions.local.http_sender import DurableHttp
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database

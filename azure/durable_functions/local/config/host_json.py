@@ -15,8 +15,7 @@ from typing import Any
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local.config import time_spans
 from azure.durable_functions.local.config.json_files import Reader, read_json
-from azure.durable_functions.local.engine.hub import HubSettings
-from azure.durable_functions.local.engine.turns.episodes import Limits
+from azure.durable_functions.local.engine.settings import HubSettings, Limits
 from azure.durable_functions.local.engine.versions import (
     FailureStrategy,
     MatchStrategy,

@@ -9,13 +9,13 @@ import re
 import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire.vocabulary import HistoryEventType
+from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store import history, instances, messages
 from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.instances import Filter, Instance
@@ -28,12 +28,9 @@ from . import (
     waiting,
 )
 from .clock import Clock
-from .invoker import (
-    HasRun,
-    HttpSender,
-    Invoker,
-    Registry,
-)
+from .follow_up import StartActivities
+from .invoker import HasRun, HttpSender, Invoker
+from .registry import Registry
 from .scheduling.activities import Activities
 from .scheduling.dispatcher import Dispatcher, Turn
 from .texts import entity_requests, events
@@ -41,8 +38,7 @@ from .texts.new_instance import SOURCE_TAG, new_execution_id, new_instance
 from .turns import entities, telling
 from .turns.children import answer_to_parent
 from .turns.entities import Entities
-from .turns.episodes import Limits
-from .turns.orchestrations import Begin, Orchestrations
+from .turns.orchestrations import Orchestrations
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -88,25 +84,6 @@ class WrongStatus(NotPossible):
 
 class InstanceEnded(DurableFunctionsError):
     """The instance has ended and takes nothing any more."""
-
-
-@dataclass(frozen=True)
-class HubSettings:
-    """Settings of host.json that the engine honours."""
-
-    limits: Limits = field(default_factory=Limits)
-    max_episodes: int = 10
-    max_activities: int = 10
-    max_entity_turns: int = 10
-    keeps_sessions: bool = False
-    """Workers keep orchestrations between episodes instead of replaying them."""
-    result_patience_seconds: float = 0.1
-    """How long the result of an activity may wait for the turn that it makes possible, to be stored
-    together with it, and before that twice as long until there is a place for the turn; with 0 it
-    is always stored by itself, at once."""
-    may_replace_running: bool = False
-    retention: timedelta | None = None
-    """How long ended instances are kept; None keeps them."""
 
 
 class TaskHub:
@@ -162,7 +139,7 @@ class TaskHub:
         for instance_id in self._orchestrations.take_waiting():
             self.dispatcher.wake(instance_id)
 
-    def _run_turn(self, instance_id: str, has_run: HasRun, begin: Begin) -> Turn:
+    def _run_turn(self, instance_id: str, has_run: HasRun, begin: StartActivities) -> Turn:
         if entities.is_entity(instance_id):
             return self._entities.run_turn(instance_id, has_run)
         return self._orchestrations.run_turn(instance_id, has_run, begin)

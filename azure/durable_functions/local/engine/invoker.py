@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from azure.durable_functions.local.store.database import KEPT, Commit
-
-Kind = Literal["orchestrator", "activity", "entity"]
 
 
 @dataclass(frozen=True)
@@ -101,36 +98,6 @@ class WorkerRetired(WorkerLost):
     """The host itself has ended the process, to load changed code: nobody is to blame."""
 
 
-MOST_LOST_WORKERS = 3
-"""An invocation that has cost so many workers fails (host.md 1)."""
-
-
-class LostWorkers:
-    """Counts the workers that were lost while an invocation ran in them.
-
-    Others may have run there too, so the count alone proves nothing: the last try has a worker to
-    itself, and only who ends that one as well is to blame.
-    """
-
-    def __init__(self) -> None:
-        self._counts: dict[Hashable, int] = {}
-
-    def must_run_alone(self, key: Hashable) -> bool:
-        """Whether the next loss would be the last."""
-        return self._counts.get(key, 0) >= MOST_LOST_WORKERS - 1
-
-    def is_guilty(self, key: Hashable, error: WorkerLost) -> bool:
-        """Count one more loss; True if it was the last."""
-        if isinstance(error, WorkerRetired):
-            return False
-        self._counts[key] = self._counts.get(key, 0) + 1
-        return self._counts[key] >= MOST_LOST_WORKERS
-
-    def forget(self, key: Hashable) -> None:
-        """The invocation has come to an end."""
-        self._counts.pop(key, None)
-
-
 class UnknownFunction(Exception):
     """The app has no such function (any more)."""
 
@@ -209,49 +176,3 @@ class Invoker(Protocol):
     async def run_entity(self, name: str, trigger: str, *, alone: bool = False) -> Outcome:
         """Run a batch of operations; as `orchestrate`."""
         ...
-
-
-class Registry:
-    """Names of the durable functions; compared ignoring case, shown as written."""
-
-    def __init__(
-        self,
-        orchestrators: Iterable[str] = (),
-        activities: Iterable[str] = (),
-        entities: Iterable[str] = (),
-    ) -> None:
-        self._names: dict[Kind, dict[str, str]] = {
-            "orchestrator": {name.lower(): name for name in orchestrators},
-            "activity": {name.lower(): name for name in activities},
-            "entity": {name.lower(): name for name in entities},
-        }
-
-    def find(self, kind: Kind, name: str) -> str | None:
-        """The name as registered; None if there is no such function."""
-        return self._names[kind].get(name.lower())
-
-    def unknown(self, kind: Kind, name: str) -> str:
-        """What the extension tells somebody who asks for a function that is not there."""
-        article = "an" if kind in ("orchestrator", "activity", "entity") else "a"
-        text = (
-            f"The function '{name}' doesn't exist, is disabled, or is not {article} {kind} "
-            "function. Additional info: "
-        )
-        known = sorted(self._names[kind].values(), key=str.lower)
-        if not known:
-            return f"{text}No {kind} functions are currently registered!"
-        names = ", ".join(f"'{name}'" for name in known)
-        return f"{text}The following are the known {kind} functions: {names}."
-
-    def explained(self, kind: Kind, name: str) -> str:
-        """The same with the name that was probably meant."""
-        nearest = difflib.get_close_matches(name.lower(), self._names[kind], 1)
-        hint = f" Did you mean '{self._names[kind][nearest[0]]}'?" if nearest else ""
-        return f"{self.unknown(kind, name)}{hint}"
-
-    def unknown_call(self, kind: Kind, name: str) -> str:
-        """What an orchestrator is told that calls it, which the extension never tells (X55)."""
-        return (
-            f"{self.explained(kind, name)} On Azure this call would wait for ever, without a line "
-            "in any log."
-        )

@@ -27,18 +27,14 @@ from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import NewMessage
 
 from . import clock
-from .invoker import (
-    Invoker,
-    Registry,
-    TimedOut,
-    UnknownFunction,
-    WorkerLost,
-)
+from .invoker import Invoker, TimedOut, UnknownFunction, WorkerLost
 from .recorded_calls import CREATED, SCHEDULING, FailedCall, RecordedCalls
+from .registry import Registry
+from .settings import Limits
 from .texts import answers, events
 from .turns import decisions
 from .turns.children import answer_to_parent
-from .turns.episodes import REWOUND, Limits, trigger_around
+from .turns.episodes import REWOUND, trigger_around
 
 _MOST_TRIALS = 200
 _COMPLETED = HistoryEventType.EXECUTION_COMPLETED

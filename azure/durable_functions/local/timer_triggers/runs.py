@@ -14,12 +14,12 @@ from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local.config import time_spans
 from azure.durable_functions.local.engine.clock import Clock
 from azure.durable_functions.local.engine.invoker import (
-    MOST_LOST_WORKERS,
     Failure,
     TimedOut,
     WorkerLost,
     WorkerRetired,
 )
+from azure.durable_functions.local.engine.lost_workers import MOST_LOST_WORKERS
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database, StoreClosed
 from azure.durable_functions.local.timer_triggers import schedules

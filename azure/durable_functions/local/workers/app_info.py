@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from azure.durable_functions.local.engine.invoker import Registry
+from azure.durable_functions.local.engine.registry import Registry
 from azure.durable_functions.local.worker.binding_types import (
     DURABLE_CLIENTS,
     DURABLE_TRIGGERS,

@@ -11,28 +11,24 @@ from typing import NamedTuple
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.clock import Clock
+from azure.durable_functions.local.engine.follow_up import FollowUp, StartActivities
 from azure.durable_functions.local.engine.invoker import (
     HTTP_ACTIVITY,
-    MOST_LOST_WORKERS,
     ActivityCall,
     Continuation,
     HasRun,
     HttpFailed,
     HttpSender,
     Invoker,
-    LostWorkers,
     Outcome,
     TimedOut,
     UnknownFunction,
     WorkerLost,
 )
+from azure.durable_functions.local.engine.lost_workers import MOST_LOST_WORKERS, LostWorkers
 from azure.durable_functions.local.engine.texts import events, failures
 from azure.durable_functions.local.engine.turns import telling
-from azure.durable_functions.local.engine.turns.orchestrations import (
-    Begin,
-    Dispatch,
-    Orchestrations,
-)
+from azure.durable_functions.local.engine.turns.orchestrations import Orchestrations
 from azure.durable_functions.local.store import messages
 from azure.durable_functions.local.store.database import Commit, Database
 from azure.durable_functions.local.store.messages import Activity, NewMessage
@@ -99,8 +95,8 @@ class Activities:
         return self._orchestrations.may_run_on(ended.activity)
 
     async def record_with_turn(
-        self, ended: Ended, has_run: HasRun, begin: Begin
-    ) -> Dispatch | None:
+        self, ended: Ended, has_run: HasRun, begin: StartActivities
+    ) -> FollowUp | None:
         """Store a result together with the turn that it makes possible.
 
         No other turn of the instance may run meanwhile. Gives what the turn has made possible and

@@ -19,10 +19,10 @@ from typing import Any
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.clock import Clock
+from azure.durable_functions.local.engine.follow_up import FollowUp, Rest, StartActivities
 from azure.durable_functions.local.engine.invoker import HasRun, TimedOut, WorkerLost
 from azure.durable_functions.local.engine.turns import telling
 from azure.durable_functions.local.engine.turns.entities import BatchRefused, is_entity
-from azure.durable_functions.local.engine.turns.orchestrations import Begin, Dispatch, Rest
 from azure.durable_functions.local.store import messages
 from azure.durable_functions.local.store.database import KEPT, Commit, Database, StoreClosed
 from azure.durable_functions.local.store.messages import Activity
@@ -35,7 +35,7 @@ _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _FEW_TIMERS = 1000
 
-Turn = Awaitable[Dispatch | None]
+Turn = Awaitable[FollowUp | None]
 
 
 class _Place:
@@ -94,7 +94,7 @@ class Dispatcher:
         self,
         database: Database,
         time: Clock,
-        run_turn: Callable[[str, HasRun, Begin], Turn],
+        run_turn: Callable[[str, HasRun, StartActivities], Turn],
         activities: Activities,
         *,
         max_episodes: int,
@@ -144,7 +144,7 @@ class Dispatcher:
         planned = await self._database.read(messages.planned)
         scheduled = await self._database.read(messages.scheduled)
         self._spawn(self._watch_timers())
-        self.follow_up(Dispatch(activities=scheduled, instances=due, planned=planned))
+        self.follow_up(FollowUp(activities=scheduled, instances=due, planned=planned))
         self._run_turns()  # of instances that were woken before
 
     async def stop(self, patience_seconds: float) -> None:
@@ -164,7 +164,7 @@ class Dispatcher:
                 await asyncio.wait(running)
 
     def pause(self) -> None:
-        """Begin nothing new until `go_on`; what runs goes on."""
+        """StartActivities nothing new until `go_on`; what runs goes on."""
         self._paused = True
         self._let_all_go()
 
@@ -205,7 +205,7 @@ class Dispatcher:
         """When the next timer falls due, as the store writes it."""
         return self._timers[0][0] if self._timers else None
 
-    def follow_up(self, dispatch: Dispatch) -> None:
+    def follow_up(self, dispatch: FollowUp) -> None:
         """Start what a commit has made possible."""
         for instance_id in dispatch.instances:
             self.wake(instance_id)
@@ -306,8 +306,8 @@ class Dispatcher:
         self._tell_if_quiet()
 
     async def _run_in_lane(
-        self, instance_id: str, lane: _Lane, run: Callable[[HasRun, Begin], Turn]
-    ) -> tuple[Dispatch | None, bool]:
+        self, instance_id: str, lane: _Lane, run: Callable[[HasRun, StartActivities], Turn]
+    ) -> tuple[FollowUp | None, bool]:
         """Run a turn, for which the place is taken; gives also whether it has failed.
 
         Raises:
@@ -336,7 +336,7 @@ class Dispatcher:
             ahead.end(is_stored=dispatch is not None)
         return dispatch, False
 
-    def _after_turn(self, instance_id: str, dispatch: Dispatch | None) -> None:
+    def _after_turn(self, instance_id: str, dispatch: FollowUp | None) -> None:
         if dispatch is not None:
             self.follow_up(dispatch)
             if dispatch.finished:
@@ -388,7 +388,7 @@ class Dispatcher:
     def _begin_ahead(
         self, ahead: _Ahead, activities: list[Activity], commit: Commit
     ) -> list[Activity]:
-        """Begin those for which there are places and nobody waits; give the others."""
+        """StartActivities those for which there are places and nobody waits; give the others."""
         if self._waiting_activities or not self._is_working:
             return activities
         free = max(0, self._max_activities - self._running_activities)

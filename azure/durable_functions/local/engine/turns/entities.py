@@ -18,24 +18,17 @@ from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.clock import Clock
-from azure.durable_functions.local.engine.invoker import (
-    MOST_LOST_WORKERS,
-    HasRun,
-    Invoker,
-    LostWorkers,
-    Registry,
-    TimedOut,
-    WorkerLost,
-)
+from azure.durable_functions.local.engine.follow_up import FollowUp
+from azure.durable_functions.local.engine.invoker import HasRun, Invoker, TimedOut, WorkerLost
+from azure.durable_functions.local.engine.lost_workers import MOST_LOST_WORKERS, LostWorkers
+from azure.durable_functions.local.engine.registry import Registry
+from azure.durable_functions.local.engine.settings import Limits
 from azure.durable_functions.local.engine.texts import entity_requests, events
 from azure.durable_functions.local.engine.texts.entity_requests import Operation
 from azure.durable_functions.local.store import instances, messages
 from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Message, NewMessage
-
-from .episodes import Limits
-from .orchestrations import Dispatch
 
 
 class BatchRefused(Exception):
@@ -107,7 +100,7 @@ class Entities:
         self._limits = limits
         self._lost = LostWorkers()
 
-    async def run_turn(self, instance_id: str, has_run: HasRun) -> Dispatch | None:
+    async def run_turn(self, instance_id: str, has_run: HasRun) -> FollowUp | None:
         """Run one batch; None if nothing was waiting.
 
         Args:
@@ -135,7 +128,7 @@ class Entities:
         if not operations:  # nothing an entity takes: dropped
             ids = [message.message_id for message in taken]
             await self._database.write(lambda c: messages.delete(c, ids))
-            return Dispatch()
+            return FollowUp()
         ran = await self._run(instance_id, entity, operations, now)
         has_run()
         dispatch = await self._database.write(
@@ -228,11 +221,11 @@ def _commit(
     operations: Sequence[Operation],
     ran: _Ran,
     now: datetime,
-) -> Dispatch:
+) -> FollowUp:
     """Store all that a batch has changed; nothing if the entity was purged meanwhile."""
     messages.delete(connection, [message.message_id for message in taken])
     if before is not None and not instances.is_unchanged(connection, before):
-        return Dispatch()
+        return FollowUp()
     is_kept = ran.exists or ran.state is not None
     if is_kept and before is not None:
         instances.update(connection, before, _row(instance_id, before, ran, now))
@@ -249,7 +242,7 @@ def _commit(
     ]
     sent = [*answers, *ran.signals]
     messages.send(connection, sent)
-    return Dispatch(instances=[message.instance_id for message in sent])
+    return FollowUp(instances=[message.instance_id for message in sent])
 
 
 def _row(instance_id: str, before: Instance | None, ran: _Ran, now: datetime) -> Instance:

@@ -10,35 +10,15 @@ from typing import Any
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.descendants import Order
-from azure.durable_functions.local.engine.invoker import HTTP_ACTIVITY, Registry
+from azure.durable_functions.local.engine.invoker import HTTP_ACTIVITY
+from azure.durable_functions.local.engine.registry import Registry
+from azure.durable_functions.local.engine.settings import Limits
 from azure.durable_functions.local.engine.texts import entity_requests, events, failures
 from azure.durable_functions.local.engine.texts.entity_requests import Sender
 from azure.durable_functions.local.engine.texts.new_instance import SOURCE_TAG, tags_of
-from azure.durable_functions.local.engine.versions import (
-    FailureStrategy,
-    MatchStrategy,
-    OnNonDeterminism,
-)
 from azure.durable_functions.local.store.history import Leaf, OpenTask
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message, NewMessage
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Settings of host.json that decide about an episode. Source: host.md 8.9, 8.17, 9.2."""
-
-    max_orchestration_actions: int = 100_000
-    store_inputs: bool = False
-    max_entity_batch: int = 5000
-    default_version: str | None = None
-    version_match: MatchStrategy = "CurrentOrOlder"
-    version_failure: FailureStrategy = "Reject"
-    on_non_determinism: OnNonDeterminism = "fail"
-    http_poll_milliseconds: int = 30_000
-    early_timers: bool = False
-    """Timers fire up to a second early, as in the cloud (extension-engine.md Y50)."""
-
 
 _POLLING_DELAY = timedelta(seconds=0.1)
 """Between the moment at which the cloud shows a message and its being taken."""

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,20 +25,21 @@ from azure.durable_functions._wire.vocabulary import (
 )
 from azure.durable_functions.local.engine import clock, descendants, versions
 from azure.durable_functions.local.engine.clock import Clock
+from azure.durable_functions.local.engine.follow_up import FollowUp, Rest, StartActivities
 from azure.durable_functions.local.engine.invoker import (
-    MOST_LOST_WORKERS,
     Continuation,
     Continued,
     Failure,
     HasRun,
     Invoker,
-    LostWorkers,
     Outcome,
-    Registry,
     TimedOut,
     UnknownFunction,
     WorkerLost,
 )
+from azure.durable_functions.local.engine.lost_workers import MOST_LOST_WORKERS, LostWorkers
+from azure.durable_functions.local.engine.registry import Registry
+from azure.durable_functions.local.engine.settings import Limits
 from azure.durable_functions.local.engine.texts import envelopes, events, failures
 from azure.durable_functions.local.engine.texts.answers import Answer, Listed, read
 from azure.durable_functions.local.engine.texts.new_instance import (
@@ -58,13 +59,7 @@ from . import (
     telling,
 )
 from .children import answer_to_parent
-from .episodes import (
-    Episode,
-    Limits,
-    UnknownEntity,
-    take,
-    trigger_around,
-)
+from .episodes import Episode, UnknownEntity, take, trigger_around
 from .memory import Memory, Remembered, Session
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -88,36 +83,8 @@ _SHORT_HISTORY_CHARACTERS = 64 * 1024
 """Beyond that it is little to save a call of the worker, and much to have activities carry it."""
 
 
-@dataclass(frozen=True)
-class Rest:
-    """How long an instance need not be looked at, though results come."""
-
-    seconds: float
-    awaited: int
-    """When so many activities have ended, there is nothing left to wait for."""
-
-
-@dataclass
-class Dispatch:
-    """What is to be done after a commit."""
-
-    activities: list[Activity] = field(default_factory=list)
-    instances: list[str] = field(default_factory=list)
-    """Something has been sent to them."""
-    planned: list[tuple[str, str]] = field(default_factory=list)
-    """Due time and instance of timers that were set."""
-    finished: bool = False
-    """The instance of the turn has ended."""
-    rest: Rest | None = None
-    """Of the instance of the turn."""
-
-
 class _Misfit(Exception):
     """The code does not fit the history, and the instance is to wait for code that does."""
-
-
-Begin = Callable[[list[Activity], Commit], list[Activity]]
-"""Begins some activities, whose functions wait for the commit; gives those that are left."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +129,9 @@ class Orchestrations:
         self._waiting.clear()
         return taken
 
-    async def run_turn(self, instance_id: str, has_run: HasRun, begin: Begin) -> Dispatch | None:
+    async def run_turn(
+        self, instance_id: str, has_run: HasRun, begin: StartActivities
+    ) -> FollowUp | None:
         """Run one turn; None if nothing was waiting, nor will be.
 
         Args:
@@ -183,7 +152,7 @@ class Orchestrations:
             self._memory.keep(remembered)
             # The clock may have been set back since somebody was woken for a timer.
             due_at = await self._database.read(lambda c: messages.next_due(c, instance_id))
-            return None if due_at is None else Dispatch(planned=[(due_at, instance_id)])
+            return None if due_at is None else FollowUp(planned=[(due_at, instance_id)])
         instance = loaded.instance
         if instance is None or instance.is_terminal or loaded.remembered is None:
             return await self._drop(instance_id, loaded.messages)
@@ -307,9 +276,9 @@ class Orchestrations:
         event_type: HistoryEventType,
         event: str,
         has_run: HasRun,
-        begin: Begin,
+        begin: StartActivities,
         ran: tuple[Continuation, Continued] | None = None,
-    ) -> Dispatch | None:
+    ) -> FollowUp | None:
         """Run the turn of an activity's result, and store the two as one.
 
         Args:
@@ -366,7 +335,7 @@ class Orchestrations:
             return None
         has_run()
 
-        def change(connection: sqlite3.Connection, episode: Episode) -> Dispatch | None:
+        def change(connection: sqlite3.Connection, episode: Episode) -> FollowUp | None:
             if not messages.take_with_turn(connection, activity, instance, episode.stored_now):
                 return None
             return _put(connection, episode)
@@ -399,12 +368,12 @@ class Orchestrations:
         self,
         episode: Episode,
         remembered: Remembered,
-        begin: Begin,
-        change: Callable[[sqlite3.Connection, Episode], Dispatch | None],
-    ) -> Dispatch | None:
+        begin: StartActivities,
+        change: Callable[[sqlite3.Connection, Episode], FollowUp | None],
+    ) -> FollowUp | None:
         """Have a turn committed, and begin what follows while the disk works."""
 
-        def meanwhile(dispatch: Dispatch | None, commit: Commit) -> None:
+        def meanwhile(dispatch: FollowUp | None, commit: Commit) -> None:
             telling.turn(episode)
             if episode.after is not None:
                 self._memory.keep(remembered.follow(episode, episode.after, commit))
@@ -530,7 +499,7 @@ class Orchestrations:
         place = f"{asked['file']}, line {asked['line']}"
         return f"; the last action it asks for is at {place}" if is_last else f" ({place})"
 
-    async def _drop(self, instance_id: str, waiting: Sequence[Message]) -> Dispatch:
+    async def _drop(self, instance_id: str, waiting: Sequence[Message]) -> FollowUp:
         """Remove messages that nobody needs any more: late results, unknown instances."""
         logger.debug(
             "Dropping %d late messages for instance %s",
@@ -540,7 +509,7 @@ class Orchestrations:
         )
         ids = [message.message_id for message in waiting]
         await self._database.write(lambda connection: messages.delete(connection, ids))
-        return Dispatch()
+        return FollowUp()
 
 
 def _session_of(instance: Instance) -> str:
@@ -905,19 +874,19 @@ def _note(connection: sqlite3.Connection, before: Instance, noted: Instance) -> 
         instances.update(connection, before, noted)
 
 
-def _commit(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
+def _commit(connection: sqlite3.Connection, episode: Episode) -> FollowUp:
     """Store all that a turn has changed; nothing if the instance was replaced meanwhile."""
     if not instances.is_unchanged(connection, episode.instance):
         messages.delete(connection, episode.consumed)
-        return Dispatch()
+        return FollowUp()
     return _put(connection, episode)
 
 
-def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
+def _put(connection: sqlite3.Connection, episode: Episode) -> FollowUp:
     """Store all that a turn has changed, of an instance that is as the turn has found it."""
     before = episode.instance
     instance_id = before.instance_id
-    dispatch = Dispatch(activities=episode.activities)
+    dispatch = FollowUp(activities=episode.activities)
     messages.delete(connection, episode.consumed)
     messages.send(connection, episode.letters)
     dispatch.instances += [letter.instance_id for letter in episode.letters]
@@ -970,7 +939,7 @@ def _put(connection: sqlite3.Connection, episode: Episode) -> Dispatch:
     return dispatch
 
 
-def _start_children(connection: sqlite3.Connection, episode: Episode, dispatch: Dispatch) -> None:
+def _start_children(connection: sqlite3.Connection, episode: Episode, dispatch: FollowUp) -> None:
     """Start what the turn has asked for; whatever has the id of one makes room for it (Y72).
 
     Of several with one id one runs after the other, and each answers its call (Y71).
@@ -1000,7 +969,7 @@ def _start_children(connection: sqlite3.Connection, episode: Episode, dispatch: 
 
 
 def _finish(
-    connection: sqlite3.Connection, episode: Episode, ended: Instance, dispatch: Dispatch
+    connection: sqlite3.Connection, episode: Episode, ended: Instance, dispatch: FollowUp
 ) -> None:
     """Clear away what an ended instance leaves, and tell its parent."""
     messages.delete_of_instance(connection, ended.instance_id)
