@@ -13,14 +13,14 @@ from engine_kit import DirectInvoker, Engine
 from host_process import WEBHOOK, HostProcess
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import BadArgument, Limits
+from azure.durable_functions.local.engine.hub import BadArgument
 from azure.durable_functions.local.engine.invoker import (
     Failure,
     Outcome,
     TimedOut,
     WorkerLost,
 )
-from azure.durable_functions.local.engine.settings import HubSettings
+from azure.durable_functions.local.engine.settings import HubSettings, Limits
 
 Context = df.DurableOrchestrationContext
 Orchestration = Generator[Any, Any, Any]

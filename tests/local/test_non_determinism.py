@@ -15,8 +15,8 @@ from rich.console import Console
 
 import azure.durable_functions as df
 from azure.durable_functions.local.cli import tables
-from azure.durable_functions.local.engine.hub import Limits, NotPossible
-from azure.durable_functions.local.engine.settings import HubSettings
+from azure.durable_functions.local.engine.hub import NotPossible
+from azure.durable_functions.local.engine.settings import HubSettings, Limits
 from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.web import instance_views
 

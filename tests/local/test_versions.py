@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from engine_kit import DirectInvoker, Engine
 
-from azure.durable_functions.local.engine.hub import Limits
-from azure.durable_functions.local.engine.settings import HubSettings
+from azure.durable_functions.local.engine.settings import HubSettings, Limits
 from azure.durable_functions.local.engine.versions import is_greater, matches
 from azure.durable_functions.local.store.database import Database
 

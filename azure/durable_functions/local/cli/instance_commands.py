@@ -26,7 +26,7 @@ import click
 from rich.console import Console
 
 from azure.durable_functions._errors import DurableFunctionsError
-from azure.durable_functions._wire import timestamps
+from azure.durable_functions._wire import depth, timestamps
 from azure.durable_functions.local import failure_texts
 from azure.durable_functions.local.cli import management_client, tables
 from azure.durable_functions.local.cli.management_client import Management, Reply
@@ -153,6 +153,8 @@ def _text(text: str, name: str) -> str:
 def _json_text(text: str, name: str) -> str:
     """JSON text from the command line, as `_text` takes it."""
     text = _text(text, name)
+    if depth.is_too_deep(text):
+        raise click.BadParameter(depth.TOO_DEEP, param_hint=name)
     try:
         json.loads(text)
     except ValueError as error:

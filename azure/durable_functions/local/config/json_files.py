@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions._wire import shapes
+from azure.durable_functions._wire import depth, shapes
 
 _COMMENTS = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
@@ -27,6 +27,8 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
     bare = _COMMENTS.sub(lambda match: match[1] or " " * len(match[0]), text)
+    if depth.is_too_deep(bare):
+        raise SettingsError(f"{path} cannot be read: {depth.TOO_DEEP}")
     try:
         value = json.loads(bare)
     except json.JSONDecodeError as error:

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
-from azure.durable_functions._wire import timestamps
+from azure.durable_functions._wire import depth, timestamps
 
 _SHORT_YEAR = re.compile(r"\d{1,3}-\d\d-\d\d(?:T|$)", re.A)
 JSON_TYPE = "application/json; charset=utf-8"
@@ -157,27 +157,6 @@ def _dump(value: Any, *, allow_nan: bool = True) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=allow_nan)
 
 
-_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
-MOST_DEPTH = 500
-"""How deep arrays and objects may be nested: some Pythons cannot write again what is deeper."""
-
-
-def is_too_deep(text: str) -> bool:
-    """Whether a JSON text is nested deeper than `MOST_DEPTH`."""
-    if text.count("[") + text.count("{") <= MOST_DEPTH:
-        return False
-    depth = 0
-    for token in _TOKENS.finditer(text):
-        mark = text[token.start()]
-        if mark in "[{":
-            depth += 1
-            if depth > MOST_DEPTH:
-                return True
-        elif mark != '"':
-            depth -= 1
-    return False
-
-
 class InvalidJson(ValueError):
     """A request body that should be JSON is not; the text says where."""
 
@@ -211,10 +190,8 @@ def read_json_text(request: Request) -> str | None:
     text = read_text(request)
     if not text.strip():
         return None
-    if is_too_deep(text):
-        raise InvalidJson(
-            f"the JSON is nested deeper than {MOST_DEPTH}; send it flatter, or as a text"
-        )
+    if depth.is_too_deep(text):
+        raise InvalidJson(depth.TOO_DEEP)
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:

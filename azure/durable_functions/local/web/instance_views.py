@@ -6,13 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from azure.durable_functions._wire import timestamps
+from azure.durable_functions._wire import depth, timestamps
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock, waiting
 from azure.durable_functions.local.engine.turns import entities
 from azure.durable_functions.local.store.instances import Instance
-
-from . import exchange
 
 STATUS_NAMES = (
     "Running",
@@ -68,7 +66,7 @@ def shown(text: str | None) -> Any:
         return None
     if not text.strip():
         return ""
-    if exchange.is_too_deep(text):  # of an earlier release, or a function's
+    if depth.is_too_deep(text):  # of an earlier release, or a function's
         return text
     try:
         return json.loads(text)

@@ -190,7 +190,7 @@ class ManagementApi:
             "instanceId": instance.instance_id,
             "name": instance.name,
             "status": instance.status,
-            "input": json.loads(instance.input or "null"),
+            "input": instance_views.shown(instance.input),
             "parentInstanceId": parent and parent["OrchestrationInstance"]["InstanceId"],
             "history": [
                 json.loads(event) for event in await self._hub.history_of(instance.instance_id)

@@ -311,7 +311,7 @@ def _read_function_json(path: Path) -> dict[str, Any]:
     try:
         text = _COMMENTS.sub(lambda match: match[1] or " ", path.read_text("utf-8-sig"))
         config = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FunctionLoadError(f"{path} is not JSON: {error}") from None
     if not isinstance(config, dict):
         raise FunctionLoadError(f"{path} must hold a JSON object")

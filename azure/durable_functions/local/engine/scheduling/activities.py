@@ -8,6 +8,7 @@ import sqlite3
 from datetime import datetime
 from typing import NamedTuple
 
+from azure.durable_functions._wire import depth
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.clock import Clock
@@ -16,6 +17,7 @@ from azure.durable_functions.local.engine.invoker import (
     HTTP_ACTIVITY,
     ActivityCall,
     Continuation,
+    Failure,
     HasRun,
     HttpFailed,
     HttpSender,
@@ -177,6 +179,11 @@ class Activities:
             return self._failed(activity, failures.not_run(reason, "WorkerLost"))
         if outcome.failure is not None:
             return self._failed(activity, failures.activity_failed(activity.name, outcome.failure))
+        if outcome.value is not None and depth.is_too_deep(outcome.value):
+            if outcome.continued is not None:
+                await outcome.continued  # an episode that has read the result: it does not count
+            refused = Failure("ValueError", f"the result cannot be taken: {depth.TOO_DEEP}", "")
+            return self._failed(activity, failures.activity_failed(activity.name, refused))
         now = self._clock.now()
         event = _completed(activity, outcome, now)
         return Ended(activity, HistoryEventType.TASK_COMPLETED, event, now, outcome, then)

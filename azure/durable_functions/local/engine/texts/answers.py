@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from azure.durable_functions._wire import shapes
+from azure.durable_functions._wire import depth, shapes
 from azure.durable_functions.local.engine.turns.decisions import ProtocolError
 
 _HEAD = re.compile(
@@ -72,8 +72,11 @@ def _read_usual(text: str, before: Listed | None) -> Answer | None:
     try:
         new, length = _decode(f"[{text[new_begin:]}")
         end = new_begin + length - len("[]")
-        fields = json.loads(f"{{{head[1]}{text[end + len(']]') :]}")
-    except ValueError:
+        rest = text[end + len("]]") :]
+        if depth.is_too_deep(rest):
+            raise ProtocolError(f"the function's answer cannot be read: {depth.TOO_DEEP}")
+        fields = json.loads(f"{{{head[1]}{rest}")
+    except (ValueError, RecursionError):
         return None
     if is_continued and bool(new) != has_comma:
         return None
@@ -85,6 +88,8 @@ def _read_usual(text: str, before: Listed | None) -> Answer | None:
 
 
 def _read_any(text: str) -> Answer:
+    if depth.is_too_deep(text):
+        raise ProtocolError(f"the function's answer cannot be read: {depth.TOO_DEEP}")
     try:
         answer: Any = json.loads(text)
     except ValueError:
@@ -105,4 +110,8 @@ def _objects(actions: list[Any]) -> list[dict[str, Any]]:
     for action in actions:
         if not shapes.is_object(action):
             raise ProtocolError("one of the answer's actions is not a JSON object")
+        given = action.get("input")
+        if isinstance(given, str) and depth.is_too_deep(given):
+            called = action.get("functionName") or action.get("name") or action.get("instanceId")
+            raise ProtocolError(f"{called!r} cannot be called: {depth.TOO_DEEP}")
     return actions

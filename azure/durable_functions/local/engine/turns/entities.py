@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from azure.durable_functions._wire import shapes
+from azure.durable_functions._wire import depth, shapes
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.clock import Clock
@@ -80,6 +80,10 @@ class _Ran:
     state: str | None
     results: list[_Result]
     signals: list[NewMessage]
+
+
+class _TooDeep(Exception):
+    """A text of the answer is nested too deep; says which."""
 
 
 class Entities:
@@ -179,7 +183,11 @@ class Entities:
         self._lost.forget(instance_id)
         if outcome.failure is not None:
             raise BatchRefused(f"Entity function '{registered}' failed: {outcome.failure.text}")
-        return _read(registered, outcome.value, operations, now)
+        try:
+            return _read(registered, outcome.value, operations, now)
+        except _TooDeep as error:
+            reason = f"Entity function '{registered}' failed: {error}"
+            return _all_failed(is_there, state, operations, events.dump(reason))
 
 
 def _all_failed(
@@ -193,6 +201,7 @@ def _read(name: str, text: str | None, operations: Sequence[Operation], now: dat
 
     Raises:
         BatchRefused: It is not such an answer.
+        _TooDeep: A result, a signal's input or the state is nested too deep.
     """
     try:
         answer: Any = json.loads(text or "")
@@ -201,10 +210,20 @@ def _read(name: str, text: str | None, operations: Sequence[Operation], now: dat
         results = [_Result(item["result"], bool(item["isError"])) for item in answer["results"]]
         if len(results) != len(operations):
             raise ValueError(f"{len(results)} results for {len(operations)} operations")
+        _demand_shallow("state", answer["entityState"])
+        for item in answer["signals"]:
+            _demand_shallow(f"signal {item['name']!r}", item["input"])
+        for operation, result in zip(operations, results, strict=True):
+            _demand_shallow(f"result of operation {operation.name!r}", result.text)
         signals = [_signal(now, item) for item in answer["signals"]]
         return _Ran(bool(answer["entityExists"]), answer["entityState"], results, signals)
     except (KeyError, TypeError, ValueError) as error:
         raise BatchRefused(f"the answer of entity function '{name}' is wrong: {error}") from error
+
+
+def _demand_shallow(what: str, text: str | None) -> None:
+    if text is not None and depth.is_too_deep(text):
+        raise _TooDeep(f"{what}: {depth.TOO_DEEP}")
 
 
 def _signal(now: datetime, item: dict[str, Any]) -> NewMessage:
