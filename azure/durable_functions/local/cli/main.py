@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local import console_log, host
 from azure.durable_functions.local.config import host_json
-from azure.durable_functions.local.engine.versions import OnNonDeterminism
+
+from .exit_codes import ExitCode, errors_as_exit_codes, report
 
 _INSTANCE_COMMANDS = (
     *("list", "show", "history", "start-new", "raise-event", "terminate", "suspend", "resume"),
@@ -33,9 +37,10 @@ class _Commands(click.Group):
         """A command by its name."""
         if cmd_name not in _INSTANCE_COMMANDS:
             return super().get_command(ctx, cmd_name)
-        from azure.durable_functions.local.cli import instance_commands
+        from . import entity_commands, instance_commands
 
-        return instance_commands.COMMANDS[cmd_name]
+        commands = (*instance_commands.COMMANDS, *entity_commands.COMMANDS)
+        return next(command for command in commands if command.name == cmd_name)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,35 +49,111 @@ def main() -> None:
     """Runs Durable Functions apps on this machine."""
 
 
+def _with_log_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options about log lines; the command gets them as `console_log.Options`."""
+
+    @functools.wraps(command)
+    def wrapped(
+        verbose: bool,
+        user_log_level: str | None,
+        enable_json_output: bool,
+        json_output_file: Path | None,
+        no_instance_ids: bool,
+        **given: Any,
+    ) -> None:
+        log_options = console_log.Options(
+            is_verbose=verbose,
+            user_level=None if user_log_level is None else host_json.level_of(user_log_level),
+            as_json=enable_json_output,
+            json_file=json_output_file,
+            names_instances=not no_instance_ids,
+        )
+        command(log_options=log_options, **given)
+
+    extended: Callable[..., None] = wrapped
+    for option in (
+        click.option(
+            "--no-instance-ids", is_flag=True, help="Do not end log lines with the instance's id."
+        ),
+        click.option(
+            "--json-output-file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write the log to this file too, as JSON; it is put aside at 50 MiB, three are "
+            "kept.",
+        ),
+        click.option("--enable-json-output", is_flag=True, help="Write log lines as JSON."),
+        click.option(
+            "--user-log-level",
+            type=click.Choice(host_json.LEVEL_NAMES, case_sensitive=False),
+            help="Least level of the app's own log lines that are shown [Information].",
+        ),
+        click.option("--verbose", is_flag=True, help="Show all log lines of the host."),
+    ):
+        extended = option(extended)
+    return extended
+
+
+def _program(context: click.Context, parameter: click.Parameter, given: str | None) -> str | None:
+    """A program, named by its path from here or to be found on the PATH."""
+    return os.path.abspath(given) if given and os.path.dirname(given) else given
+
+
+def _password(context: click.Context, parameter: click.Parameter, given: str | None) -> str | None:
+    """A password, or the content of the file that holds it, as Core Tools takes it."""
+    return Path(given).read_text().strip() if given and Path(given).is_file() else given
+
+
+def _names(
+    context: click.Context, parameter: click.Parameter, given: str | None
+) -> tuple[str, ...]:
+    """Names with blanks or commas between them."""
+    return tuple((given or "").replace(",", " ").split())
+
+
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option("--script-root", type=click.Path(path_type=Path), help="The same as FOLDER.")
 @click.option("--port", "-p", type=click.IntRange(0, 65535), help="Port to listen on [7071].")
 @click.option("--address", help="Interface to listen on [127.0.0.1].")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, help="Worker processes [1].")
-@click.option("--worker-python", metavar="PATH", help="Interpreter that runs the app.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=host.Options.workers,
+    help="Worker processes [1].",
+)
+@click.option(
+    "--worker-python", metavar="PATH", callback=_program, help="Interpreter that runs the app."
+)
 @click.option("--in-process", is_flag=True, help="Run the app in the host, for debuggers.")
 @click.option(
     "--language-worker",
+    "interpreter_arguments",
     metavar="ARGUMENTS",
     help='Arguments for that interpreter, for instance "-m debugpy --listen 5678".',
 )
-@click.option("--functions", metavar="NAMES", help="Load these functions only: 'A B'.")
+@click.option(
+    "--functions",
+    metavar="NAMES",
+    callback=_names,
+    help="Load these functions only: 'A B'.",
+)
 @click.option(
     "--timeout",
     "-t",
+    "timeout_seconds",
     type=click.FloatRange(0, min_open=True),
-    default=20.0,
+    default=host.Options.timeout_seconds,
     help="Seconds the app may take to load [20].",
 )
 @click.option(
     "--synchronous",
     type=click.Choice(["FULL", "NORMAL"]),
-    default="FULL",
+    default=host.Options.synchronous,
     help="FULL survives loss of power, NORMAL only the end of the process [FULL].",
 )
 @click.option(
     "--sessions",
+    "keeps_sessions",
     is_flag=True,
     envvar="AZURE_FUNCTIONS_DURABLE_SESSIONS",
     help="Keep orchestrations in the workers between episodes instead of replaying them.",
@@ -82,13 +163,23 @@ def main() -> None:
     type=click.Choice(["fail", "wait"]),
     help="What instances do whose history the code does not fit [fail].",
 )
-@click.option("--allowed-host", multiple=True, help="Further name that requests may use.")
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    help="Further name that requests may use.",
+)
 @click.option("--cors", metavar="ORIGINS", help="Origins whose pages may send requests: A,B or *.")
 @click.option("--cors-credentials", is_flag=True, help="Let those pages send cookies.")
-@click.option("--enableAuth", "enable_auth", is_flag=True, help="Ask for the key here too.")
+@click.option("--enableAuth", "is_key_wanted", is_flag=True, help="Ask for the key here too.")
 @click.option("--useHttps", "use_https", is_flag=True, help="Speak HTTPS; needs --cert.")
 @click.option("--cert", type=click.Path(path_type=Path), help="PEM file: certificate and key.")
-@click.option("--password", help="Of that file, or of a file that holds it.")
+@click.option(
+    "--password",
+    "certificate_password",
+    callback=_password,
+    help="Of that file, or of a file that holds it.",
+)
 @click.option(
     "--retention",
     "retention_days",
@@ -96,58 +187,23 @@ def main() -> None:
     metavar="DAYS",
     help="Purge instances that ended longer ago.",
 )
-@click.option("--fresh", is_flag=True, help="Start with an empty store.")
-@click.option("--strict", is_flag=True, help="Exit if a function does not load.")
+@click.option("--fresh", "is_fresh", is_flag=True, help="Start with an empty store.")
+@click.option("--strict", "is_strict", is_flag=True, help="Exit if a function does not load.")
 @click.option("--no-watch", is_flag=True, help="Do not load the app anew when its files change.")
-@click.option("--verbose", is_flag=True, help="Show all log lines of the host.")
-@click.option(
-    "--user-log-level",
-    type=click.Choice(host_json.LEVEL_NAMES, case_sensitive=False),
-    help="Least level of the app's own log lines that are shown [Information].",
-)
-@click.option("--enable-json-output", is_flag=True, help="Write log lines as JSON.")
-@click.option(
-    "--json-output-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the log to this file too, as JSON; it is put aside at 50 MiB, three are kept.",
-)
-@click.option(
-    "--no-instance-ids", is_flag=True, help="Do not end log lines with the instance's id."
-)
-@click.option("--no-build", is_flag=True, hidden=True)  # of Core Tools; there is nothing to build
-@click.option("--pause-on-error", is_flag=True, hidden=True)  # of Core Tools, for its own window
+@_with_log_options
+# Of Core Tools: there is nothing to build, and no window of its own to keep open.
+@click.option("--no-build", is_flag=True, hidden=True, expose_value=False)
+@click.option("--pause-on-error", is_flag=True, hidden=True, expose_value=False)
 def start(
+    log_options: console_log.Options,
     folder: Path | None,
     script_root: Path | None,
-    port: int | None,
-    address: str | None,
+    interpreter_arguments: str | None,
     workers: int,
-    worker_python: str | None,
-    in_process: bool,
-    language_worker: str | None,
-    functions: str | None,
-    timeout: float,
-    synchronous: str,
-    sessions: bool,
-    on_non_determinism: OnNonDeterminism | None,
-    allowed_host: tuple[str, ...],
-    cors: str | None,
-    cors_credentials: bool,
-    enable_auth: bool,
     use_https: bool,
     cert: Path | None,
-    password: str | None,
-    retention_days: float | None,
-    fresh: bool,
-    strict: bool,
     no_watch: bool,
-    verbose: bool,
-    user_log_level: str | None,
-    enable_json_output: bool,
-    json_output_file: Path | None,
-    no_instance_ids: bool,
-    no_build: bool,
-    pause_on_error: bool,
+    **others: Any,  # each named like the field of the host's options that it decides
 ) -> None:
     """Run the app in FOLDER (default: here) until Ctrl-C."""
     if use_https and cert is None:
@@ -155,49 +211,24 @@ def start(
             "--useHttps needs --cert FILE, a PEM file with certificate and key; a .pfx becomes one "
             "with: openssl pkcs12 -in FILE.pfx -out FILE.pem"
         )
-    if language_worker and workers > 1:
+    if interpreter_arguments and workers > 1:
         raise click.UsageError("--language-worker is for one worker; leave --workers out")
     if folder is not None and script_root is not None:
         raise click.UsageError("give the app's folder once: as FOLDER or with --script-root")
     options = host.Options(
         folder=(folder or script_root or Path()).absolute(),
-        port=port,
-        address=address,
         workers=workers,
-        worker_python=None if worker_python is None else _program(worker_python),
-        interpreter_arguments=language_worker,
-        in_process=in_process,
-        synchronous="NORMAL" if synchronous == "NORMAL" else "FULL",
-        keeps_sessions=sessions,
-        on_non_determinism=on_non_determinism,
-        is_fresh=fresh,
-        is_strict=strict,
-        allowed_hosts=allowed_host,
-        cors=cors,
-        cors_credentials=cors_credentials,
-        is_key_wanted=enable_auth,
-        retention_days=retention_days,
-        functions=tuple((functions or "").replace(",", " ").split()),
-        timeout_seconds=timeout,
+        interpreter_arguments=interpreter_arguments,
         watches=not no_watch,
         certificate=cert.absolute() if use_https and cert is not None else None,
-        certificate_password=_password(password),
+        **others,
     )
-    log_options = console_log.Options(
-        is_verbose=verbose,
-        user_level=None if user_log_level is None else host_json.level_of(user_log_level),
-        as_json=enable_json_output,
-        json_file=json_output_file,
-        names_instances=not no_instance_ids,
-    )
-    status = 0
+    status = ExitCode.DONE
     try:
-        console = console_log.Console(log_options)
-        asyncio.run(_run(options, console))
+        asyncio.run(_run(options, console_log.Console(log_options)))
     except DurableFunctionsError as error:
-        click.echo(f"durable: {error}", err=True)
-        status = 1
-    if in_process:
+        status = report(error)
+    if options.in_process:
         # Threads of user code that still run would keep the process from ending.
         logging.shutdown()
         sys.stdout.flush()
@@ -206,45 +237,30 @@ def start(
     sys.exit(status)
 
 
-def _program(given: str) -> str:
-    """A program, named by its path from here or to be found on the PATH."""
-    return os.path.abspath(given) if os.path.dirname(given) else given
-
-
-def _password(given: str | None) -> str | None:
-    """A password, or the content of the file that holds it, as Core Tools takes it."""
-    return Path(given).read_text().strip() if given and Path(given).is_file() else given
-
-
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def reset(folder: Path, yes: bool) -> None:
     """Delete all instances and entities of the app in FOLDER (default: here)."""
-    try:
-        if not yes:
-            click.confirm(f"Delete all instances of the app in {folder.resolve()}?", abort=True)
+    if not yes:
+        click.confirm(f"Delete all instances of the app in {folder.resolve()}?", abort=True)
+    with errors_as_exit_codes():
         deleted = host.reset(folder)
-    except DurableFunctionsError as error:
-        click.echo(f"durable: {error}", err=True)
-        sys.exit(1)
     click.echo("There was nothing to delete." if deleted is None else f"Deleted {deleted}.")
 
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
-@click.option("--worker-python", metavar="PATH", help="Interpreter that runs the app.")
+@click.option(
+    "--worker-python", metavar="PATH", callback=_program, help="Interpreter that runs the app."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(folder: Path, worker_python: str | None, as_json: bool) -> None:
     """Look the app in FOLDER (default: here) over before it is published."""
-    from azure.durable_functions.local.cli import doctor as doctors
+    from . import doctor as doctors
 
-    python = None if worker_python is None else _program(worker_python)
-    try:
-        found = asyncio.run(doctors.examine(folder, python))
-    except DurableFunctionsError as error:
-        click.echo(f"durable: {error}", err=True)
-        sys.exit(1)
+    with errors_as_exit_codes():
+        found = asyncio.run(doctors.examine(folder, worker_python))
     if as_json:
         click.echo(doctors.as_json(found))
     else:
@@ -256,7 +272,8 @@ def doctor(folder: Path, worker_python: str | None, as_json: bool) -> None:
             click.echo(f"    {finding.mend}")
         errors = sum(finding.severity == "error" for finding in found)
         click.echo(f"{errors} error(s), {len(found) - errors} warning(s)")
-    sys.exit(4 if any(finding.severity == "error" for finding in found) else 0)
+    has_errors = any(finding.severity == "error" for finding in found)
+    sys.exit(ExitCode.REFUSED if has_errors else ExitCode.DONE)
 
 
 @main.command()
@@ -274,26 +291,20 @@ def replay(folder: Path, recordings: tuple[Path, ...]) -> None:
     """
     from azure.durable_functions.testing._histories import replay_all
 
-    try:
+    with errors_as_exit_codes():
         bad = replay_all(folder, recordings, click.echo)
-    except DurableFunctionsError as error:
-        click.echo(f"durable: {error}", err=True)
-        sys.exit(1)
     click.echo(f"{len(recordings) - bad} of {len(recordings)} replay as recorded")
-    sys.exit(1 if bad else 0)
+    sys.exit(ExitCode.CANNOT if bad else ExitCode.DONE)
 
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
 def bundle(folder: Path) -> None:
     """Let the app in FOLDER (default: here) carry this package when it is published."""
-    from azure.durable_functions.local.cli import bundle as bundles
+    from . import bundle as bundles
 
-    try:
+    with errors_as_exit_codes():
         wheel, pin = bundles.write(folder)
-    except DurableFunctionsError as error:
-        click.echo(f"durable: {error}", err=True)
-        sys.exit(1)
     click.echo(f"Wrote {wheel}; requirements.txt names it: {pin}")
 
 
