@@ -1,1 +1,1 @@
-"""The ``durable`` command: stands above the rest of ``local``; nothing else imports it."""
+"""The ``durable`` command. It is built on the rest of ``local``, which never imports it."""

@@ -1,7 +1,7 @@
-"""``durable bundle``: lets a deployed app carry the very package that it runs with here.
+"""``durable bundle``: vendors this package into an app, so that it is deployed with it.
 
-The public index has Microsoft's package under the same name, so a deployed folder brings a wheel of
-this one along (``wheels/``) and its requirements.txt names that file.
+The public index has Microsoft's package under the same name. So the app folder gets a wheel of this
+one (in ``wheels/``), and its requirements.txt refers to that file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __pycache__/
 local.settings.json
 test_*.py
 """
-"""What need not be published; written where an app has no .funcignore."""
+"""What need not be published; written if an app has no .funcignore."""
 _WHEEL = """\
 Wheel-Version: 1.0
 Generator: durable-bundle
@@ -42,16 +42,16 @@ Tag: py3-none-any
 
 
 def write(folder: Path) -> tuple[Path, str]:
-    """Put a wheel of this package into an app folder, and its pin into requirements.txt.
+    """Writes a wheel of this package into an app folder and pins it in requirements.txt.
 
     Args:
-        folder: Of the app.
+        folder: The app's folder.
 
     Returns:
-        The wheel, and the line of requirements.txt that names it.
+        The wheel, and its line in requirements.txt.
 
     Raises:
-        SettingsError: The folder holds no app, or cannot be written to.
+        SettingsError: There is no app in the folder, or the folder cannot be written to.
     """
     root = find_app_root(folder)
     requirements = root / "requirements.txt"
@@ -59,8 +59,8 @@ def write(folder: Path) -> tuple[Path, str]:
     for each in known:
         if each.is_package and each.file != requirements:
             raise SettingsError(
-                f"{each.file} asks for {each.text!r}, which the wheel would contradict; remove "
-                "that line there first"
+                f"{each.file} asks for {each.text!r}, which contradicts the wheel; remove that "
+                "line first"
             )
     version = importlib.metadata.version(DISTRIBUTION)
     name = f"{DISTRIBUTION.replace('-', '_')}-{version}"
@@ -76,7 +76,7 @@ def write(folder: Path) -> tuple[Path, str]:
     if not any(each.is_functions or each.has_hash for each in known):
         kept.append("azure-functions")
     line = pin
-    if any(each.has_hash for each in known):  # then pip wants one of everything
+    if any(each.has_hash for each in known):  # then pip requires a hash for every package
         line += f" --hash=sha256:{hashlib.sha256(content).hexdigest()}"
     try:
         wheel.parent.mkdir(exist_ok=True)
@@ -93,7 +93,7 @@ def write(folder: Path) -> tuple[Path, str]:
 
 
 def _content(dist_info: str) -> bytes:
-    """The wheel's bytes: the same for the same package, whenever they are made."""
+    """Returns the wheel's bytes, which depend on the package only, not on the time."""
     files = {**dict(_package_files()), **dict(_metadata(dist_info))}
     record = "".join(f"{path},{_digest(data)},{len(data)}\n" for path, data in files.items())
     files[f"{dist_info}/RECORD"] = f"{record}{dist_info}/RECORD,,\n".encode()

@@ -1,6 +1,6 @@
-"""``durable doctor``: what the Functions host would refuse in an app folder, or what would hurt.
+"""``durable doctor``: finds what the Functions host would refuse in an app, and other risks.
 
-Nothing is changed. The app is loaded once, by a worker, as ``durable start`` does it.
+It changes nothing. A worker loads the app once, as with ``durable start``.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from azure.durable_functions.local.workers.workers import WorkerFailed
 Severity = Literal["error", "warning"]
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
-"""What Azure Functions offers; later ones may have come since this was written."""
+"""The Python versions that Azure Functions offers; newer ones may have been added since."""
 _SECRET_FILES = ("local.settings.json", ".env", "*.pem", "*.pfx", "*.key", ".durable")
 _MADE_HERE = ("local.settings.json", ".durable")
-"""Every app that has run here has them."""
+"""Every app that has run on this machine has these."""
 _SECRETS = re.compile(
     r"AccountKey=[A-Za-z0-9+/=]{20,}|SharedAccessKey=[A-Za-z0-9+/=]{20,}|"
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|[?&]sig=[A-Za-z0-9%]{20,}"
@@ -49,42 +49,43 @@ _SECRETS = re.compile(
 _READ_FOR_SECRETS = (".py", ".json", ".txt", ".toml", ".yaml", ".yml", ".cfg", ".ini")
 _LARGEST_READ = 1024 * 1024
 _OURS = "independent SDK"
-"""Stands in the summary of this distribution, and not in that of Microsoft's."""
+"""Part of the summary of this distribution, but not of Microsoft's."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that should be mended."""
+    """Something that should be fixed."""
 
     severity: Severity
     where: str
-    """File, or function."""
+    """The file or function."""
     what: str
     mend: str
+    """How to fix it."""
 
 
 async def examine(folder: Path, worker_python: str | None = None) -> list[Finding]:
-    """Look an app folder over.
+    """Returns the findings in an app folder, errors first.
 
     Raises:
-        SettingsError: It holds no app.
+        SettingsError: There is no app in the folder.
     """
     root = find_app_root(folder)
     found: list[Finding] = []
     try:
         environment, _ = app_environment(read_local_settings(root), os.environ)
         host_json = read_host_json(root, environment)
-    except SettingsError as error:  # without them nothing else can be looked at
+    except SettingsError as error:  # without the settings nothing else can be checked
         what = str(error)
         return [
-            Finding("error", "settings", what, "correct the file; the host would not start"),
+            Finding("error", "settings", what, "correct the file; the host does not start with it"),
             *_secrets(root),
         ]
     options = host.Options(root, worker_python=worker_python)
     python = host.python_of(root, environment, options)
     try:
         app = await host.load_app(root, _drop, options)
-    except WorkerFailed as error:  # the other findings may say why
+    except WorkerFailed as error:  # the other findings may explain it
         app = AppInfo([], [], str(error), [], python="")
     found += _names(root, app)
     found += _app(app)
@@ -105,15 +106,17 @@ async def examine(folder: Path, worker_python: str | None = None) -> list[Findin
 
 
 def _drop(frame: Frame) -> None:
-    """Log records of an app that is only looked at are nobody's concern."""
+    """Discards a log record: the app is only loaded to be checked."""
 
 
 def _app(app: AppInfo) -> Iterator[Finding]:
     if app.failure is not None:
-        yield Finding("error", "the app", app.failure, "correct the code, or install what it needs")
+        yield Finding(
+            "error", "the app", app.failure, "correct the code, or install the packages it needs"
+        )
         return
     for name, reason in app.errors:
-        yield Finding("error", name, reason, "correct the function; the host would not load it")
+        yield Finding("error", name, reason, "correct the function; the host does not load it")
     for function in app.functions:
         for warning in function.warnings:
             yield Finding("error", function.name, warning, "rename the parameter")
@@ -125,13 +128,13 @@ def _app(app: AppInfo) -> Iterator[Finding]:
             "error",
             "the app",
             "no functions were found",
-            "decorate them in function_app.py, or describe them by function.json files",
+            "decorate them in function_app.py, or add function.json files",
         )
     if app.mixed_folders:
         yield Finding(
             "warning",
             ", ".join(sorted(app.mixed_folders)),
-            "function.json folders are ignored beside a function_app.py that has functions",
+            "function.json folders are ignored if function_app.py has functions",
             "move them into function_app.py, or remove them",
         )
 
@@ -139,11 +142,11 @@ def _app(app: AppInfo) -> Iterator[Finding]:
 def _triggers(
     app: AppInfo, host_json: HostJson, environment: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Routes and schedules that cannot be served."""
+    """Finds routes and schedules that the host cannot use."""
     _, routes = http_functions(app.functions, host_json.route_prefix)
     _, schedules = runs.timer_functions(app.functions, environment)
     for name, reason in (*routes, *schedules):
-        yield Finding("error", name, reason, "correct the function; the host would not load it")
+        yield Finding("error", name, reason, "correct the function; the host does not load it")
 
 
 def _host_json(root: Path, app: AppInfo) -> Iterator[Finding]:
@@ -152,7 +155,7 @@ def _host_json(root: Path, app: AppInfo) -> Iterator[Finding]:
         yield Finding(
             "error",
             "host.json",
-            "it is missing; Core Tools refuse to start",
+            "it is missing; Core Tools refuses to start",
             'write {"version": "2.0"}',
         )
         return
@@ -186,7 +189,7 @@ def _python(app: AppInfo) -> Iterator[Finding]:
             "warning",
             "the interpreter",
             f"it is Python {app.python}; Azure Functions offers {wanted[0]} to {wanted[1]}",
-            "run and publish with one of these",
+            "run and publish with one of these versions",
         )
 
 
@@ -197,7 +200,7 @@ def _names(root: Path, app: AppInfo) -> Iterator[Finding]:
             yield Finding(
                 "error",
                 function.name,
-                "another function has the same name but for upper and lower case",
+                "another function has the same name, apart from upper and lower case",
                 "rename one of them; the Functions host refuses both",
             )
     for name, what in hidden_modules.find(root):
@@ -211,7 +214,7 @@ def _requirements(root: Path, python: str) -> Iterator[Finding]:
             "error",
             "requirements.txt",
             "it is missing, so nothing is installed in the cloud",
-            "name azure-functions and azure-functions-durable there",
+            "create it with azure-functions and azure-functions-durable",
         )
         return
     known = requirements_txt.read(path)
@@ -220,9 +223,9 @@ def _requirements(root: Path, python: str) -> Iterator[Finding]:
             "error", path.name, "azure-functions is not in it", "add a line azure-functions"
         )
     for file, what, is_sure in missing_packages.find(root, python, known, _ignored(root)):
-        mend = "add a line for it; it would not load in the cloud"
+        mend = "add it to requirements.txt; the app would not load in the cloud"
         if not is_sure:
-            mend += ", unless another package there brings it along"
+            mend += ", unless another package listed there depends on it"
         yield Finding("error" if is_sure else "warning", file, what, mend)
     named = [each for each in known if each.is_package]
     carried = [each for each in named if each.is_wheel]
@@ -239,22 +242,22 @@ def _requirements(root: Path, python: str) -> Iterator[Finding]:
         yield Finding(
             "error",
             path.name,
-            f"{named[0].text!r} fetches release 2 of Microsoft's package, which is another one",
-            "run 'durable bundle', or keep to azure-functions-durable<2",
+            f"{named[0].text!r} fetches release 2 of Microsoft's package, a different SDK",
+            "run 'durable bundle', or require azure-functions-durable<2",
         )
     elif _runs_ours(python):
         yield Finding(
             "warning",
             path.name,
-            f"{named[0].text!r} fetches Microsoft's package, but the app runs with this one here",
-            "run 'durable bundle' to let the app carry this package, or leave it if you mean that",
+            f"{named[0].text!r} fetches Microsoft's package, but here the app runs with this one",
+            "run 'durable bundle' to vendor this package, or ignore this if it is intended",
         )
 
 
 def _carried(root: Path, wheel: str) -> Iterator[Finding]:
-    """Whether the wheel is there and will be published."""
+    """Checks that the wheel exists and will be published."""
     if not (root / wheel).is_file():
-        yield Finding("error", "requirements.txt", f"{wheel} is not there", "run 'durable bundle'")
+        yield Finding("error", "requirements.txt", f"{wheel} is missing", "run 'durable bundle'")
     parts = [part for part in wheel.split("/") if part != "."]
     for rule in _ignored(root):
         if any(fnmatch.fnmatch(part, rule) for part in [*parts, "/".join(parts)]):
@@ -267,7 +270,7 @@ def _carried(root: Path, wheel: str) -> Iterator[Finding]:
 
 
 def _runs_ours(python: str) -> bool:
-    """Whether the app's interpreter has this package, and not Microsoft's."""
+    """Returns whether the app's interpreter has this package instead of Microsoft's."""
     question = (
         "import importlib.metadata as m; print(m.metadata('azure-functions-durable')['Summary'])"
     )
@@ -275,20 +278,20 @@ def _runs_ours(python: str) -> bool:
         answer = subprocess.run(
             [python, "-c", question], capture_output=True, text=True, check=False
         )
-    except OSError:  # told already: the app could not be loaded
+    except OSError:  # reported already: the app could not be loaded
         return False
     return _OURS in answer.stdout
 
 
 def _ignored(root: Path) -> list[str]:
-    """The rules of .funcignore, without slashes at their ends."""
+    """Returns the rules of .funcignore, without slashes at their ends."""
     path = root / ".funcignore"
     rules = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
     return [rule.strip().strip("/") for rule in rules if rule.strip() and rule[0] not in "#!"]
 
 
 def _secrets(root: Path) -> Iterator[Finding]:
-    """Files and texts that publishing would upload."""
+    """Finds secrets that publishing would upload."""
     ignored = _ignored(root)
     for child in sorted(root.iterdir()):
         is_left_out = any(fnmatch.fnmatch(child.name, rule) for rule in ignored)
@@ -298,8 +301,8 @@ def _secrets(root: Path) -> Iterator[Finding]:
             yield Finding(
                 "warning" if child.name in _MADE_HERE else "error",
                 child.name,
-                "it would be published, and may hold secrets or the state of this machine",
-                f"add a line {child.name} to .funcignore",
+                "it would be published, and may contain secrets or state of this machine",
+                f"add the line {child.name} to .funcignore",
             )
             continue
         for file in sorted(child.rglob("*")) if child.is_dir() else [child]:
@@ -307,8 +310,8 @@ def _secrets(root: Path) -> Iterator[Finding]:
                 yield Finding(
                     "error",
                     str(file.relative_to(root)),
-                    "it holds a key, and would be published",
-                    "move it into an app setting, and make a new key: this one may be known",
+                    "it contains a key and would be published",
+                    "move it into an app setting and create a new key, as this one may be exposed",
                 )
 
 
@@ -321,5 +324,5 @@ def _holds_secret(file: Path) -> bool:
 
 
 def as_json(found: list[Finding]) -> str:
-    """For machines."""
+    """Returns the findings as JSON."""
     return json.dumps([vars(finding) for finding in found], indent=2, ensure_ascii=False)

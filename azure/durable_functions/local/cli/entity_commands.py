@@ -31,11 +31,11 @@ from .targets import (
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--top", type=click.IntRange(1), help="At most so many.")
+@click.option("--top", type=click.IntRange(1), help="Maximum number of results.")
 @with_json
 @with_target
 def entities(target: Target, name: str | None, top: int | None, as_json: bool) -> None:
-    """List the entities, or those of the entity function NAME, with their state."""
+    """List entities and their state, or only those of the entity function NAME."""
 
     async def work(api: Management) -> ExitCode:
         path = path_of("entities", *([name] if name else []))
@@ -59,7 +59,7 @@ def signal(
     operation: str,
     input_text: str | None,
 ) -> None:
-    """Send the entity KEY of the function NAME an OPERATION."""
+    """Send OPERATION to the entity KEY of the entity function NAME."""
     body = read_payload(input_text, "--input")
 
     async def work(api: Management) -> ExitCode:
@@ -79,19 +79,19 @@ def signal(
     "text",
     metavar="TEXT",
     default="",
-    help="Text for its trigger, JSON for activities; @FILE, or - for stdin.",
+    help="Trigger text, or JSON for activities; @FILE, or - for stdin.",
 )
 @with_json
 @with_target
 def invoke(target: Target, name: str, text: str, as_json: bool) -> None:
-    """Run a function of a running host by hand, and show its result or its failure."""
+    """Run a function on a running host now, and print its result or failure."""
     text = read_text(text, "--input")
 
     async def work(api: Management) -> ExitCode:
         with console.status(f"Running {name}…"):
             reply = checked(await api.invoke(name, text), f"function {name}")
-        if reply.status == 202:  # of Core Tools, which do not tell more
-            click.echo(f"The host runs {name}; its log tells how it ends.")
+        if reply.status == 202:  # from Core Tools, which report nothing more
+            click.echo(f"The host is running {name}; see its log for the result.")
             return ExitCode.DONE
         return _show_end(name, reply.json, as_json)
 
@@ -99,23 +99,23 @@ def invoke(target: Target, name: str, text: str, as_json: bool) -> None:
 
 
 def _show_end(name: str, ended: dict[str, Any], as_json: bool) -> ExitCode:
-    """Print how a function has ended; gives the exit status."""
+    """Prints how a function ended and returns the exit code."""
     failure, response = ended.get("failure"), ended.get("response")
     is_bad = failure is not None or (response is not None and response["status"] >= 400)
     if as_json:
         click.echo(tables.as_json(ended))
     elif failure is not None:
-        told = failure_texts.told(failure_texts.of_worker(failure))
-        click.echo(f"{name} has failed: {told}", err=True)
+        text = failure_texts.told(failure_texts.of_worker(failure))
+        click.echo(f"{name} failed: {text}", err=True)
     elif response is not None:
-        click.echo(f"{name} has answered with status {response['status']}", err=True)
+        click.echo(f"{name} responded with status {response['status']}", err=True)
         click.echo(response["body"])
     elif "result" in ended:
         click.echo(json.dumps(ended["result"], ensure_ascii=False))
     else:
-        click.echo(f"{name} has run.")
+        click.echo(f"{name} completed.")
     return ExitCode.FAILED if is_bad else ExitCode.DONE
 
 
 COMMANDS = (entities, signal, invoke)
-"""In the order of the help."""
+"""The commands in the order of the help."""

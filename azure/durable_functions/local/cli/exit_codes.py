@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and errors in one line. Source: host.md 11.1."""
+"""Exit codes, and errors printed as one line. Source: host.md 11.1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from azure.durable_functions._errors import DurableFunctionsError
 
 
 class ExitCode(IntEnum):
-    """The exit codes of the commands; click itself uses 2 for wrong usage."""
+    """The exit codes of all commands; click itself uses 2 for wrong usage."""
 
     DONE = 0
     CANNOT = 1
@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 3
     """No such instance, entity or function."""
     REFUSED = 4
-    """Not possible in the present state of the instance or the app."""
+    """Not possible in the current state of the instance or the app."""
     FAILED = 5
     """The instance that was waited for, or the function that was run, has failed."""
     NOT_ENDED = 6
@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
 
 
 class Problem(Exception):
-    """The host refused a request: why, and the exit code that follows."""
+    """The host refused a request; holds the reason and the exit code."""
 
     def __init__(self, text: str, code: ExitCode) -> None:
         super().__init__(text)
@@ -37,14 +37,14 @@ class Problem(Exception):
 
 
 def report(error: Problem | DurableFunctionsError) -> ExitCode:
-    """Print an error as one line; returns the exit code that it means."""
+    """Prints an error as one line and returns its exit code."""
     click.echo(f"durable: {error}", err=True)
     return error.code if isinstance(error, Problem) else ExitCode.CANNOT
 
 
 @contextlib.contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """Let an error of this package end the process with one line and its exit code."""
+    """Turns an error of this package into one line on stderr and its exit code."""
     try:
         yield
     except (Problem, DurableFunctionsError) as error:

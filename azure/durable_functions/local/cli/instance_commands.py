@@ -1,4 +1,4 @@
-"""The sub-commands of ``durable`` that steer and show instances. Source: host.md 11.1."""
+"""The sub-commands of ``durable`` that show and manage instances. Source: host.md 11.1."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .targets import (
 )
 
 _NO_SUCH_INSTANCE = re.compile(r"No instance with ID .* was found|was not found")
-"""In the words of the extension, and of its earlier releases."""
+"""The wording of the extension, and that of its earlier releases."""
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 _WITH_FAILURE: dict[str, object] = {"showFailure": "true"}
@@ -45,7 +45,7 @@ _STATUSES = ("Pending", "Running", "Suspended", "Completed", "Failed", "Terminat
 
 
 def _with_reason(command: Command) -> Command:
-    return click.option("--reason", default="", help="Is recorded with it.")(command)
+    return click.option("--reason", default="", help="Reason recorded in the history.")(command)
 
 
 @click.command("list")
@@ -53,14 +53,16 @@ def _with_reason(command: Command) -> Command:
     "--runtime-status",
     multiple=True,
     type=click.Choice(_STATUSES, case_sensitive=False),
-    help="Only those in this status; may be repeated.",
+    help="Only instances with this status (repeatable).",
 )
-@click.option("--name", help="Only those of this orchestrator.")
-@click.option("--custom-status", metavar="TEXT", help="Only those with TEXT in the custom status.")
-@click.option("--prefix", help="Only those whose id begins so.")
-@click.option("--created-after", help="Only those created at or after this moment (ISO 8601, UTC).")
-@click.option("--created-before", help="Only those created at or before it.")
-@click.option("--top", type=click.IntRange(1), help="At most so many, the newest.")
+@click.option("--name", help="Only instances of this orchestrator.")
+@click.option(
+    "--custom-status", metavar="TEXT", help="Only instances with TEXT in the custom status."
+)
+@click.option("--prefix", help="Only instances whose ID starts with this.")
+@click.option("--created-after", help="Only instances created at or after this (ISO 8601, UTC).")
+@click.option("--created-before", help="Only instances created at or before this.")
+@click.option("--top", type=click.IntRange(1), help="Maximum number of results, newest first.")
 @with_json
 @with_target
 def list_instances(
@@ -74,7 +76,7 @@ def list_instances(
     top: int | None,
     as_json: bool,
 ) -> None:
-    """List the instances of orchestrations, the newest first."""
+    """List orchestration instances, newest first."""
     query = _filter(runtime_status, created_after, created_before)
     query |= {"newestFirst": "true", "entities": "false"}
     for parameter, given in (
@@ -86,7 +88,7 @@ def list_instances(
             query[parameter] = given
 
     def fits(item: dict[str, Any]) -> bool:
-        # A host that is none of ours does not know these parameters.
+        # Other hosts do not know these parameters, so filter here as well.
         status = json.dumps(item["customStatus"], ensure_ascii=False)
         return (
             not item["instanceId"].startswith("@")
@@ -99,7 +101,7 @@ def list_instances(
         found.sort(key=lambda item: str(item["createdTime"]), reverse=True)
         show_value(found, tables.instances, as_json=as_json)
         if not as_json and await read_pages(api, "entities", {}, 1):
-            console.print("Entities are listed by: durable entities", highlight=False)
+            console.print("To list entities: durable entities", highlight=False)
         return ExitCode.DONE
 
     run(target, work)
@@ -121,14 +123,14 @@ def _filter(
 
 
 def _moment(text: str | None, name: str) -> str | None:
-    """A moment as the API reads it; one that it could not read would widen the filter."""
+    """Returns a time as the API reads it; one that it cannot read would widen the filter."""
     if text is None:
         return None
     try:
         return timestamps.to_utc(timestamps.parse_moment(text)).isoformat()
     except (ValueError, OverflowError):
         raise click.BadParameter(
-            f"{text!r} is no moment such as 2024-05-01 or 2024-05-01T12:00:00Z", param_hint=name
+            f"{text!r} is not a time such as 2024-05-01 or 2024-05-01T12:00:00Z", param_hint=name
         ) from None
 
 
@@ -137,7 +139,7 @@ def _moment(text: str | None, name: str) -> str | None:
 @with_json
 @with_target
 def show(target: Target, instance_id: str, as_json: bool) -> None:
-    """Show an instance: status, what it waits for, its relatives, input, output."""
+    """Show an instance: status, what it waits for, parent, children, input, output."""
 
     async def work(api: Management) -> ExitCode:
         query = {**_WITH_FAILURE, "showDetails": "true"}
@@ -145,7 +147,7 @@ def show(target: Target, instance_id: str, as_json: bool) -> None:
         item = checked(reply, f"instance {instance_id}").json
         show_value(item, tables.instance, as_json=as_json)
         if not (as_json or api.is_running or item["runtimeStatus"] in TERMINAL):
-            click.echo("No host is running; it goes on when one is started.")
+            click.echo("No host is running; the instance resumes when one starts.")
         return ExitCode.DONE
 
     run(target, work)
@@ -158,7 +160,7 @@ def show(target: Target, instance_id: str, as_json: bool) -> None:
     "export_file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the whole run to FILE, for 'durable replay'.",
+    help="Write the complete history to FILE, for 'durable replay'.",
 )
 @with_json
 @with_target
@@ -171,7 +173,7 @@ def history(target: Target, instance_id: str, export_file: Path | None, as_json:
         whole: dict[str, Any] = checked(reply, f"instance {instance_id}").json
         if "history" not in whole:
             raise DurableFunctionsError(
-                "that host is none of ours: only 'durable start' gives the whole history"
+                "only a host started with 'durable start' can export a complete history"
             )
         file.write_text(json.dumps(whole, indent=1), "utf-8")
         click.echo(f"Wrote {len(whole['history'])} events to {file}.")
@@ -192,15 +194,15 @@ def history(target: Target, instance_id: str, export_file: Path | None, as_json:
 @click.command("start-new")
 @click.argument("name", required=False)
 @click.option("--function-name", help="The same as NAME.")
-@click.option("--id", "instance_id", help="Id of the new instance; else one is made.")
+@click.option("--id", "instance_id", help="ID of the new instance [generated].")
 @click.option("--input", "input_text", metavar="JSON", help="JSON text, @FILE, or - for stdin.")
-@click.option("--version", help="Version of the orchestration.")
+@click.option("--version", help="Version of the new instance [the host's defaultVersion].")
 @click.option(
     "--wait",
     "wait_seconds",
     type=click.FloatRange(0),
     metavar="SECONDS",
-    help="Wait until it has ended, and print its output.",
+    help="Wait at most this long for its end, and print its output.",
 )
 @with_json
 @with_target
@@ -217,7 +219,7 @@ def start_new(
     """Start an instance of the orchestrator NAME."""
     wanted = name or function_name
     if wanted is None:
-        raise click.UsageError("which orchestrator? Give NAME or --function-name")
+        raise click.UsageError("specify the orchestrator: NAME or --function-name")
     body = read_payload(input_text, "--input")
     path = path_of("orchestrators", wanted, *([instance_id] if instance_id else []))
 
@@ -233,8 +235,8 @@ def start_new(
             return ExitCode.DONE
         if not api.is_running:
             raise Problem(
-                f"{started['id']} is stored, but no host is running that would work on it; start "
-                "one with: durable start FOLDER",
+                f"{started['id']} is stored, but no host is running to execute it; start one with: "
+                "durable start FOLDER",
                 ExitCode.NOT_ENDED,
             )
         return await _wait(api, started["id"], wait_seconds, as_json)
@@ -292,7 +294,7 @@ def _recursive(command: Command) -> Command:
     return click.option(
         "--recursive",
         is_flag=True,
-        help="Also the sub-orchestrations, and theirs; Azure ignores this.",
+        help="Include sub-orchestrations at every level; Azure ignores this.",
     )(command)
 
 
@@ -318,12 +320,12 @@ def _operation(name: str, text: str, done: str, *, reaches_children: bool = True
     return click.command(name, help=text)(click.argument("instance_id")(options))
 
 
-terminate = _operation("terminate", "End an instance where it stands.", "Asked to terminate")
-suspend = _operation("suspend", "Let an instance pause.", "Asked to suspend")
-resume = _operation("resume", "Let a suspended instance go on.", "Asked to resume")
+terminate = _operation("terminate", "Terminate an instance.", "Asked to terminate")
+suspend = _operation("suspend", "Suspend an instance.", "Asked to suspend")
+resume = _operation("resume", "Resume a suspended instance.", "Asked to resume")
 rewind = _operation(
     "rewind",
-    "Let a failed instance, and its failed children, do again what has ended it.",
+    "Let a failed instance, and its failed children, repeat the calls that failed.",
     "Rewound",
     reaches_children=False,
 )
@@ -332,8 +334,8 @@ rewind = _operation(
 @click.command()
 @click.argument("instance_id")
 @click.option("--same-id", is_flag=True, help="Replace the instance instead of making a new one.")
-@click.option("--new-id", metavar="ID", help="Id of the new instance; else one is made.")
-@click.option("--version", help="Version of the new instance; else the host's defaultVersion.")
+@click.option("--new-id", metavar="ID", help="ID of the new instance [generated].")
+@click.option("--version", help="Version of the new instance [the host's defaultVersion].")
 @with_target
 def restart(
     target: Target, instance_id: str, same_id: bool, new_id: str | None, version: str | None
@@ -362,16 +364,16 @@ def restart(
 
 @click.command()
 @click.argument("instance_id", required=False)
-@click.option("--created-after", help="Those created at or after this moment (ISO 8601, UTC).")
-@click.option("--created-before", help="Those created at or before it.")
+@click.option("--created-after", help="Instances created at or after this (ISO 8601, UTC).")
+@click.option("--created-before", help="Instances created at or before this.")
 @click.option(
     "--runtime-status",
     multiple=True,
     type=click.Choice(_STATUSES, case_sensitive=False),
-    help="Only those in this status; may be repeated.",
+    help="Only instances with this status (repeatable).",
 )
 @_recursive
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @with_target
 def purge(
     target: Target,
@@ -382,18 +384,18 @@ def purge(
     recursive: bool,
     yes: bool,
 ) -> None:
-    """Delete an instance, or all ended ones that fit."""
+    """Delete an instance that has ended, or all that match the filters."""
     query = _filter(runtime_status, created_after, created_before)
     if instance_id and query:
         raise click.UsageError("give an INSTANCE_ID or a filter, not both")
     if not instance_id and not query:
         raise click.UsageError(
-            "which instances? Give an INSTANCE_ID, --created-before, --created-after or "
+            "specify the instances: INSTANCE_ID, --created-before, --created-after or "
             "--runtime-status"
         )
     if not yes:
-        what = instance_id or "all ended instances that fit"
-        children = ", and their children that have ended," if recursive else ""
+        what = instance_id or "all matching instances that have ended"
+        children = ", including children that have ended," if recursive else ""
         click.confirm(f"Delete {what}{children} with history and output?", abort=True)
     how = {"recursive": "true"} if recursive else {}
 
@@ -405,7 +407,7 @@ def purge(
             else:
                 everything = {"createdTimeFrom": "0001-01-01T00:00:00Z", **query, **how}
                 reply = await api.call("DELETE", "instances", query=everything)
-                if reply.status != 404:  # here it means that nothing fits
+                if reply.status != 404:  # here it means that nothing matches
                     checked(reply, "such instance")
         deleted = reply.json["instancesDeleted"] if reply.status == 200 else 0
         click.echo(f"Deleted {deleted} instance(s).")
@@ -418,4 +420,4 @@ COMMANDS = (
     *(list_instances, show, history, start_new, raise_event, terminate, suspend, resume),
     *(rewind, restart, purge),
 )
-"""In the order of the help."""
+"""The commands in the order of the help."""

@@ -27,14 +27,14 @@ _INSTANCE_COMMANDS = (
 
 
 class _Commands(click.Group):
-    """Imports the commands about instances, with their tables, only when one is asked for."""
+    """Imports the commands about instances, and their tables, only when one of them is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names, in the order of the help."""
+        """Returns the names in the order of the help."""
         return ["start", *_INSTANCE_COMMANDS, "replay", "reset", "doctor", "bundle"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """A command by its name."""
+        """Returns the command of that name."""
         if cmd_name not in _INSTANCE_COMMANDS:
             return super().get_command(ctx, cmd_name)
         from . import entity_commands, instance_commands
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _with_log_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options about log lines; the command gets them as `console_log.Options`."""
+    """Adds the options about log lines; the command receives them as `console_log.Options`."""
 
     @functools.wraps(command)
     def wrapped(
@@ -73,40 +73,40 @@ def _with_log_options(command: Callable[..., None]) -> Callable[..., None]:
     extended: Callable[..., None] = wrapped
     for option in (
         click.option(
-            "--no-instance-ids", is_flag=True, help="Do not end log lines with the instance's id."
+            "--no-instance-ids", is_flag=True, help="Leave the instance ID out of log lines."
         ),
         click.option(
             "--json-output-file",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Write the log to this file too, as JSON; it is put aside at 50 MiB, three are "
+            help="Also write the log to this file, as JSON; rotated at 50 MiB, three old files are "
             "kept.",
         ),
         click.option("--enable-json-output", is_flag=True, help="Write log lines as JSON."),
         click.option(
             "--user-log-level",
             type=click.Choice(host_json.LEVEL_NAMES, case_sensitive=False),
-            help="Least level of the app's own log lines that are shown [Information].",
+            help="Lowest level of the app's own log lines to show [Information].",
         ),
-        click.option("--verbose", is_flag=True, help="Show all log lines of the host."),
+        click.option("--verbose", is_flag=True, help="Show all of the host's log lines."),
     ):
         extended = option(extended)
     return extended
 
 
 def _program(context: click.Context, parameter: click.Parameter, given: str | None) -> str | None:
-    """A program, named by its path from here or to be found on the PATH."""
+    """Returns the program as an absolute path, or as the name to look up on the PATH."""
     return os.path.abspath(given) if given and os.path.dirname(given) else given
 
 
 def _password(context: click.Context, parameter: click.Parameter, given: str | None) -> str | None:
-    """A password, or the content of the file that holds it, as Core Tools takes it."""
+    """Returns the password, which may be in a file, as with Core Tools."""
     return Path(given).read_text().strip() if given and Path(given).is_file() else given
 
 
 def _names(
     context: click.Context, parameter: click.Parameter, given: str | None
 ) -> tuple[str, ...]:
-    """Names with blanks or commas between them."""
+    """Splits names at blanks and commas."""
     return tuple((given or "").replace(",", " ").split())
 
 
@@ -122,20 +122,23 @@ def _names(
     help="Worker processes [1].",
 )
 @click.option(
-    "--worker-python", metavar="PATH", callback=_program, help="Interpreter that runs the app."
+    "--worker-python",
+    metavar="PATH",
+    callback=_program,
+    help="Python interpreter that runs the app.",
 )
 @click.option("--in-process", is_flag=True, help="Run the app in the host, for debuggers.")
 @click.option(
     "--language-worker",
     "interpreter_arguments",
     metavar="ARGUMENTS",
-    help='Arguments for that interpreter, for instance "-m debugpy --listen 5678".',
+    help='Arguments for that interpreter, such as "-m debugpy --listen 5678".',
 )
 @click.option(
     "--functions",
     metavar="NAMES",
     callback=_names,
-    help="Load these functions only: 'A B'.",
+    help="Load only these functions: 'A B'.",
 )
 @click.option(
     "--timeout",
@@ -149,7 +152,7 @@ def _names(
     "--synchronous",
     type=click.Choice(["FULL", "NORMAL"]),
     default=host.Options.synchronous,
-    help="FULL survives loss of power, NORMAL only the end of the process [FULL].",
+    help="FULL survives a power failure, NORMAL only a crash of the process [FULL].",
 )
 @click.option(
     "--sessions",
@@ -161,37 +164,44 @@ def _names(
 @click.option(
     "--on-non-determinism",
     type=click.Choice(["fail", "wait"]),
-    help="What instances do whose history the code does not fit [fail].",
+    help="What an instance does when the code no longer matches its history [fail].",
 )
 @click.option(
     "--allowed-host",
     "allowed_hosts",
     multiple=True,
-    help="Further name that requests may use.",
+    help="Additional host name to accept (repeatable).",
 )
-@click.option("--cors", metavar="ORIGINS", help="Origins whose pages may send requests: A,B or *.")
-@click.option("--cors-credentials", is_flag=True, help="Let those pages send cookies.")
-@click.option("--enableAuth", "is_key_wanted", is_flag=True, help="Ask for the key here too.")
-@click.option("--useHttps", "use_https", is_flag=True, help="Speak HTTPS; needs --cert.")
-@click.option("--cert", type=click.Path(path_type=Path), help="PEM file: certificate and key.")
+@click.option("--cors", metavar="ORIGINS", help="Web origins that may send requests: A,B or *.")
+@click.option("--cors-credentials", is_flag=True, help="Allow those origins to send cookies.")
+@click.option(
+    "--enableAuth",
+    "is_key_wanted",
+    is_flag=True,
+    help="Require the access key on the loopback interface too.",
+)
+@click.option("--useHttps", "use_https", is_flag=True, help="Serve HTTPS; needs --cert.")
+@click.option(
+    "--cert", type=click.Path(path_type=Path), help="PEM file: certificate and private key."
+)
 @click.option(
     "--password",
     "certificate_password",
     callback=_password,
-    help="Of that file, or of a file that holds it.",
+    help="Password of the --cert file, or a file that contains it.",
 )
 @click.option(
     "--retention",
     "retention_days",
     type=click.FloatRange(0, 36500, min_open=True),
     metavar="DAYS",
-    help="Purge instances that ended longer ago.",
+    help="Purge instances that ended more than this many days ago.",
 )
 @click.option("--fresh", "is_fresh", is_flag=True, help="Start with an empty store.")
 @click.option("--strict", "is_strict", is_flag=True, help="Exit if a function does not load.")
-@click.option("--no-watch", is_flag=True, help="Do not load the app anew when its files change.")
+@click.option("--no-watch", is_flag=True, help="Do not reload the app when its files change.")
 @_with_log_options
-# Of Core Tools: there is nothing to build, and no window of its own to keep open.
+# Accepted for compatibility with Core Tools: this host builds nothing and opens no window.
 @click.option("--no-build", is_flag=True, hidden=True, expose_value=False)
 @click.option("--pause-on-error", is_flag=True, hidden=True, expose_value=False)
 def start(
@@ -203,18 +213,18 @@ def start(
     use_https: bool,
     cert: Path | None,
     no_watch: bool,
-    **others: Any,  # each named like the field of the host's options that it decides
+    **others: Any,  # each has the name of the field of the host's options that it sets
 ) -> None:
     """Run the app in FOLDER (default: here) until Ctrl-C."""
     if use_https and cert is None:
         raise click.UsageError(
-            "--useHttps needs --cert FILE, a PEM file with certificate and key; a .pfx becomes one "
+            "--useHttps needs --cert FILE, a PEM file with certificate and key; convert a .pfx "
             "with: openssl pkcs12 -in FILE.pfx -out FILE.pem"
         )
     if interpreter_arguments and workers > 1:
-        raise click.UsageError("--language-worker is for one worker; leave --workers out")
+        raise click.UsageError("--language-worker works with one worker only; leave out --workers")
     if folder is not None and script_root is not None:
-        raise click.UsageError("give the app's folder once: as FOLDER or with --script-root")
+        raise click.UsageError("give the app's folder only once: as FOLDER or with --script-root")
     options = host.Options(
         folder=(folder or script_root or Path()).absolute(),
         workers=workers,
@@ -229,7 +239,7 @@ def start(
     except DurableFunctionsError as error:
         status = report(error)
     if options.in_process:
-        # Threads of user code that still run would keep the process from ending.
+        # Threads that still run user code would keep the process alive.
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -239,7 +249,7 @@ def start(
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 def reset(folder: Path, yes: bool) -> None:
     """Delete all instances and entities of the app in FOLDER (default: here)."""
     if not yes:
@@ -252,11 +262,14 @@ def reset(folder: Path, yes: bool) -> None:
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
 @click.option(
-    "--worker-python", metavar="PATH", callback=_program, help="Interpreter that runs the app."
+    "--worker-python",
+    metavar="PATH",
+    callback=_program,
+    help="Python interpreter that runs the app.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(folder: Path, worker_python: str | None, as_json: bool) -> None:
-    """Look the app in FOLDER (default: here) over before it is published."""
+    """Check the app in FOLDER (default: here) before it is published."""
     from . import doctor as doctors
 
     with errors_as_exit_codes():
@@ -285,9 +298,9 @@ def doctor(folder: Path, worker_python: str | None, as_json: bool) -> None:
     required=True,
 )
 def replay(folder: Path, recordings: tuple[Path, ...]) -> None:
-    """Replay RECORDINGS (of 'durable history ID --export') with the code of the app in FOLDER.
+    """Replay RECORDINGS (from 'durable history ID --export') with the code of the app in FOLDER.
 
-    Ends with status 1 if one of them would run otherwise today.
+    Exits with status 1 if any of them would take another course today.
     """
     from azure.durable_functions.testing._histories import replay_all
 
@@ -300,12 +313,12 @@ def replay(folder: Path, recordings: tuple[Path, ...]) -> None:
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
 def bundle(folder: Path) -> None:
-    """Let the app in FOLDER (default: here) carry this package when it is published."""
+    """Vendor this package into the app in FOLDER (default: here), so that it can be published."""
     from . import bundle as bundles
 
     with errors_as_exit_codes():
         wheel, pin = bundles.write(folder)
-    click.echo(f"Wrote {wheel}; requirements.txt names it: {pin}")
+    click.echo(f"Wrote {wheel}; requirements.txt now lists it: {pin}")
 
 
 async def _run(options: host.Options, console: console_log.Console) -> None:
@@ -314,9 +327,9 @@ async def _run(options: host.Options, console: console_log.Console) -> None:
 
     def on_signal() -> None:
         if stop_requested.is_set():
-            os._exit(130)  # the second Ctrl-C ends at once; the store survives that
+            os._exit(130)  # a second Ctrl-C exits at once; the store survives that
         stop_requested.set()
-        console.say("Stopping; running functions get a moment to finish.")
+        console.say("Stopping; running functions have a moment to finish.")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         try:

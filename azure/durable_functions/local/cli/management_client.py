@@ -1,7 +1,7 @@
-"""The management API for the command line: of a running host, or on the store of a stopped one.
+"""The management API for the command line: of a running host, or on the store of a stopped app.
 
-Both ways speak http-api.md. Where no host runs, the same rooms answer in this process: what they
-store is there for the next start.
+Both speak http-api.md. If no host is running, the API answers in this process, and what it stores
+takes effect at the next start.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _ANSWER_SECONDS = 300.0
 
 
 class HostUnreachable(DurableFunctionsError):
-    """No host answers where one should; says where."""
+    """No host answers at an address; the message names it."""
 
 
 class NeedsHost(DurableFunctionsError):
-    """What was asked can only be done by a running host."""
+    """Only a running host can do what was requested."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the API answered."""
+    """The API's answer to a request."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,30 +55,32 @@ class Reply:
 
     @property
     def json(self) -> Any:
-        """The value of the body; None for an empty one.
+        """The value of the body; None if it is empty.
 
         Raises:
-            HostUnreachable: It is not JSON, so no host of ours has answered.
+            HostUnreachable: It is not JSON, so the answer is not from a host.
         """
         try:
             return json.loads(self.body) if self.body else None
         except ValueError:
-            raise HostUnreachable("what answers there is no host of durable functions") from None
+            raise HostUnreachable(
+                "the server at that address is not a Durable Functions host"
+            ) from None
 
     @property
     def problem(self) -> str:
-        """What an error body says."""
-        said = self.json
-        if shapes.is_object(said):
-            return str(said.get("ExceptionMessage") or said.get("Message") or said)
-        return str(said) if said else f"the host answered with status {self.status}"
+        """The message of an error body."""
+        body = self.json
+        if shapes.is_object(body):
+            return str(body.get("ExceptionMessage") or body.get("Message") or body)
+        return str(body) if body else f"the host answered with status {self.status}"
 
 
 class Management(Protocol):
-    """The management API, wherever it is answered."""
+    """The management API, of a running host or a stopped app."""
 
     is_running: bool
-    """Whether a host answers, which also works on what it accepts."""
+    """Whether a host answers, which also executes what it accepts."""
 
     async def call(
         self,
@@ -88,11 +90,11 @@ class Management(Protocol):
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One request; the path is below the management API's base, the body JSON text."""
+        """Sends a request; the path is below the management API's base, the body is JSON text."""
         ...
 
     async def invoke(self, name: str, text: str) -> Reply:
-        """Have a function run by hand, and wait until it has ended if the host can tell that.
+        """Runs a function, and waits until it has ended if the host reports that.
 
         Raises:
             NeedsHost: No host is running.
@@ -100,12 +102,12 @@ class Management(Protocol):
         ...
 
     async def unknown(self, kind: Kind, name: str) -> str | None:
-        """What to tell if the app has no such function; None if it has, or nobody can tell."""
+        """Returns an error if the app has no such function; None if it has, or it is unknown."""
         ...
 
 
 class RunningHost:
-    """A host that answers over HTTP."""
+    """A running host, over HTTP."""
 
     is_running = True
 
@@ -122,22 +124,22 @@ class RunningHost:
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One request to the host."""
+        """Sends a request to the host."""
         return await self._send(method, f"{WEBHOOK_PATH}/{path}", body, query, headers)
 
     async def invoke(self, name: str, text: str) -> Reply:
-        """Have a function run by hand, and wait until it has ended."""
+        """Runs a function and waits until it has ended."""
         body = json.dumps({"input": text})
         path = f"/admin/functions/{quote(name, safe='')}"
         return await self._send("POST", path, body, {"wait": "true"}, None, is_patient=True)
 
     async def unknown(self, kind: Kind, name: str) -> str | None:
-        """Ask the host for its functions; one on Azure may not tell."""
+        """Asks the host for its functions; one on Azure may not list them."""
         reply = await self._send("GET", "/admin/functions", None, None, None)
         listed = reply.json if reply.status == 200 else None
         if not shapes.is_array(listed):
             return None
-        return _unknown(_registry_told(listed), kind, name)
+        return _unknown(_registry_listed(listed), kind, name)
 
     async def _send(
         self,
@@ -175,7 +177,7 @@ class RunningHost:
 
 
 class StoppedHost:
-    """The store of an app that no host is running."""
+    """A stopped app: its store, and the management API in this process."""
 
     is_running = False
 
@@ -191,7 +193,7 @@ class StoppedHost:
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One request, answered here."""
+        """Answers a request in this process."""
         text = urlencode(query or {})
         content = b"" if body is None else body.encode("utf-8")
         answer = await self._api.answer(
@@ -212,28 +214,28 @@ class StoppedHost:
         return Reply(answer.status, found, answer.body)
 
     async def invoke(self, name: str, text: str) -> Reply:
-        """Not possible: only a host has workers."""
+        """Raises NeedsHost: only a host has workers."""
         raise NeedsHost(f"only a running host can run {name}; start it with: durable start FOLDER")
 
     async def unknown(self, kind: Kind, name: str) -> str | None:
-        """Look among the names that the app was loaded for."""
+        """Checks the names of the app's functions, if they were loaded."""
         return _unknown(self._registry, kind, name)
 
 
 @contextlib.asynccontextmanager
 async def of_url(url: str, key: str, *, is_here: bool = False) -> AsyncGenerator[Management, None]:
-    """The management API of a host somewhere.
+    """Connects to the management API of a host.
 
     Args:
         url: Scheme and authority.
-        key: That it may ask for.
-        is_here: It runs on this machine and is known, so its certificate need not be.
+        key: The host's access key.
+        is_here: The host runs on this machine, so its certificate is not checked.
 
     Raises:
-        HostUnreachable: That is no URL of a host.
+        HostUnreachable: The URL cannot be that of a host.
     """
     if urlsplit(url).scheme not in ("http", "https"):
-        raise HostUnreachable(f"{url!r} is no URL such as http://localhost:7071")
+        raise HostUnreachable(f"{url!r} is not a URL such as http://localhost:7071")
     import aiohttp
 
     connector = aiohttp.TCPConnector(ssl=not is_here)
@@ -243,12 +245,12 @@ async def of_url(url: str, key: str, *, is_here: bool = False) -> AsyncGenerator
 
 @contextlib.asynccontextmanager
 async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerator[Management, None]:
-    """The management API of an app, whether its host is running or not.
+    """Connects to the management API of an app, whether its host is running or not.
 
     Args:
-        folder: Of the app.
-        needs_names: Whether the names of its functions matter; where no host runs, a worker loads
-            the app to learn them.
+        folder: The app's folder.
+        needs_names: Whether the names of the app's functions are needed; if no host is running, a
+            worker loads the app to learn them.
 
     Raises:
         SettingsError, StoreError: The folder, its settings or its store cannot be used.
@@ -264,7 +266,7 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
         database = Database(state.store)
         database.open()
         try:
-            # Of a host that was killed; another one may listen there now.
+            # A killed host may have left its URL, where another server may listen now.
             await database.write(lambda c: stored_settings.remove(c, host.URL_SETTING))
             hub = TaskHub(
                 database,
@@ -282,8 +284,8 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
         state.give_back()
 
 
-def _registry_told(listed: list[Any]) -> Registry:
-    """Names of durable functions, as the admin API lists them."""
+def _registry_listed(listed: list[Any]) -> Registry:
+    """Returns the names of the durable functions in a list from the admin API."""
     names: dict[str, list[str]] = {}
     for function in listed:
         if not function["isDisabled"]:
@@ -306,15 +308,15 @@ def _unknown(registry: Registry, kind: Kind, name: str) -> str | None:
 
 
 def _address_of(store: Path) -> tuple[str, str]:
-    """URL and key that a running host has left in its store."""
+    """Returns the URL and key that a running host has put into its store."""
     url, key = stored_settings.peek(store, host.URL_SETTING, host.KEY_SETTING)
     if url is None:
-        raise HostUnreachable(f"the host that uses {store} is just starting; try again")
+        raise HostUnreachable(f"the host that uses {store} is still starting; try again")
     return url, key or ""
 
 
 async def _registry(folder: Path) -> Registry:
-    """Names of an app's durable functions, as a worker finds them."""
+    """Loads an app in a worker and returns the names of its durable functions."""
     app = await host.load_app(folder, _drop)
     if app.failure is not None:
         raise host.AppFailed(f"the app cannot be loaded:\n{app.failure}")
@@ -322,7 +324,7 @@ async def _registry(folder: Path) -> Registry:
 
 
 def _drop(frame: Frame) -> None:
-    """Log records of an app that is only loaded for its names are nobody's concern."""
+    """Discards a log record: the app is only loaded for the names of its functions."""
 
 
 async def _no_worker() -> Any:

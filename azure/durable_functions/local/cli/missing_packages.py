@@ -1,4 +1,4 @@
-"""Packages that an app imports and its requirements.txt lacks: it would not load in the cloud."""
+"""Finds packages that an app imports but requirements.txt lacks: it would fail in the cloud."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from azure.durable_functions.local.config.requirements_txt import DISTRIBUTION, 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OWN = ("azure.functions", "azure.durable_functions")
-"""What every app has; looked at elsewhere."""
+"""Every app imports these; `doctor` checks them itself."""
 _NAMESPACES = ("azure", "google")
-"""Packages that many distributions share."""
+"""Namespace packages that many distributions share."""
 _FOREIGN = (".*", "*.egg-info", "__pycache__", "node_modules", "venv", "env", "wheels", "tests")
 _TESTS = ("test_*.py", "*_test.py", "conftest.py")
 _QUESTION = """
@@ -47,37 +47,37 @@ print(json.dumps([{key: sorted(value) for key, value in homes.items()}, needs]))
 def find(
     root: Path, python: str, known: Sequence[Requirement], ignored: Sequence[str]
 ) -> Iterator[tuple[str, str, bool]]:
-    """What is imported and not asked for: the file, a text that says what, whether it is sure.
+    """Yields each missing package: the file that imports it, a description, and whether it is sure.
 
-    It is not where requirements are not installed here: one of them may bring the package along.
+    It is unsure if a requirement is not installed here, as that one may depend on the package.
 
     Args:
         root: The app folder.
         python: The app's interpreter, which has its packages.
-        known: Of its requirements.txt.
-        ignored: Rules of its .funcignore; what is not published need not load.
+        known: The requirements of its requirements.txt.
+        ignored: The rules of its .funcignore; files that are not published need not load.
     """
     homes, needs = _installed(python)
     asked = {_plain(DISTRIBUTION), "azure-functions"}
     asked |= {_plain(found[0]) for each in known if (found := _NAME.match(each.text)) is not None}
     brought = _with_dependencies(asked, needs)
     is_sure = all(name in needs for name in asked) and not any(map(_is_unreadable, known))
-    told: set[str] = set()
+    reported: set[str] = set()
     for file, module in _imports(root, ignored):
         top = _top_of(module)
-        if top in told or _is_own(root, module):
+        if top in reported or _is_own(root, module):
             continue
         candidates = _homes_of(module, homes)
         # azure-storage-blob, not installed here, has azure.storage.blob.
         if candidates & brought or any(f"{name}-".startswith(f"{_plain(top)}-") for name in asked):
             continue
-        told.add(top)
+        reported.add(top)
         names = " or ".join(sorted(candidates)) or top
         yield file, f"{module} is imported, but requirements.txt does not ask for {names}", is_sure
 
 
 def _is_unreadable(each: Requirement) -> bool:
-    """Whether a requirement is a path, an archive or an option such as ``-e``: of any name."""
+    """Returns whether a requirement is a path, an archive or an option: its name is unknown."""
     return not (each.is_wheel or _NAME.match(each.text) or not each.text) or "://" in each.text
 
 
@@ -86,14 +86,14 @@ def _plain(name: str) -> str:
 
 
 def _installed(python: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Distributions by module, and what each needs, as the app's interpreter knows them."""
+    """Returns the app's installed distributions: by module, and what each one requires."""
     try:
         said = subprocess.run(
             [python, "-c", _QUESTION], capture_output=True, text=True, check=True
         ).stdout
         found: Any = json.loads(said)
     except (OSError, ValueError, subprocess.CalledProcessError):
-        return {}, {}  # told already: the app could not be loaded
+        return {}, {}  # reported already: the app could not be loaded
     return found[0], found[1]
 
 
@@ -109,7 +109,7 @@ def _with_dependencies(asked: set[str], needs: dict[str, list[str]]) -> set[str]
 
 
 def _homes_of(module: str, homes: dict[str, list[str]]) -> set[str]:
-    """Distributions that have a module, by the longest part of its name that any has."""
+    """Returns the distributions of a module, by the longest known prefix of its name."""
     while module and module not in _NAMESPACES:
         if module in homes:
             return set(homes[module])
@@ -118,7 +118,7 @@ def _homes_of(module: str, homes: dict[str, list[str]]) -> set[str]:
 
 
 def _top_of(module: str) -> str:
-    """The part of a name that belongs to one package."""
+    """Returns the part of a module's name that identifies one package."""
     parts = module.split(".")
     return ".".join(parts[: 2 if parts[0] in _NAMESPACES else 1])
 
@@ -131,7 +131,7 @@ def _is_own(root: Path, module: str) -> bool:
 
 
 def _imports(root: Path, ignored: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """File and full name of each module that the app needs; from a package, also its names."""
+    """Yields the file and full name of each module that the app needs."""
     for folder, children, files in os.walk(root):
         here = Path(folder).relative_to(root)
         rules = (*_FOREIGN, *ignored)
@@ -146,13 +146,13 @@ def _imports(root: Path, ignored: Sequence[str]) -> Iterator[tuple[str, str]]:
             try:
                 tree = ast.parse((Path(folder) / name).read_text("utf-8-sig"))
             except (OSError, ValueError, SyntaxError):
-                continue  # told already, if the app needs it
+                continue  # reported already, if the app needs it
             for module in _needed(tree):
                 yield str(here / name), module
 
 
 def _needed(tree: ast.AST) -> Iterator[str]:
-    """Modules that are imported for sure: not by type checkers alone, nor where it may fail."""
+    """Yields modules whose import must succeed: not for type checkers only, nor in a try."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""Tables of instances, histories and entities on the console, and JSON for machines."""
+"""Tables of instances, histories and entities on the console, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -41,30 +41,30 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def as_json(value: Any) -> str:
-    """For machines."""
+    """Returns a value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class _Column:
-    """Cells of one column, and how they give way where the console is narrow."""
+    """One column's cells, and how they shrink on a narrow console."""
 
     title: str
     cells: Sequence[str]
     is_broken: bool = False
-    """Into several lines, where others are cut: ids are to be copied."""
+    """Long cells are broken into several lines instead of cut, so that IDs can be copied."""
     wrapped: frozenset[int] = frozenset()
-    """Rows whose text may take several lines, because it tells a failure."""
+    """Rows whose text may take several lines, because it describes a failure."""
 
     @property
     def width(self) -> int:
-        """Of the widest cell; a title of two words may stand on two lines."""
+        """The width of the widest cell; a title of two words may take two lines."""
         title = max(map(cell_len, self.title.split()))
         return max(title, *map(cell_len, self.cells)) if self.cells else title
 
 
 def instances(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
-    """A row for each instance; a long value is cut, a column never lost."""
+    """Prints a row for each instance; cuts long values, but shows every column."""
     now = datetime.now(timezone.utc)
     rows = list(found)
     created = [_moment(item["createdTime"]) for item in rows]
@@ -77,27 +77,27 @@ def instances(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
         _Column("Custom status", [_line(item["customStatus"]) for item in rows]),
         _Column("Output", [_output(item) for item in rows]),
     ]
-    giving_way = [(6, 20), (5, 13), (6, 6), (5, 6), (1, 12)]
+    shrinking = [(6, 20), (5, 13), (6, 6), (5, 6), (1, 12)]
     room = _width_of(console)
-    if _needed(_widths(columns, giving_way, room)) > room:
+    if _needed(_widths(columns, shrinking, room)) > room:
         # Without year and seconds: 05-01 12:34.
         columns[3] = _Column("Created", [moment[5:16] for moment in created])
-    _print(console, columns, [*giving_way, (0, 16)])
+    _print(console, columns, [*shrinking, (0, 16)])
     unit = "instance" if len(rows) == 1 else "instances"
     console.print(f"{len(rows)} {unit}; times are UTC", highlight=False)
 
 
 def _output(item: Mapping[str, Any]) -> str:
-    """What stands there for one that was stopped is no output but the reason."""
+    """Returns the output; that of a stopped instance is the reason why it was stopped."""
     text = _line(_without_envelope(item["output"], item["runtimeStatus"]))
     return f"reason: {text}" if text and item["runtimeStatus"] in _STOPPED else text
 
 
 def instance(console: Console, item: Mapping[str, Any]) -> None:
-    """All of one instance; what it does not have is left out."""
+    """Prints everything about one instance, without empty rows."""
     is_ended = item["runtimeStatus"] in _ENDED
     reason = item.get("reason")
-    is_reason_told = reason is not None and item["output"] == reason
+    is_output_reason = reason is not None and item["output"] == reason
     now = datetime.now(timezone.utc)
     rows: list[tuple[str, Text]] = [
         ("Instance", Text(str(item["instanceId"]))),
@@ -115,7 +115,7 @@ def instance(console: Console, item: Mapping[str, Any]) -> None:
         (
             "Output",
             Text("")
-            if is_reason_told
+            if is_output_reason
             else _whole(_without_envelope(item["output"], item["runtimeStatus"])),
         ),
     ]
@@ -127,16 +127,16 @@ def instance(console: Console, item: Mapping[str, Any]) -> None:
             table.add_row(name, shown)
     console.print(table)
     if item.get("failure"):
-        told = Text(failure_texts.told(item["failure"]))
-        # Lines as Python prints them: one that is broken leads to no file.
-        console.print(Text.assemble(("Failure\n", "bold"), told), soft_wrap=True)
+        failure = Text(failure_texts.told(item["failure"]))
+        # Lines as Python prints them, never broken: editors link the file names in them.
+        console.print(Text.assemble(("Failure\n", "bold"), failure), soft_wrap=True)
 
 
 def ending(item: Mapping[str, Any]) -> str:
-    """How an instance has ended that has not completed; several lines where that is known."""
+    """Describes the end of an instance that did not complete; lists its failure if known."""
     status = item["runtimeStatus"]
-    told = f"{item['instanceId']}: {status}: {_without_envelope(item['output'], status)}"
-    return f"{told}\n{failure_texts.told(item['failure'])}" if item.get("failure") else told
+    line = f"{item['instanceId']}: {status}: {_without_envelope(item['output'], status)}"
+    return f"{line}\n{failure_texts.told(item['failure'])}" if item.get("failure") else line
 
 
 def _children(children: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -147,7 +147,7 @@ def _children(children: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def history(console: Console, events: Sequence[Mapping[str, Any]]) -> None:
-    """A row for each event; where the console is narrow, its details stand below it."""
+    """Prints a row for each event; on a narrow console, the details are below the row."""
     moments = [str(event.get("Timestamp") or "") for event in events]
     days = {moment[:10] for moment in moments}
     details = list(_details(events))
@@ -159,7 +159,7 @@ def history(console: Console, events: Sequence[Mapping[str, Any]]) -> None:
     room = _width_of(console) - sum(each.width + _GAP for each in columns)
     needed = max([0, *map(cell_len, details)])
     if room >= min(needed, _LEAST_DETAILS):
-        failed = {place for place, event in enumerate(events) if event.get("Reason")}
+        failed = {row for row, event in enumerate(events) if event.get("Reason")}
         column = _Column("Details", details, wrapped=frozenset(failed))
         _print(console, [*columns, column], [(3, _LEAST_DETAILS)])
     else:
@@ -176,7 +176,7 @@ def _function(event: Mapping[str, Any]) -> str:
 
 
 def _details(events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What an event brings: a due time, an attempt, a reason, a value."""
+    """Yields each event's details: due time, attempt, reason, value."""
     for event in events:
         kind = str(event["EventType"])
         parts: list[str] = []
@@ -205,7 +205,7 @@ def _data(kind: str, event: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sent(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The request to an entity."""
+    """Returns the request to an entity."""
     request: Any = event.get("Input")
     try:
         request = json.loads(request) if isinstance(request, str) else request
@@ -215,7 +215,7 @@ def _sent(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def entities(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
-    """A row for each entity."""
+    """Prints a row for each entity."""
     columns = [
         _Column("Entity", [_line(item["entityId"]["name"]) for item in found]),
         _Column("Key", [_line(item["entityId"]["key"]) for item in found], is_broken=True),
@@ -230,41 +230,41 @@ def entities(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
 def _print(
     console: Console,
     columns: Sequence[_Column],
-    giving_way: Sequence[tuple[int, int]],
+    shrinking: Sequence[tuple[int, int]],
     below: Sequence[str] = (),
 ) -> None:
-    """A line for each row, as wide as there is room for.
+    """Prints the rows, as wide as the console allows.
 
     Args:
-        console: Where to.
-        columns: All of them are shown.
-        giving_way: Places of those that may be narrower than their cells, in that order, each
-            with its least width.
-        below: Text that stands indented below each row.
+        console: Where to print.
+        columns: The columns; all of them are shown.
+        shrinking: Indexes of the columns that may become narrower than their cells, and their
+            minimum widths, in the order in which they shrink.
+        below: Text to print indented below each row.
     """
-    widths = _widths(columns, giving_way, _width_of(console))
+    widths = _widths(columns, shrinking, _width_of(console))
     for line in _lines(
         [_title(column, width) for column, width in zip(columns, widths, strict=True)], widths
     ):
         console.print(line.rstrip(), style="bold", soft_wrap=True, highlight=False)
-    for place in range(len(columns[0].cells)):
-        cells = [_cell(column, place, width) for column, width in zip(columns, widths, strict=True)]
+    for row in range(len(columns[0].cells)):
+        cells = [_cell(column, row, width) for column, width in zip(columns, widths, strict=True)]
         for line in _lines(cells, widths):
             console.print(_coloured(line), soft_wrap=True, highlight=False)
-        if below and below[place]:
+        if below and below[row]:
             room = _width_of(console) - 2 * _GAP
-            for part in _wrapped(below[place], room):
+            for part in _wrapped(below[row], room):
                 console.print(Text(" " * 2 * _GAP + part, style="dim"), soft_wrap=True)
 
 
 def _widths(
-    columns: Sequence[_Column], giving_way: Sequence[tuple[int, int]], room: int
+    columns: Sequence[_Column], shrinking: Sequence[tuple[int, int]], room: int
 ) -> list[int]:
     widths = [min(column.width, _LONGEST_VALUE) for column in columns]
-    for place, least in giving_way:
+    for index, least in shrinking:
         too_much = _needed(widths) - room
         if too_much > 0:
-            widths[place] = max(min(least, widths[place]), widths[place] - too_much)
+            widths[index] = max(min(least, widths[index]), widths[index] - too_much)
     return widths
 
 
@@ -276,12 +276,12 @@ def _title(column: _Column, width: int) -> list[str]:
     return [column.title] if cell_len(column.title) <= width else column.title.split()
 
 
-def _cell(column: _Column, place: int, width: int) -> list[str]:
-    """The lines of a cell: one that is cut, or the whole of it broken."""
-    text = column.cells[place]
+def _cell(column: _Column, row: int, width: int) -> list[str]:
+    """Returns the lines of a cell: one that is cut, or all of it, wrapped."""
+    text = column.cells[row]
     if column.is_broken:
         return chop_cells(text, width)
-    return _wrapped(text, width) if place in column.wrapped else [_cut(text, width)]
+    return _wrapped(text, width) if row in column.wrapped else [_cut(text, width)]
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -296,7 +296,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _lines(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
-    """Cells beside each other, those of one line at the top."""
+    """Yields the lines of a row: its cells side by side, short ones at the top."""
     for row in zip_longest(*cells, fillvalue=""):
         padded = (set_cell_size(text, width) for text, width in zip(row, widths, strict=True))
         yield (" " * _GAP).join(padded).rstrip()
@@ -310,7 +310,7 @@ def _coloured(line: str) -> Text:
 
 
 def _width_of(console: Console) -> int:
-    """Of the terminal; what goes into a pipe or a file is not cut to a width."""
+    """Returns the terminal's width; output to a pipe or a file is not cut."""
     if console.is_terminal or os.environ.get("COLUMNS"):
         return console.width
     return _WIDTH_WITHOUT_TERMINAL
@@ -321,18 +321,18 @@ def _status(status: str) -> Text:
 
 
 def _moment(text: str) -> str:
-    """Without fraction: ``2024-05-01 12:34:56``, in UTC."""
+    """Returns a time without its fraction: ``2024-05-01 12:34:56``, in UTC."""
     return text.replace("T", " ")[:19]
 
 
 def _without_envelope(value: Any, status: Any) -> Any:
-    """The text of a failure without what .NET puts around it; other values as they are."""
+    """Returns the text of a failure without its .NET envelope; other values unchanged."""
     is_failure = status == "Failed" and isinstance(value, str)
     return without_envelopes(value) if is_failure else value
 
 
 def _precise(text: str, *, with_day: bool) -> str:
-    """With milliseconds where it has any: ``12:34:56.789``."""
+    """Returns a time with milliseconds, if it has any: ``12:34:56.789``."""
     day, _, time = text.rstrip("Z").partition("T")
     second, dot, fraction = time.partition(".")
     time = f"{second}.{fraction[:3]:0<3}" if dot or not with_day else second
@@ -340,7 +340,7 @@ def _precise(text: str, *, with_day: bool) -> str:
 
 
 def _duration(item: Mapping[str, Any], now: datetime) -> str:
-    """From the start to the end or, of an instance that goes on, until now."""
+    """Returns the time from the start to the end, or to now if the instance has not ended."""
     begun = timestamps.parse_moment(item["createdTime"])
     is_ended = item["runtimeStatus"] in _ENDED
     until = timestamps.parse_moment(item["lastUpdatedTime"]) if is_ended else now

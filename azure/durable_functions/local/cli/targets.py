@@ -1,4 +1,4 @@
-"""What the commands about instances and entities share: which host they mean, JSON, requests."""
+"""What the commands for instances and entities share: their host, JSON arguments, requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .management_client import Management, Reply
 _CONTINUATION = "x-ms-continuation-token"
 
 Work = Callable[[Management], Awaitable[ExitCode]]
-"""What a command does with the management API."""
+"""What a command does once it can reach the management API."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 Shown = TypeVar("Shown")
 
@@ -35,7 +35,7 @@ console = Console(soft_wrap=False)
 
 @dataclass(frozen=True)
 class Target:
-    """Which host or folder is meant."""
+    """The host or app folder that a command addresses."""
 
     folder: Path
     url: str | None
@@ -45,7 +45,7 @@ class Target:
 
 
 def with_target(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which host or folder is meant; the command gets a `Target`."""
+    """Adds the options that choose a host or folder; the command receives a `Target`."""
 
     @functools.wraps(command)
     def wrapped(folder: Path, url: str | None, code: str, **given: Any) -> None:
@@ -60,34 +60,34 @@ def with_target(command: Callable[..., None]) -> Callable[..., None]:
             default=".",
             help="The app's folder [here].",
         ),
-        click.option("--url", help="Of a host that runs elsewhere: http://NAME:PORT."),
-        click.option("--code", default="", help="Key of that host.", envvar="DURABLE_CODE"),
+        click.option("--url", help="URL of a remote host: http://NAME:PORT."),
+        click.option("--code", default="", help="Access key for --url.", envvar="DURABLE_CODE"),
     ):
         extended = option(extended)
     return extended
 
 
 def with_json(command: Command) -> Command:
-    """Add ``--json``."""
+    """Adds ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
 def run(target: Target, work: Work, *, needs_names: bool = False) -> None:
-    """Do some work with the management API, and exit with its code.
+    """Runs `work` with the target's management API and exits with the code it returns.
 
     Args:
-        target: Whose management API.
-        work: What to do with it.
-        needs_names: Whether it asks for the names of the app's functions.
+        target: The host or folder to connect to.
+        work: What to do with its management API.
+        needs_names: Whether `work` checks names of the app's functions.
     """
-    door: AbstractAsyncContextManager[Management]
+    connection: AbstractAsyncContextManager[Management]
     if target.url is None:
-        door = management_client.of_folder(target.folder, needs_names=needs_names)
+        connection = management_client.of_folder(target.folder, needs_names=needs_names)
     else:
-        door = management_client.of_url(target.url, target.code)
+        connection = management_client.of_url(target.url, target.code)
 
     async def do() -> ExitCode:
-        async with door as api:
+        async with connection as api:
             return await work(api)
 
     with errors_as_exit_codes():
@@ -95,17 +95,21 @@ def run(target: Target, work: Work, *, needs_names: bool = False) -> None:
 
 
 def checked(reply: Reply, what: str) -> Reply:
-    """A reply that says yes.
+    """Returns the reply if the request succeeded.
+
+    Args:
+        reply: The host's answer.
+        what: The thing that was addressed, for the error.
 
     Raises:
-        Problem: It says no.
+        Problem: The host refused the request.
     """
     if reply.status == 401:
-        raise Problem("the host asks for its key: --code KEY", ExitCode.CANNOT)
+        raise Problem("the host requires its access key: --code KEY", ExitCode.CANNOT)
     if reply.status == 404:
         raise Problem(f"there is no {what}", ExitCode.NOT_FOUND)
     if reply.status == 410:
-        raise Problem(f"{what} has ended already", ExitCode.REFUSED)
+        raise Problem(f"{what} has already ended", ExitCode.REFUSED)
     if reply.status >= 400:
         is_unknown = "doesn't exist" in reply.problem
         raise Problem(reply.problem, ExitCode.NOT_FOUND if is_unknown else ExitCode.REFUSED)
@@ -113,7 +117,7 @@ def checked(reply: Reply, what: str) -> Reply:
 
 
 def read_text(text: str, name: str) -> str:
-    """Text from the command line; ``@FILE`` reads a file, ``-`` standard input."""
+    """Returns an argument's text; ``@FILE`` reads a file, ``-`` standard input."""
     if text == "-":
         return sys.stdin.read()
     if not text.startswith("@"):
@@ -125,7 +129,7 @@ def read_text(text: str, name: str) -> str:
 
 
 def read_json(text: str, name: str) -> str:
-    """JSON text from the command line, as `read_text` takes it."""
+    """Returns an argument's text like `read_text`, and checks that it is JSON."""
     text = read_text(text, name)
     if depth.is_too_deep(text):
         raise click.BadParameter(depth.TOO_DEEP, param_hint=name)
@@ -133,23 +137,23 @@ def read_json(text: str, name: str) -> str:
         json.loads(text)
     except ValueError as error:
         raise click.BadParameter(
-            f"is not JSON: {error}. A text needs its quotes: '\"{text}\"'", param_hint=name
+            f"is not JSON: {error}. A string needs its quotes: '\"{text}\"'", param_hint=name
         ) from None
     return text
 
 
 def read_payload(text: str | None, name: str) -> str | None:
-    """As the SDK's client sends it: a JSON string that holds JSON (http-api.md 11)."""
+    """Returns a JSON argument as the SDK's client sends it: in a JSON string (http-api.md 11)."""
     return None if text is None else json.dumps(read_json(text, name))
 
 
 def path_of(*parts: str) -> str:
-    """A path below the management API's base."""
+    """Joins and encodes the parts of a path below the management API's base."""
     return "/".join(map(_encoded, parts))
 
 
 def _encoded(part: str) -> str:
-    """A part of a path; as hosts decode twice, one that would change is encoded twice (X20)."""
+    """Encodes one part. Hosts decode twice, so a part that would change is encoded twice (X20)."""
     encoded = quote(part, safe="")
     return encoded if unquote_plus(part) == part else quote(encoded, safe="")
 
@@ -165,14 +169,17 @@ async def read_pages(
     most: int | None,
     fits: Callable[[dict[str, Any]], bool] = _anything,
 ) -> list[dict[str, Any]]:
-    """Every item of a list that the API returns page by page.
+    """Returns the items of a list that the API returns page by page.
 
     Args:
-        api: Whose list.
-        path: Of the list.
-        query: Of each request.
-        most: How many items to return at most; None for all.
-        fits: Which of them count.
+        api: Where to send the requests.
+        path: The list's path.
+        query: Parameters of every request.
+        most: The maximum number of items; None returns all.
+        fits: Selects the items to return.
+
+    Raises:
+        Problem: The host refused a request.
     """
     found: list[dict[str, Any]] = []
     token = ""
@@ -180,10 +187,9 @@ async def read_pages(
         while True:
             headers = {_CONTINUATION: token} if token else {}
             size = min(1000, most - len(found)) if most is not None else 1000
-            reply = checked(
-                await api.call("GET", path, query={**query, "top": size}, headers=headers),
-                "such list",
-            )
+            reply = await api.call("GET", path, query={**query, "top": size}, headers=headers)
+            # A host always has its lists, so a 404 can only mean a wrong URL.
+            checked(reply, "Durable Functions host at this URL")
             found += filter(fits, reply.json)
             token = reply.headers.get(_CONTINUATION, "")
             if not token or (most is not None and len(found) >= most):
@@ -191,7 +197,7 @@ async def read_pages(
 
 
 def show_value(value: Shown, table: Callable[[Console, Shown], None], *, as_json: bool) -> None:
-    """Print as a table, or for machines."""
+    """Prints a value as a table or as JSON."""
     if as_json:
         click.echo(tables.as_json(value))
     else:
@@ -199,12 +205,12 @@ def show_value(value: Shown, table: Callable[[Console, Shown], None], *, as_json
 
 
 def when_it_works(api: Management) -> str:
-    """What a message ends with while no host is running."""
+    """Returns the end of a message: when a change takes effect if no host is running."""
     return "" if api.is_running else " (no host is running: it takes effect at the next start)"
 
 
 async def demand_function(api: Management, kind: Kind, name: str) -> None:
-    """Refuse what would be accepted, and fail later.
+    """Checks that the app has a function: a host would accept the request and fail later.
 
     Raises:
         Problem: The app has no such function.

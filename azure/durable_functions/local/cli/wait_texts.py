@@ -1,4 +1,4 @@
-"""What an instance waits for, in words: from the management API's ``waitsFor``."""
+"""Describes what an instance waits for, from the management API's ``waitsFor``."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from itertools import groupby
 from typing import Any
 
 _MOST_ALIKE = 3
-"""So many of one kind and name are told one by one."""
+"""Up to this many waits of one kind and name get a line each."""
 _MOST_LINES = 20
 
 Wait = Mapping[str, Any]
 
 
 def lines(waits: Sequence[Wait], now: datetime) -> Iterator[str]:
-    """A line for each thing, or for all that are alike if they are many.
+    """Yields a line for each wait, or one line for many that are alike.
 
     Args:
-        waits: As the management API gives them with ``showDetails=true``.
-        now: Aware UTC; moments of this day are told without the date.
+        waits: What the management API returns with ``showDetails=true``.
+        now: Aware UTC; times of this day are printed without the date.
     """
     found: list[str] = []
     for _, group in groupby(sorted(waits, key=_order), key=_kind_and_name):
         alike = list(group)
         if len(alike) > _MOST_ALIKE:
-            found.append(f"{len(alike)} times {_told(alike[0], now, is_one_of_many=True)}")
+            found.append(f"{len(alike)} times {_line(alike[0], now, is_one_of_many=True)}")
         else:
-            found += [_told(wait, now) for wait in alike]
+            found += [_line(wait, now) for wait in alike]
     yield from found[:_MOST_LINES]
     if len(found) > _MOST_LINES:
         yield f"and {len(found) - _MOST_LINES} more"
@@ -40,11 +40,11 @@ def _kind_and_name(wait: Wait) -> tuple[str, str]:
 def _order(wait: Wait) -> tuple[int, str, str, str]:
     kinds = ("turn", "resume", "event", "timer")
     kind = str(wait["kind"])
-    place = kinds.index(kind) if kind in kinds else len(kinds)
-    return place, *_kind_and_name(wait), str(wait.get("since") or "~")
+    rank = kinds.index(kind) if kind in kinds else len(kinds)
+    return rank, *_kind_and_name(wait), str(wait.get("since") or "~")
 
 
-def _told(wait: Wait, now: datetime, *, is_one_of_many: bool = False) -> str:
+def _line(wait: Wait, now: datetime, *, is_one_of_many: bool = False) -> str:
     since = wait.get("since")
     begun = f" since {moment(since, now)}" if since else ""
     name = wait.get("name") or ""
@@ -52,12 +52,12 @@ def _told(wait: Wait, now: datetime, *, is_one_of_many: bool = False) -> str:
     where = "" if is_one_of_many else f" ({wait.get('instanceId')})"
     match wait["kind"]:
         case "turn":
-            return f"its next turn; something has arrived and waits{begun}"
+            return f"its next turn; a message has been waiting{begun}"
         case "resume":
             return f"being resumed; suspended{begun}"
         case "timer":
             first = "timer, the first until" if is_one_of_many else "timer until"
-            return f"{first} {due}" + (f", behind a failure of {name}" if name else "")
+            return f"{first} {due}" + (f" after a failure of {name}" if name else "")
         case "retry":
             return f"{_attempt(wait)} of {name} at {due}"
         case "activity":
@@ -80,19 +80,19 @@ def _attempt(wait: Wait) -> str:
 
 
 def ordinal(number: int) -> str:
-    """``1st``, ``2nd``, ``11th``."""
+    """Returns ``1st``, ``2nd``, ``11th``."""
     ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{'th' if 10 < number % 100 < 20 else ending}"
 
 
 def moment(text: str, now: datetime) -> str:
-    """``12:34:56`` of today, else ``2031-05-06 12:34:56``; UTC, as it is given."""
+    """Returns ``12:34:56`` for today, else ``2031-05-06 12:34:56``; both in UTC."""
     whole = text.rstrip("Z").partition(".")[0].replace("T", " ")
     return whole[11:] if whole[:10] == f"{now:%Y-%m-%d}" else whole
 
 
 def span(length: timedelta) -> str:
-    """Two units at most: ``3s``, ``2m05s``, ``1h03m``, ``2d03h``."""
+    """Returns at most two units: ``3s``, ``2m05s``, ``1h03m``, ``2d03h``."""
     seconds = max(0, int(length.total_seconds()))
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
