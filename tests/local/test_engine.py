@@ -23,6 +23,7 @@ from azure.durable_functions.local.engine.invoker import (
 from azure.durable_functions.local.engine.scheduling import dispatcher
 from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store.database import IN_MEMORY, Database, StoreClosed
+from azure.durable_functions.local.store.space import StoreFull
 
 Context = df.DurableOrchestrationContext
 Orchestration = Generator[Any, Any, Any]
@@ -524,7 +525,7 @@ def test_a_store_that_takes_nothing_says_so_and_loses_nothing(
             await engine.settle()
             assert engine.database._writer is not None
             engine.database._writer.execute(spoil)
-            with pytest.raises(sqlite3.OperationalError, match=told):
+            with pytest.raises((StoreFull, sqlite3.OperationalError), match=told):
                 await fill(engine)
             engine.database._writer.execute(mend)
             assert (await engine.result("one"))[0] == "Running"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import logging
 import os
@@ -38,6 +39,7 @@ from azure.durable_functions.local.http_sender import DurableHttp
 from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database, Synchronous
+from azure.durable_functions.local.store.space import StoreFull
 from azure.durable_functions.local.web import server
 from azure.durable_functions.local.web.access import Access
 from azure.durable_functions.local.web.admin_api import AdminApi
@@ -194,7 +196,7 @@ class LocalHost:
         key = await self._database.write(
             lambda c: stored_settings.get_or_set(c, KEY_SETTING, secrets.token_urlsafe(32))
         )
-        await self._database.write(lambda c: stored_settings.remove(c, URL_SETTING))
+        await self._tell_commands(self._database, None)
         access = self._access(address, key, local)
         self._links = Links(
             public_origin=f"http{'s' if tls else ''}://{_shown_address(address)}:{self.port}",
@@ -233,8 +235,17 @@ class LocalHost:
             self._say("For detailed output, run durable with --verbose flag.")
         url = self._links.public_origin
         await self._server.open_public(public)
-        await self._database.write(lambda c: stored_settings.put(c, URL_SETTING, url))
+        await self._tell_commands(self._database, url)
         self._say(f"Listening on {url} (Ctrl-C stops)")
+
+    @staticmethod
+    async def _tell_commands(database: Database, url: str | None) -> None:
+        """Leave the address for the command line, which needs ``--url`` while the disk is full."""
+        with contextlib.suppress(StoreFull):
+            if url is None:
+                await database.write(lambda c: stored_settings.remove(c, URL_SETTING))
+            else:
+                await database.write(lambda c: stored_settings.put(c, URL_SETTING, url))
 
     async def _start_workers(self, pool: WorkerPool) -> AppInfo:
         """The app as the first worker has loaded it.

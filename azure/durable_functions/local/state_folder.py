@@ -105,6 +105,8 @@ class StateFolder:
         try:
             for suffix in ("", "-wal", "-shm"):
                 self.store.with_name(f"{self.store.name}{suffix}").unlink(missing_ok=True)
+            for copy in self.store.parent.glob(f"{self.store.name}.schema-*"):
+                copy.unlink()
         except OSError as error:
             raise StoreError(f"cannot delete {self.store}: {error}") from error
         return was_there

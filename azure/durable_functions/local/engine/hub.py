@@ -126,6 +126,8 @@ class TaskHub:
         )
         self._expiry: asyncio.Task[None] | None = None
         self._finish_waiters: dict[str, list[asyncio.Event]] = {}
+        self._is_stopping = False
+        """Whether nobody may wait any more for an instance to end."""
 
     @property
     def registry(self) -> Registry:
@@ -154,6 +156,10 @@ class TaskHub:
         """Let running functions finish for a while; what is abandoned runs again later."""
         if self._expiry is not None:
             self._expiry.cancel()
+        self._is_stopping = True
+        for waiters in self._finish_waiters.values():
+            for waiter in waiters:
+                waiter.set()
         await self.dispatcher.stop(patience_seconds)
 
     async def _expire(self, retention: timedelta) -> None:
@@ -499,13 +505,13 @@ class TaskHub:
     async def wait_until_finished(
         self, instance_id: str, timeout_seconds: float
     ) -> Instance | None:
-        """The instance as soon as it has ended, or as it is when the time is over."""
+        """The instance as soon as it has ended, or as it is when time is up or the hub stops."""
         ended = asyncio.Event()
         waiters = self._finish_waiters.setdefault(instance_id, [])
         waiters.append(ended)
         try:
             found = await self.find(instance_id)
-            if found is None or found.is_terminal:
+            if found is None or found.is_terminal or self._is_stopping:
                 return found
             try:
                 await asyncio.wait_for(ended.wait(), timeout_seconds)

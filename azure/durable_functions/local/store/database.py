@@ -13,7 +13,9 @@ sixth less time for each step of a chain.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 import os
 import queue
 import sqlite3
@@ -26,7 +28,8 @@ from typing import Any, Literal, TypeVar
 
 from azure.durable_functions._errors import DurableFunctionsError
 
-from . import schema
+from . import schema, space
+from .space import StoreFull
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -36,9 +39,6 @@ Meanwhile = Callable[[Result, "Commit"], object]
 Synchronous = Literal["FULL", "NORMAL"]
 
 IN_MEMORY = ":memory:"
-
-_LOG_BYTES = 1024 * (4096 + 24)
-"""The write-ahead log's, when it has the thousand pages after which SQLite begins it anew."""
 
 
 class StoreError(DurableFunctionsError):
@@ -159,6 +159,11 @@ class Database:
         self._reader: sqlite3.Connection | None = None
         self._closed = False
         self._usable = True
+        self._said_full_at = -math.inf
+        """When the log was told that there is no space, as `time.monotonic` says."""
+        self._look: asyncio.TimerHandle | None = None
+        """Set while a look for empty pages is due."""
+        self._giving_back: asyncio.Task[None] | None = None
         self._file: os.stat_result | None = None
 
     @property
@@ -173,10 +178,7 @@ class Database:
             StoreError: The file cannot be opened, is damaged, or is of a later release.
         """
         try:
-            self._writer = self._connect()
-            self._writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            if not self.is_in_memory:
-                self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer, is_shared = self._open_writer()
             self._writer.execute(f"PRAGMA synchronous = {self._synchronous}")
             [problem] = self._writer.execute("PRAGMA quick_check(1)").fetchone()
             if problem != "ok":
@@ -184,9 +186,10 @@ class Database:
                     f"{self.path} is damaged ({problem}). Move it away, or start anew with "
                     "'durable start --fresh'; instances in it are lost then"
                 )
-            schema.migrate(self._writer)
+            self._migrate(self._writer)
             if not self.is_in_memory:
                 self._file = os.stat(self.path)
+            if is_shared:
                 self._extend_log()
                 self._reader = self._connect(read_only=True)
         except schema.StoreFromTheFuture as error:
@@ -203,6 +206,47 @@ class Database:
             self._thread = threading.Thread(target=self._commit, name="durable-store", daemon=True)
             self._thread.start()
 
+    def _open_writer(self) -> tuple[sqlite3.Connection, bool]:
+        """The connection that writes, and whether others can be opened beside it."""
+        connection = self._connect()
+        if self.is_in_memory:
+            return connection, False
+        try:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_size_limit = {space.LOG_BYTES}")
+        except sqlite3.OperationalError:
+            connection.close()
+            if not space.has_no_space(self.path):
+                raise
+            self._say_full()
+        else:
+            return connection, True
+        # What readers share with the writer takes a few pages of disk; alone, it is in memory.
+        connection = self._connect()
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        return connection, False
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        """Bring the file to the newest schema, after a copy of it as it was.
+
+        Raises:
+            schema.StoreFromTheFuture, sqlite3.Error: It cannot be brought there.
+        """
+        applied = schema.applied(connection)
+        if 0 < applied < len(schema.MIGRATIONS) and not self.is_in_memory:
+            kept = space.keep_copy(connection, Path(self.path), applied)
+            logger.warning(
+                "%s is brought from schema %d to %d. A copy of it as it was is kept as %s; an "
+                "earlier release can run on that",
+                self.path,
+                applied,
+                len(schema.MIGRATIONS),
+                kept.name,
+            )
+        schema.migrate(connection)
+
     async def write(
         self, change: Change[Result], meanwhile: Meanwhile[Result] | None = None
     ) -> Result:
@@ -217,6 +261,7 @@ class Database:
 
         Raises:
             StoreClosed: The store was closed before, or its file failed.
+            StoreFull: There is no space; nothing of the transaction is kept.
             sqlite3.Error: The transaction could not be committed; nothing of it is kept.
         """
         self._demand_open()
@@ -240,10 +285,27 @@ class Database:
             return await self.write(query)
         return query(self._reader)
 
+    async def give_pages_back(self) -> None:
+        """Shorten the file by the pages that hold nothing, a few at a time between other changes.
+
+        Raises:
+            StoreClosed, StoreFull: As `write`.
+        """
+        free = await self.read(space.free_pages)
+        while free > space.SPARE_PAGES:
+            left = await self.write(space.drop_pages)
+            if left >= free:  # the file was made by a program that does not keep track of them
+                return
+            free = left
+
     async def close(self) -> None:
         """Commit what waits, then close the file."""
         if self._closed:
             return
+        if self._look is not None:
+            self._look.cancel()
+        if self._giving_back is not None:
+            self._giving_back.cancel()
         self._closed = True
         await self._idle.wait()
         self.end_thread()
@@ -278,7 +340,7 @@ class Database:
         """
         log = Path(f"{os.path.realpath(self.path)}-wal")
         try:
-            missing = _LOG_BYTES - log.stat().st_size
+            missing = space.LOG_BYTES - log.stat().st_size
             if missing > 0:
                 with log.open("ab") as file:
                     file.write(bytes(missing))
@@ -364,9 +426,19 @@ class Database:
 
     def _fail(self, error: BaseException) -> None:
         assert self._writer is not None
+        if isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error):
+            error = StoreFull(space.full(self.path))
+            self._say_full()
         for job in self._batch:
             job.error = error
         self._roll_back(self._writer)
+
+    def _say_full(self) -> None:
+        """Tell the log that there is no space; not again for each change that finds none."""
+        now = time.monotonic()
+        if now - self._said_full_at >= space.SAY_AGAIN_SECONDS:
+            self._said_full_at = now
+            logger.error("%s", space.full(self.path))
 
     def _tell(self, loop: asyncio.AbstractEventLoop, commit: Commit) -> None:
         """Tell who waits for the batch, and go on with what has come meanwhile."""
@@ -384,6 +456,20 @@ class Database:
             loop.call_soon(self._begin, loop)
         else:
             self._idle.set()
+        if self._look is None and not (self.is_in_memory or self._closed):
+            self._look = loop.call_later(space.LOOK_SECONDS, self._look_for_pages)
+
+    def _look_for_pages(self) -> None:
+        self._look = None
+        if self._closed or not self._usable or self._giving_back is not None:
+            return
+
+        async def give_back() -> None:
+            with contextlib.suppress(StoreClosed, StoreFull):  # the next look tries again
+                await self.give_pages_back()
+            self._giving_back = None
+
+        self._giving_back = asyncio.get_running_loop().create_task(give_back())
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         try:

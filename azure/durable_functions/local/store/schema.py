@@ -167,20 +167,30 @@ MIGRATIONS: Sequence[Callable[[sqlite3.Connection], None]] = (
 """In order; the number of a migration is its place, from 1."""
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to the newest schema.
+def applied(connection: sqlite3.Connection) -> int:
+    """How many migrations the file has: its schema's number; 0 for a new one.
 
     Raises:
         StoreFromTheFuture: It already has migrations that this release does not know.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY)")
     row = connection.execute("SELECT coalesce(max(number), 0) FROM migrations").fetchone()
-    applied: int = row[0]
-    if applied > len(MIGRATIONS):
+    number: int = row[0]
+    if number > len(MIGRATIONS):
         raise StoreFromTheFuture(
-            f"the store has schema {applied}, this release knows {len(MIGRATIONS)}"
+            f"the store has schema {number}, this release knows {len(MIGRATIONS)}"
         )
-    for number, migration in enumerate(MIGRATIONS[applied:], applied + 1):
+    return number
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to the newest schema.
+
+    Raises:
+        StoreFromTheFuture: It already has migrations that this release does not know.
+    """
+    known = applied(connection)
+    for number, migration in enumerate(MIGRATIONS[known:], known + 1):
         connection.execute("BEGIN IMMEDIATE")
         try:
             migration(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from azure.durable_functions.local.engine.invoker import (
 from azure.durable_functions.local.engine.lost_workers import MOST_LOST_WORKERS
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database, StoreClosed
+from azure.durable_functions.local.store.space import StoreFull
 from azure.durable_functions.local.timer_triggers import schedules
 from azure.durable_functions.local.timer_triggers.schedules import Schedule, ScheduleError
 from azure.durable_functions.local.worker.binding_types import TIMER_TRIGGER
@@ -283,7 +285,8 @@ class Timers:
         now = self._clock.now().isoformat()
         status = _Status(timer.schedule.text, last, due.isoformat(), now)
         key, text = _key(timer.function.name), json.dumps(asdict(status))
-        await self._database.write(lambda c: stored_settings.put(c, key, text))
+        with contextlib.suppress(StoreFull):  # it runs nevertheless; the store has said it
+            await self._database.write(lambda c: stored_settings.put(c, key, text))
         return status
 
 

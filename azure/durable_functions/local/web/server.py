@@ -20,11 +20,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from azure.durable_functions._errors import DurableFunctionsError, SettingsError
 from azure.durable_functions.local.engine.invoker import Failure
+from azure.durable_functions.local.store.space import StoreFull
 from azure.durable_functions.local.workers.pool import Response
 
 from . import exchange, links
 from .access import Access
 from .admin_api import AdminApi
+from .connections import NEXT_REQUEST_SECONDS, Connections, body_of
 from .exchange import Answer, Request
 from .functions_api import FunctionsApi
 from .management_api import ManagementApi
@@ -50,16 +52,13 @@ class _WithoutData(logging.Filter):
 _requests = logging.getLogger("azure.durable_functions.local.requests")
 _requests.addFilter(_WithoutData())
 
-_BACKLOG = 4096
-"""Connections that may wait to be taken; whom there is no place for tries again after a second."""
-
-_TAKEN_AT_ONCE = 128
-"""Connections that asyncio takes in one go; where no descriptor is left it tries each of them."""
-
 MAX_BODY_BYTES = 100 * 1024 * 1024
+_RPC_BODY_BYTES = 2**40
 RPC_PORT = 17071
-PATIENCE_SECONDS = 10.0
-"""How long requests that are being answered may take when the host stops (host.md 12.5)."""
+PATIENCE_SECONDS = 3.5
+"""How long functions and requests may still run when the host stops (host.md 12.5)."""
+_LAST_SECONDS = 0.5
+"""The same of requests at the worker door, once the functions have ended."""
 _RPC_ATTEMPTS = 10
 _HOME_PAGE = b"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Your function app is up and running</title>
@@ -111,7 +110,7 @@ def bind_rpc() -> socket.socket:
     for port in tried:
         try:
             reserved = bind("127.0.0.1", port)
-            reserved.listen(_BACKLOG)  # at once: another host may be starting too
+            reserved.listen()  # at once: another host may be starting too
         except (SettingsError, OSError):
             continue
         return reserved
@@ -133,6 +132,59 @@ class Manners:
     throttle: Throttle = field(default_factory=Throttle)
     tells_failures: bool = False
     """Whoever asks sits at this machine, and may read why a function has failed."""
+
+
+class _Door:
+    """One port that is open."""
+
+    def __init__(self, runner: web.AppRunner, connections: Connections) -> None:
+        self._runner = runner
+        self._connections = connections
+
+    @classmethod
+    async def open(
+        cls,
+        reserved: socket.socket,
+        handler: Handler,
+        *,
+        max_body_bytes: int,
+        patience: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> _Door:
+        """Accept requests.
+
+        Raises:
+            SettingsError: The port is taken.
+        """
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            connections.heard(request)
+            return await handler(request)
+
+        app = web.Application(client_max_size=max_body_bytes)
+        app.router.add_route("*", "/{path:.*}", answer)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_requests,
+            auto_decompress=False,
+            keepalive_timeout=NEXT_REQUEST_SECONDS,
+            shutdown_timeout=patience / 2,  # which it waits twice
+        )
+        await runner.setup()
+        assert runner.server is not None  # since it is set up
+        connections = Connections(runner.server)
+        try:
+            await connections.open(reserved, tls)
+        except OSError as error:
+            await runner.cleanup()
+            raise _port_taken(reserved.getsockname()[1], error) from None
+        return cls(runner, connections)
+
+    async def close(self) -> None:
+        """Accept nothing more, and let requests that are being answered finish for a while."""
+        self._connections.close()
+        await self._runner.cleanup()
 
 
 class Server:
@@ -163,58 +215,34 @@ class Server:
         self._admin = admin
         self._access = access
         self._manners = manners
-        self._public: web.AppRunner | None = None
-        self._rpc: web.AppRunner | None = None
+        self._public: _Door | None = None
+        self._rpc: _Door | None = None
 
     async def open_rpc(self, reserved: socket.socket) -> None:
         """Accept requests of workers; no limit on bodies."""
-        self._rpc = await self._open(reserved, self._answer_rpc, max_body_bytes=2**40)
+        self._rpc = await _Door.open(
+            reserved, self._answer_rpc, max_body_bytes=_RPC_BODY_BYTES, patience=_LAST_SECONDS
+        )
 
     async def open_public(self, reserved: socket.socket) -> None:
         """Accept requests of everybody."""
-        self._public = await self._open(
+        self._public = await _Door.open(
             reserved,
             self._answer_public,
             max_body_bytes=MAX_BODY_BYTES,
+            patience=PATIENCE_SECONDS,
             tls=self._manners.tls,
         )
 
     async def close_public(self) -> None:
         """Take no new requests and let those that are being answered finish for a while."""
         if self._public is not None:
-            await self._public.cleanup()
+            await self._public.close()
 
     async def close_rpc(self) -> None:
         """Close the worker door."""
         if self._rpc is not None:
-            await self._rpc.cleanup()
-
-    async def _open(
-        self,
-        reserved: socket.socket,
-        handler: Handler,
-        *,
-        max_body_bytes: int,
-        tls: ssl.SSLContext | None = None,
-    ) -> web.AppRunner:
-        app = web.Application(client_max_size=max_body_bytes)
-        app.router.add_route("*", "/{path:.*}", handler)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            logger=_requests,
-            auto_decompress=False,
-            shutdown_timeout=PATIENCE_SECONDS,
-        )
-        await runner.setup()
-        try:
-            site = web.SockSite(runner, reserved, ssl_context=tls, backlog=_TAKEN_AT_ONCE)
-            await site.start()
-            reserved.listen(_BACKLOG)
-        except OSError as error:
-            await runner.cleanup()
-            raise _port_taken(reserved.getsockname()[1], error) from None
-        return runner
+            await self._rpc.close()
 
     async def _answer_rpc(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
@@ -334,6 +362,8 @@ class Server:
             return _to_web(await self._management.answer(asked))
         except web.HTTPException:
             raise
+        except StoreFull:  # which the store has said
+            return _to_web(exchange.empty(503))
         except DurableFunctionsError as error:  # the store is gone, for instance: no fault of ours
             logger.error("Answering %s %s failed: %s", request.method, path, error)
             return _to_web(exchange.empty(503))
@@ -345,7 +375,8 @@ class Server:
         self, request: web.Request, path: str, *, is_of_worker: bool = False
     ) -> Request:
         try:
-            body = await request.read()
+            most = _RPC_BODY_BYTES if is_of_worker else MAX_BODY_BYTES
+            body = await body_of(request, most) if request.body_exists else b""
         except (web.RequestPayloadError, HttpProcessingError) as error:
             # Its text holds what was sent, so only its kind is told.
             _requests.debug("A body could not be read: %s", type(error).__name__)

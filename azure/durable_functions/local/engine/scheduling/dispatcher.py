@@ -24,8 +24,14 @@ from azure.durable_functions.local.engine.invoker import HasRun, TimedOut, Worke
 from azure.durable_functions.local.engine.turns import telling
 from azure.durable_functions.local.engine.turns.entities import BatchRefused, is_entity
 from azure.durable_functions.local.store import messages
-from azure.durable_functions.local.store.database import KEPT, Commit, Database, StoreClosed
+from azure.durable_functions.local.store.database import (
+    KEPT,
+    Commit,
+    Database,
+    StoreClosed,
+)
 from azure.durable_functions.local.store.messages import Activity
+from azure.durable_functions.local.store.space import StoreFull
 
 from .activities import Activities, Ended
 
@@ -324,6 +330,8 @@ class Dispatcher:
             about = telling.about(instance_id)
             logger.error("The turn of instance %s is repeated: %s", instance_id, error, extra=about)
             return None, True
+        except StoreFull:  # which the store has said
+            return None, True
         except Exception:  # one turn must not stop the others; what it read is still there
             about = telling.about(instance_id)
             logger.exception(
@@ -427,7 +435,10 @@ class Dispatcher:
             await self._schedule_again(activity, after)
         except StoreClosed:
             return
-        except Exception:  # nothing was recorded, so it is still scheduled
+        except StoreFull:  # nothing was recorded, so it is still scheduled
+            await self._pause(_LONGEST_PAUSE_SECONDS)
+            await self._schedule_again(activity, after)
+        except Exception:  # the same
             logger.exception(
                 "Activity %s of instance %s could not be run or recorded and is tried again",
                 activity.name,
