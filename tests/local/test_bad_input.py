@@ -26,7 +26,7 @@ def test_a_folder_without_an_app_is_named(tmp_path: Path) -> None:
     ended = start_and_fail(tmp_path)
 
     assert ended.returncode == 1
-    assert f"{tmp_path} holds no function app" in ended.stderr
+    assert f"{tmp_path} contains no function app" in ended.stderr
     assert "Give the app's folder" in ended.stderr
 
 

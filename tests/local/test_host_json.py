@@ -36,7 +36,7 @@ def test_settings_without_effect_are_named_in_one_line_and_unknown_ones_in_anoth
     }
     found = read(tmp_path, content)
 
-    assert found.max_activities == 4
+    assert found.hub.max_activities == 4
     storage, without_effect, unknown = found.notes
     assert "mssql" in storage
     for name in ("healthMonitor.enabled", "logging.console", "partitionCount"):
@@ -163,5 +163,5 @@ def test_early_timers_are_asked_for(tmp_path: Path) -> None:
     found = read(tmp_path, content)
 
     assert found.notes == ()
-    assert found.hub_settings().limits.early_timers
-    assert not read(tmp_path, {}).hub_settings().limits.early_timers
+    assert found.hub.limits.early_timers
+    assert not read(tmp_path, {}).hub.limits.early_timers

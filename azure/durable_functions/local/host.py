@@ -21,12 +21,9 @@ from typing import TYPE_CHECKING, Any
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local import operating_system, start_output, watcher
 from azure.durable_functions.local.config import hidden_modules
-from azure.durable_functions.local.config.host_json import HostJson, find_app_root, read_host_json
-from azure.durable_functions.local.config.local_settings import (
-    LocalSettings,
-    app_environment,
-    read_local_settings,
-)
+from azure.durable_functions.local.config.app_folder import Setup
+from azure.durable_functions.local.config.host_json import HostJson, read_host_json
+from azure.durable_functions.local.config.local_settings import LocalSettings
 from azure.durable_functions.local.config.requirements_txt import DISTRIBUTION
 from azure.durable_functions.local.console_log import Console
 from azure.durable_functions.local.engine.clock import SystemClock
@@ -112,28 +109,6 @@ class AppFailed(SettingsError):
     """The app cannot be loaded and ``--strict`` was given."""
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What is read once, also when a changed host.json makes the host start again."""
-
-    root: Path
-    local: LocalSettings
-    environment: Mapping[str, str]
-    notes: tuple[str, ...]
-
-    @staticmethod
-    def read(folder: Path) -> Setup:
-        """Find the app and read its local settings.
-
-        Raises:
-            SettingsError: There is no app, or the settings cannot be used.
-        """
-        root = find_app_root(folder)
-        local = read_local_settings(root)
-        environment, notes = app_environment(local, os.environ)
-        return Setup(root, local, environment, tuple(notes))
-
-
 class LocalHost:
     """One running host."""
 
@@ -177,11 +152,11 @@ class LocalHost:
             self._say(line)
         root = self._root = self._setup.root
         self._say(f"App folder: {root}")
-        local, notes = self._setup.local, self._setup.notes
+        local = self._setup.local
         self._environment = dict(self._setup.environment)
         host_json = self._host_json = read_host_json(root, self._environment)
         self._console.configure(host_json.log_levels)
-        for note in (*local.notes, *notes, *host_json.notes):
+        for note in (*self._setup.notes, *host_json.notes):
             self._say(note)
         if not (root / "host.json").is_file():
             self._say(f"No host.json in {root}; the defaults apply.")
@@ -227,9 +202,9 @@ class LocalHost:
         self._say(f"Task hub {host_json.hub_name}, kept in {self._database.path}")
         logger.debug(
             "At once run at most %d orchestrators, %d entities and %d activities",
-            host_json.max_episodes,
-            host_json.max_entity_turns,
-            host_json.max_activities,
+            host_json.hub.max_episodes,
+            host_json.hub.max_entity_turns,
+            host_json.hub.max_activities,
         )
         if not self._console.is_verbose:
             self._say("For detailed output, run durable with --verbose flag.")
@@ -253,7 +228,7 @@ class LocalHost:
         Raises:
             WorkerFailed: None can be started; names the files that may be the reason.
         """
-        hidden = hidden_modules.told(self._root)
+        hidden = hidden_modules.lines(self._root)
         for line in hidden:
             logger.warning("%s", line)
         try:
@@ -509,7 +484,7 @@ class LocalHost:
         if app.failure is not None:
             if self._options.is_strict:
                 raise AppFailed(f"Worker failed to load the app:\n{app.failure}")
-            hidden = hidden_modules.told(self._root)
+            hidden = hidden_modules.lines(self._root)
             logger.error("Worker failed to load the app:\n%s", "\n".join([app.failure, *hidden]))
         for name, reason in errors.items():
             if self._options.is_strict:
@@ -552,7 +527,7 @@ def make_pool(
     if options.in_process or sys.platform == "win32":
         os.environ.update(environment)
         os.chdir(root)
-        places = host_json.max_episodes, host_json.max_episodes
+        places = host_json.hub.max_episodes, host_json.hub.max_episodes
         return WorkerPool(lambda: InProcessWorker.start(root, on_user_record, only, places), 1)
     python = python_of(root, environment, options)
     arguments = shlex.split(options.interpreter_arguments or "")
@@ -567,7 +542,7 @@ def make_pool(
             environment,
             on_user_record,
             only=only,
-            places=(host_json.max_episodes, host_json.max_episodes // options.workers),
+            places=(host_json.hub.max_episodes, host_json.hub.max_episodes // options.workers),
             patience_seconds=options.timeout_seconds,
         ),
         options.workers,
@@ -585,10 +560,16 @@ async def load_app(
     Raises:
         SettingsError, WorkerFailed: The folder cannot be used, or no worker started.
     """
-    root = find_app_root(folder)
-    environment, _ = app_environment(read_local_settings(root), os.environ)
-    host_json = read_host_json(root, environment)
-    pool = make_pool(root, environment, host_json, options or Options(root), on_user_record, 0)
+    setup = Setup.read(folder)
+    host_json = setup.read_host_json()
+    pool = make_pool(
+        setup.root,
+        setup.environment,
+        host_json,
+        options or Options(setup.root),
+        on_user_record,
+        0,
+    )
     try:
         return await pool.start()
     finally:
@@ -602,7 +583,7 @@ def _version() -> str:
 def hub_settings(host_json: HostJson, options: Options) -> HubSettings:
     """What host.json and the command line ask of the engine."""
     days = options.retention_days
-    settings = host_json.hub_settings()
+    settings = host_json.hub
     limits = settings.limits
     if options.on_non_determinism is not None:
         limits = replace(limits, on_non_determinism=options.on_non_determinism)
@@ -688,10 +669,9 @@ def state_of(folder: Path) -> tuple[StateFolder, HostJson]:
     Raises:
         SettingsError: The folder holds no app, or its settings cannot be read.
     """
-    root = find_app_root(folder)
-    environment, _ = app_environment(read_local_settings(root), os.environ)
-    host_json = read_host_json(root, environment)
-    return StateFolder(root, host_json.hub_name), host_json
+    setup = Setup.read(folder)
+    host_json = setup.read_host_json()
+    return StateFolder(setup.root, host_json.hub_name), host_json
 
 
 def reset(folder: Path) -> Path | None:

@@ -433,7 +433,7 @@ class DurableTestHost:
         app = await self._pool.start()
         host_json = _apps.host_json_of(self._app)
         if self._settings is None:
-            self._settings = host_json.hub_settings()
+            self._settings = host_json.hub
         if self._early_timers is not None:
             limits = replace(self._settings.limits, early_timers=self._early_timers)
             self._settings = replace(self._settings, limits=limits)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local.config import requirements_txt
-from azure.durable_functions.local.config.host_json import find_app_root
+from azure.durable_functions.local.config.app_folder import find_app_root
 from azure.durable_functions.local.config.requirements_txt import DISTRIBUTION
 
 WHEELS = "wheels"

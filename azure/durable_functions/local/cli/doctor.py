@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import os
 import re
 import subprocess
 from collections import Counter
@@ -20,14 +19,9 @@ from azure.durable_functions._errors import SettingsError
 from azure.durable_functions.local import host
 from azure.durable_functions.local.cli import missing_packages
 from azure.durable_functions.local.config import hidden_modules, requirements_txt
-from azure.durable_functions.local.config.host_json import (
-    OLD_BUNDLE,
-    HostJson,
-    find_app_root,
-    read_host_json,
-)
+from azure.durable_functions.local.config.app_folder import Setup, find_app_root
+from azure.durable_functions.local.config.host_json import OLD_BUNDLE, HostJson
 from azure.durable_functions.local.config.json_files import Reader, read_json
-from azure.durable_functions.local.config.local_settings import app_environment, read_local_settings
 from azure.durable_functions.local.timer_triggers import runs
 from azure.durable_functions.local.web.functions_api import http_functions
 from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS, DURABLE_TRIGGERS
@@ -73,8 +67,8 @@ async def examine(folder: Path, worker_python: str | None = None) -> list[Findin
     root = find_app_root(folder)
     found: list[Finding] = []
     try:
-        environment, _ = app_environment(read_local_settings(root), os.environ)
-        host_json = read_host_json(root, environment)
+        setup = Setup.read(root)
+        host_json = setup.read_host_json()
     except SettingsError as error:  # without the settings nothing else can be checked
         what = str(error)
         return [
@@ -82,20 +76,18 @@ async def examine(folder: Path, worker_python: str | None = None) -> list[Findin
             *_secrets(root),
         ]
     options = host.Options(root, worker_python=worker_python)
-    python = host.python_of(root, environment, options)
+    python = host.python_of(root, setup.environment, options)
     try:
         app = await host.load_app(root, _drop, options)
     except WorkerFailed as error:  # the other findings may explain it
         app = AppInfo([], [], str(error), [], python="")
     found += _names(root, app)
     found += _app(app)
-    found += _triggers(app, host_json, environment)
+    found += _triggers(app, host_json, setup.environment)
     found += _host_json(root, app)
-    found += [
-        Finding("warning", "host.json", note, "correct or remove it")
-        for note in host_json.notes
-        if "not known" in note
-    ]
+    if host_json.unknown_keys:
+        what = f"unknown keys: {', '.join(host_json.unknown_keys)}"
+        found.append(Finding("warning", "host.json", what, "correct or remove them"))
     found += _python(app)
     try:
         found += _requirements(root, python)

@@ -1,1 +1,1 @@
-"""What an app's folder says: host.json, local.settings.json, requirements.txt."""
+"""Reads the files of an app folder: host.json, local.settings.json, requirements.txt."""

@@ -1,4 +1,4 @@
-"""Files of an app folder that hide a module of Python's: the folder is searched first."""
+"""Finds files of an app folder that hide a module of the standard library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HIDEABLE = {*sys.stdlib_module_names, "azure"}
 
 
 def find(root: Path) -> Iterator[tuple[str, str]]:
-    """Name of each file or folder that hides a module, and a text that says which."""
+    """Yields each file or folder that hides a module, with a text that names the module."""
     for child in sorted(root.iterdir()):
         is_module = child.suffix == ".py" or (child.is_dir() and any(child.glob("*.py")))
         if is_module and child.stem in _HIDEABLE:
@@ -19,6 +19,6 @@ def find(root: Path) -> Iterator[tuple[str, str]]:
             yield child.name, text
 
 
-def told(root: Path) -> list[str]:
-    """The same as whole lines, for logs."""
+def lines(root: Path) -> list[str]:
+    """Returns the same as lines for the log."""
     return [f"{name}: {text}; {MEND}" for name, text in find(root)]

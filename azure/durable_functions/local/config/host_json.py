@@ -1,4 +1,4 @@
-"""The app folder and its host.json. Source: host.md 2.1 and 9."""
+"""Reads host.json. Source: host.md 9."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local.config import time_spans
-from azure.durable_functions.local.config.json_files import Reader, read_json
 from azure.durable_functions.local.engine.settings import HubSettings, Limits
 from azure.durable_functions.local.engine.versions import (
     FailureStrategy,
@@ -23,76 +21,60 @@ from azure.durable_functions.local.engine.versions import (
 )
 from azure.durable_functions.local.worker import app_settings
 
+from . import time_spans
+from .json_files import Reader, read_json
+
 _HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}")
 _OVERRIDE_PREFIXES = ("AzureFunctionsJobHost__", "AzureFunctionsJobHost:")
 
 DEFAULT_HUB_NAME = "TestHubName"
+_HTTP = ("extensions", "http")
+_DURABLE = ("extensions", "durableTask")
+_STORAGE = (*_DURABLE, "storageProvider")
 
 
 @dataclass(frozen=True)
 class HostJson:
-    """What this host honours of host.json."""
+    """The settings of host.json that this host honours."""
 
+    hub: HubSettings = field(default_factory=HubSettings)
+    """The settings of the engine."""
     hub_name: str = DEFAULT_HUB_NAME
     route_prefix: str = "api"
+    """The first part of the paths of HTTP functions."""
     function_timeout: timedelta | None = timedelta(minutes=30)
     """None means unlimited."""
-    max_activities: int = 10
-    max_episodes: int = 10
-    max_entity_turns: int = 10
-    max_entity_batch: int = 5000
-    max_orchestration_actions: int = 100_000
-    store_inputs: bool = False
-    default_version: str | None = None
-    version_match: MatchStrategy = "CurrentOrOlder"
-    version_failure: FailureStrategy = "Reject"
-    on_non_determinism: OnNonDeterminism = "fail"
-    may_replace_running: bool = False
     uses_app_lease: bool = True
-    http_poll_milliseconds: int = 30_000
-    early_timers: bool = False
+    """Whether the management API accepts ``makePrimary``; it has no other effect here."""
     rpc_enabled: bool = True
+    """Whether the durable client in the app has a port of its own."""
     connection_name: str = "Storage"
+    """Appears in the URLs of the management API."""
     functions: tuple[str, ...] = ()
     """Names of the functions to load; empty means all."""
     log_levels: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Python's levels by prefixes of categories; ``default`` stands for the others."""
+    """Python's levels by prefix of the category; ``default`` applies to the others."""
     watch_directories: tuple[str, ...] = ()
     watch_files: tuple[str, ...] = ()
     max_concurrent_requests: int | None = None
     """None means without limit."""
     max_outstanding_requests: int | None = None
+    """Running and waiting requests together; None means without limit."""
     custom_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Headers of every response."""
     trusts_forwarded_host: bool = False
+    """Whether URLs in responses follow ``X-Forwarded-Host``."""
     notes: tuple[str, ...] = ()
-    """Lines to show at start: settings without effect here."""
-
-    def hub_settings(self) -> HubSettings:
-        """What it asks of the engine."""
-        return HubSettings(
-            limits=Limits(
-                max_orchestration_actions=self.max_orchestration_actions,
-                store_inputs=self.store_inputs,
-                max_entity_batch=self.max_entity_batch,
-                default_version=self.default_version,
-                version_match=self.version_match,
-                version_failure=self.version_failure,
-                on_non_determinism=self.on_non_determinism,
-                http_poll_milliseconds=self.http_poll_milliseconds,
-                early_timers=self.early_timers,
-            ),
-            max_episodes=self.max_episodes,
-            max_activities=self.max_activities,
-            max_entity_turns=self.max_entity_turns,
-            may_replace_running=self.may_replace_running,
-        )
+    """Lines to print at the start: settings that have no effect here or are unknown."""
+    unknown_keys: tuple[str, ...] = ()
+    """Paths of keys that neither this host nor the Functions host knows."""
 
 
 OLD_BUNDLE = "[1.*, 2.0.0)"
 _OF_THE_CLOUD = ("extensionbundle", "logging.applicationinsights")
-"""Every app has them, for the cloud; nobody expects them to do anything here."""
+"""Almost every app has these for the cloud, so they get no note."""
 
-# What is known but has no meaning on one machine (host.md 9), by the beginnings of their paths.
+# Keys that are known but have no effect on one machine (host.md 9), as prefixes of their paths.
 _NOT_APPLYING = tuple(
     key.lower()
     for key in (
@@ -121,7 +103,7 @@ _NOT_APPLYING = tuple(
         "extensions.durableTask.notifications",
         "extensions.durableTask.storageProvider",
         *(
-            f"extensions.durableTask.{name}"  # flat names of 1.x
+            f"extensions.durableTask.{name}"  # the flat names of release 1.x
             for name in (
                 "azureStorageConnectionStringName",
                 "controlQueueBatchSize",
@@ -156,19 +138,19 @@ LEVEL_NAMES = tuple(name.capitalize() for name in _LEVELS)
 
 
 def level_of(name: str) -> int:
-    """Python's level for one of `LEVEL_NAMES`, in any case. KeyError for others."""
+    """Returns Python's level for one of `LEVEL_NAMES`, in any case; KeyError for others."""
     return _LEVELS[name.lower()]
 
 
 def read_host_json(root: Path, environment: Mapping[str, str]) -> HostJson:
-    """Read an app's host.json; a missing file means defaults.
+    """Reads an app's host.json; a missing file means defaults.
 
     Args:
         root: The app folder.
         environment: App settings; ``AzureFunctionsJobHost__...`` overrides single keys.
 
     Raises:
-        SettingsError: A key has a value that cannot be used; says which file, key and why.
+        SettingsError: A value cannot be used; names file, key and reason.
     """
     path = root / "host.json"
     content = read_json(path) if path.is_file() else {"version": "2.0"}
@@ -177,86 +159,126 @@ def read_host_json(root: Path, environment: Mapping[str, str]) -> HostJson:
     version = reader.get("version")
     if version != "2.0":
         raise SettingsError(f'{path}: version must be "2.0", got {json.dumps(version)}')
-    hub_name = _hub_name(reader, environment)
-    cores = os.cpu_count() or 1
-    durable = ("extensions", "durableTask")
-    overridable = reader.choice(
-        *durable, "overridableExistingInstanceStates", choices=("NonRunningStates", "AnyState")
-    )
-    storage = reader.text(*durable, "storageProvider", "type", default="AzureStorage")
+    defaults = HostJson()
     found = HostJson(
-        hub_name=hub_name,
-        route_prefix=(reader.text("extensions", "http", "routePrefix", default="api")).strip("/"),
-        function_timeout=_timeout(reader),
-        max_activities=reader.count(*durable, "maxConcurrentActivityFunctions", default=10 * cores),
-        max_entity_turns=reader.count(*durable, "maxConcurrentEntityFunctions", default=10 * cores),
-        max_entity_batch=reader.count(*durable, "maxEntityOperationBatchSize", default=5000),
-        max_episodes=reader.count(
-            *durable, "maxConcurrentOrchestratorFunctions", default=10 * cores
-        ),
-        max_orchestration_actions=reader.count(
-            *durable, "maxOrchestrationActions", default=100_000
-        ),
-        store_inputs=reader.flag(*durable, "storeInputsInOrchestrationHistory", default=False),
-        default_version=reader.text(*durable, "defaultVersion") or None,
-        version_match=reader.choice(
-            *durable, "versionMatchStrategy", choices=("CurrentOrOlder", "Strict", "None")
-        ),
-        version_failure=reader.choice(
-            *durable, "versionFailureStrategy", choices=("Reject", "Fail")
-        ),
-        on_non_determinism=reader.choice(*durable, "onNonDeterminism", choices=("fail", "wait")),
-        may_replace_running=overridable == "AnyState",
-        uses_app_lease=reader.flag(*durable, "useAppLease", default=True),
-        http_poll_milliseconds=reader.count(
-            *durable, "httpSettings", "defaultAsyncRequestSleepTimeMilliseconds", default=30_000
-        ),
-        early_timers=reader.flag(*durable, "earlyTimers", default=False),
-        rpc_enabled=reader.flag(*durable, "localRpcEndpointEnabled", default=True),
-        connection_name=reader.text(*durable, "storageProvider", "connectionName")
-        or reader.text(*durable, "storageProvider", "connectionStringName")
-        or "Storage",
+        hub=_hub_settings(reader, defaults.hub),
+        hub_name=_hub_name(reader, environment),
+        route_prefix=reader.text(*_HTTP, "routePrefix", default=defaults.route_prefix).strip("/"),
+        function_timeout=_timeout(reader, defaults.function_timeout),
+        uses_app_lease=reader.flag(*_DURABLE, "useAppLease", default=defaults.uses_app_lease),
+        rpc_enabled=reader.flag(*_DURABLE, "localRpcEndpointEnabled", default=defaults.rpc_enabled),
+        connection_name=reader.text(*_STORAGE, "connectionName")
+        or reader.text(*_STORAGE, "connectionStringName")
+        or defaults.connection_name,
         functions=reader.texts("functions"),
         log_levels=_log_levels(reader),
         watch_directories=reader.texts("watchDirectories"),
         watch_files=reader.texts("watchFiles"),
-        max_concurrent_requests=reader.limit("extensions", "http", "maxConcurrentRequests"),
-        max_outstanding_requests=reader.limit("extensions", "http", "maxOutstandingRequests"),
+        max_concurrent_requests=reader.limit(*_HTTP, "maxConcurrentRequests"),
+        max_outstanding_requests=reader.limit(*_HTTP, "maxOutstandingRequests"),
         custom_headers={
-            name: str(value)
-            for name, value in reader.section("extensions", "http", "customHeaders").items()
+            name: str(value) for name, value in reader.section(*_HTTP, "customHeaders").items()
         },
         trusts_forwarded_host=reader.flag(
-            *durable, "httpSettings", "useForwardedHost", default=False
+            *_DURABLE, "httpSettings", "useForwardedHost", default=defaults.trusts_forwarded_host
         ),
     )
-    return replace(found, notes=tuple(_notes(reader, storage)))
+    storage = reader.text(*_STORAGE, "type", default="AzureStorage")
+    bundle = reader.get("extensionBundle", "version")
+    unread = [".".join(path) for path in reader.leaves()]
+    without_effect = [key for key in unread if _is_below(key, _NOT_APPLYING)]
+    unknown = [key for key in unread if not _is_below(key, (*_NOT_APPLYING, *_OF_THE_CLOUD))]
+    notes = _notes(bundle, storage, without_effect, unknown)
+    return replace(found, notes=tuple(notes), unknown_keys=tuple(unknown))
+
+
+def _hub_settings(reader: Reader, defaults: HubSettings) -> HubSettings:
+    """Reads the engine's settings. The default limits are per core, as in the extension."""
+    cores = os.cpu_count() or 1
+    overridable = reader.choice(
+        *_DURABLE,
+        "overridableExistingInstanceStates",
+        choices=("NonRunningStates", "AnyState"),
+        default="AnyState" if defaults.may_replace_running else "NonRunningStates",
+    )
+    return replace(
+        defaults,
+        limits=_limits(reader, defaults.limits),
+        max_activities=reader.count(
+            *_DURABLE, "maxConcurrentActivityFunctions", default=defaults.max_activities * cores
+        ),
+        max_episodes=reader.count(
+            *_DURABLE, "maxConcurrentOrchestratorFunctions", default=defaults.max_episodes * cores
+        ),
+        max_entity_turns=reader.count(
+            *_DURABLE, "maxConcurrentEntityFunctions", default=defaults.max_entity_turns * cores
+        ),
+        may_replace_running=overridable == "AnyState",
+    )
+
+
+def _limits(reader: Reader, defaults: Limits) -> Limits:
+    return replace(
+        defaults,
+        max_orchestration_actions=reader.count(
+            *_DURABLE, "maxOrchestrationActions", default=defaults.max_orchestration_actions
+        ),
+        store_inputs=reader.flag(
+            *_DURABLE, "storeInputsInOrchestrationHistory", default=defaults.store_inputs
+        ),
+        max_entity_batch=reader.count(
+            *_DURABLE, "maxEntityOperationBatchSize", default=defaults.max_entity_batch
+        ),
+        default_version=reader.text(*_DURABLE, "defaultVersion") or defaults.default_version,
+        version_match=reader.choice(
+            *_DURABLE,
+            "versionMatchStrategy",
+            choices=get_args(MatchStrategy),
+            default=defaults.version_match,
+        ),
+        version_failure=reader.choice(
+            *_DURABLE,
+            "versionFailureStrategy",
+            choices=get_args(FailureStrategy),
+            default=defaults.version_failure,
+        ),
+        on_non_determinism=reader.choice(
+            *_DURABLE,
+            "onNonDeterminism",
+            choices=get_args(OnNonDeterminism),
+            default=defaults.on_non_determinism,
+        ),
+        http_poll_milliseconds=reader.count(
+            *_DURABLE,
+            "httpSettings",
+            "defaultAsyncRequestSleepTimeMilliseconds",
+            default=defaults.http_poll_milliseconds,
+        ),
+        early_timers=reader.flag(*_DURABLE, "earlyTimers", default=defaults.early_timers),
+    )
 
 
 def _log_levels(reader: Reader) -> dict[str, int]:
     levels: dict[str, int] = {}
     for category in reader.section("logging", "logLevel"):
-        name = reader.choice("logging", "logLevel", category, choices=("Information", *LEVEL_NAMES))
+        name = reader.choice(
+            "logging", "logLevel", category, choices=LEVEL_NAMES, default="Information"
+        )
         levels[category] = level_of(name)
     return levels
 
 
-def _notes(reader: Reader, storage: str) -> Iterator[str]:
-    without_effect: list[str] = []
-    unknown: list[str] = []
-    for path in reader.leaves():
-        dotted = ".".join(path)
-        if _is_below(dotted, _OF_THE_CLOUD):
-            continue
-        (without_effect if _is_below(dotted, _NOT_APPLYING) else unknown).append(dotted)
-    if reader.get("extensionBundle", "version") == OLD_BUNDLE:
+def _notes(
+    bundle: object, storage: str, without_effect: Sequence[str], unknown: Sequence[str]
+) -> Iterator[str]:
+    if bundle == OLD_BUNDLE:
         yield f'host.json: the extensionBundle {OLD_BUNDLE} is old and slow; use "[4.*, 5.0.0)"'
     if storage.lower() != "azurestorage":
-        yield f"host.json asks for the storage provider {storage}; this host keeps a local store."
+        yield f"host.json: the storage provider {storage} is not used; this host has its own store."
     if without_effect:
-        yield f"host.json: without effect on this host: {', '.join(without_effect)}"
+        yield f"host.json: no effect on this host: {', '.join(without_effect)}"
     if unknown:
-        yield f"host.json: not known, so ignored: {', '.join(unknown)}"
+        yield f"host.json: unknown, so ignored: {', '.join(unknown)}"
 
 
 def _is_below(dotted: str, keys: Sequence[str]) -> bool:
@@ -268,26 +290,26 @@ def _with_overrides(content: dict[str, Any], environment: Mapping[str, str]) -> 
     for name, value in environment.items():
         if not name.startswith(_OVERRIDE_PREFIXES):
             continue
-        place = changed
+        section = changed
         _, *parents, last = name.replace(":", "__").split("__")
         for key in parents:
-            found = next((k for k in place if k.lower() == key.lower()), key)
-            if not isinstance(place.get(found), dict):
-                place[found] = {}
-            place = place[found]
-        found = next((k for k in place if k.lower() == last.lower()), last)
-        place[found] = value
+            found = next((k for k in section if k.lower() == key.lower()), key)
+            if not isinstance(section.get(found), dict):
+                section[found] = {}
+            section = section[found]
+        found = next((k for k in section if k.lower() == last.lower()), last)
+        section[found] = value
     return changed
 
 
 def _hub_name(reader: Reader, environment: Mapping[str, str]) -> str:
     key = "extensions.durableTask.hubName"
-    name = reader.text("extensions", "durableTask", "hubName") or DEFAULT_HUB_NAME
+    name = reader.text(*_DURABLE, "hubName") or DEFAULT_HUB_NAME
     if len(name) > 2 and name[0] == name[-1] == "%":
         setting = name[1:-1]
         value = app_settings.lookup(environment, setting)
         if not value:
-            raise reader.wrong(key, f"names the app setting {setting!r}, which is not set", name)
+            raise reader.wrong(key, f"needs the app setting {setting!r}, which is not set", name)
         name = value
     if not _HUB_NAME.fullmatch(name):
         cleaned = re.sub(r"[^A-Za-z0-9]", "", name).lstrip("0123456789")[:45]
@@ -301,31 +323,13 @@ def _hub_name(reader: Reader, environment: Mapping[str, str]) -> str:
     return name
 
 
-def _timeout(reader: Reader) -> timedelta | None:
-    text = reader.text("functionTimeout", default="00:30:00")
+def _timeout(reader: Reader, default: timedelta | None) -> timedelta | None:
+    text = reader.text("functionTimeout")
+    if reader.get("functionTimeout") is None:
+        return default
     if text.strip() == "-1":
         return None
     span = time_spans.parse(text)
     if not span:
         raise reader.wrong("functionTimeout", 'must be "hh:mm:ss" or "-1"', text)
     return span
-
-
-def find_app_root(folder: Path) -> Path:
-    """The app folder: the one given, or the nearest parent with a host.json (host.md 2.1).
-
-    Raises:
-        SettingsError: No app is there.
-    """
-    if not folder.is_dir():
-        raise SettingsError(f"{folder} is not a folder; give the folder of a function app")
-    folder = folder.resolve()
-    for candidate in (folder, *folder.parents):
-        if (candidate / "host.json").is_file():
-            return candidate
-    if (folder / "function_app.py").is_file() or any(folder.glob("*/function.json")):
-        return folder
-    raise SettingsError(
-        f"{folder} holds no function app: there is no host.json, no function_app.py and no "
-        "folder with a function.json. Give the app's folder"
-    )

@@ -1,4 +1,4 @@
-"""JSON files that people write: comments tolerated, errors with place and rule."""
+"""Reads hand-written JSON files: comments are allowed, errors name file, key and rule."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Choice = TypeVar("Choice", bound=str)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object with comments and byte order mark tolerated.
+    """Returns the JSON object in a file; ignores comments and a byte order mark.
 
     Raises:
-        SettingsError: Not JSON, or not an object; says where.
+        SettingsError: It is not JSON or not an object; names the position.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -41,7 +41,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 class Reader:
-    """Looks keys up ignoring case, and names them in its errors (`SettingsError`)."""
+    """Looks up keys in any case and checks the types of values.
+
+    Its errors (`SettingsError`) name the key.
+    """
 
     def __init__(self, path: Path, content: Mapping[str, Any]) -> None:
         self._path = path
@@ -49,7 +52,7 @@ class Reader:
         self._asked: set[tuple[str, ...]] = set()
 
     def get(self, *keys: str) -> Any:
-        """The value at a path; None if it is not there."""
+        """Returns the value at a path; None if there is none."""
         self._asked.add(tuple(key.lower() for key in keys))
         value: Any = self._content
         for key in keys:
@@ -59,7 +62,7 @@ class Reader:
         return value
 
     def leaves(self) -> Iterator[tuple[str, ...]]:
-        """Paths, as written, of the values that nobody has asked for."""
+        """Yields the paths, as written, of all values that were never read."""
 
         def walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
             if tuple(key.lower() for key in path) in self._asked:
@@ -73,7 +76,7 @@ class Reader:
         yield from walk(self._content, ())
 
     def section(self, *keys: str) -> dict[str, Any]:
-        """An object; an empty one if it is not there."""
+        """Returns an object; an empty one if there is none."""
         value = self.get(*keys)
         if value is None:
             return {}
@@ -82,7 +85,7 @@ class Reader:
         return value
 
     def texts(self, *keys: str) -> tuple[str, ...]:
-        """A list of texts; from environment variables it comes as an object of numbers."""
+        """Returns a list of texts; environment variables make it an object with numbers as keys."""
         value = self.get(*keys)
         if value is None:
             return ()
@@ -92,13 +95,13 @@ class Reader:
         return tuple(found)
 
     def limit(self, *keys: str) -> int | None:
-        """A whole number from 1 on; None for -1 or where it is not there: without a limit."""
+        """Returns a whole number of at least 1; None (no limit) for -1 or if there is none."""
         if self.get(*keys) in (None, -1, "-1"):
             return None
         return self.count(*keys, default=1)
 
     def text(self, *keys: str, default: str = "") -> str:
-        """A text."""
+        """Returns a text."""
         value = self.get(*keys)
         if value is None:
             return default
@@ -107,7 +110,7 @@ class Reader:
         return value
 
     def count(self, *keys: str, default: int) -> int:
-        """A whole number from 1 on."""
+        """Returns a whole number of at least 1."""
         value = self.get(*keys)
         if value is None:
             return default
@@ -118,7 +121,7 @@ class Reader:
         return value
 
     def flag(self, *keys: str, default: bool) -> bool:
-        """True or false."""
+        """Returns a boolean."""
         value = self.get(*keys)
         if value is None:
             return default
@@ -128,14 +131,14 @@ class Reader:
             raise self._wrong(keys, "must be true or false", value)
         return value
 
-    def choice(self, *keys: str, choices: tuple[Choice, ...]) -> Choice:
-        """One of some texts, in any case; the first is the default."""
+    def choice(self, *keys: str, choices: tuple[Choice, ...], default: Choice) -> Choice:
+        """Returns one of several texts, which may be in any case."""
         value = self.get(*keys)
         for choice in choices:
             if isinstance(value, str) and value.lower() == choice.lower():
                 return choice
         if value is None or value == "":
-            return choices[0]
+            return default
         allowed = f"{', '.join(choices[:-1])} or {choices[-1]}"
         raise self._wrong(keys, f"must be {allowed}", value)
 
@@ -143,5 +146,5 @@ class Reader:
         return SettingsError(f"{self._path}: {'.'.join(keys)} {rule}, got {json.dumps(value)}")
 
     def wrong(self, key: str, rule: str, value: object) -> SettingsError:
-        """The error for a value that breaks a rule."""
+        """Returns the error for a value that breaks a rule."""
         return SettingsError(f"{self._path}: {key} {rule}, got {json.dumps(value)}")

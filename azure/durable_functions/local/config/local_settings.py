@@ -1,4 +1,4 @@
-"""local.settings.json and the environment of the app. Source: host.md 10."""
+"""Reads local.settings.json and builds the app's environment. Source: host.md 10."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from azure.durable_functions.local.config.json_files import Reader, read_json
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """What local.settings.json holds."""
+    """The contents of local.settings.json."""
 
     values: Mapping[str, str] = field(default_factory=dict[str, str])
-    """App settings, to be put into the environment where they are not there yet."""
+    """App settings; variables that the environment already has take precedence."""
     port: int | None = None
     address: str | None = None
     cors: str | None = None
     """Permitted origins, separated by commas."""
     cors_credentials: bool = False
     notes: tuple[str, ...] = ()
-    """Lines to show at start."""
+    """Lines to print at the start."""
 
 
 def read_local_settings(root: Path) -> LocalSettings:
-    """Read an app's local.settings.json; a missing file means nothing is set.
+    """Reads an app's local.settings.json; a missing file means no settings.
 
     Raises:
         SettingsError: Values are encrypted, or an entry cannot be used.
@@ -68,10 +68,10 @@ def read_local_settings(root: Path) -> LocalSettings:
 def app_environment(
     local: LocalSettings, inherited: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Environment of the app: what is inherited wins over the file.
+    """Builds the app's environment; inherited variables take precedence over the file.
 
     Returns:
-        The environment, and a line for every setting of the file that lost.
+        The environment, and a line for every setting of the file that is not used.
     """
     environment = dict(inherited)
     notes: list[str] = []

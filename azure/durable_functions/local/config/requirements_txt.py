@@ -1,4 +1,4 @@
-"""requirements.txt as pip reads it, as far as this package is concerned."""
+"""Reads requirements.txt as pip does, as far as this package needs it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _ONLY_LATER = re.compile(r"(>=|==|~=|===)\s*[2-9]")
 
 @dataclass(frozen=True)
 class Requirement:
-    """One requirement, with the lines it spans."""
+    """One requirement and its lines."""
 
     file: Path
     text: str
-    """Continued lines joined; without comment, marker and hashes."""
+    """The joined lines without comment, marker and hashes."""
     lines: tuple[str, ...]
 
     @property
@@ -41,22 +41,22 @@ class Requirement:
 
     @property
     def is_wheel(self) -> bool:
-        """Whether it is a wheel that the folder carries."""
+        """Whether it is a wheel of this package in the app folder."""
         return _startup.WHEEL.search(self.text) is not None
 
     @property
     def excludes_release_1(self) -> bool:
-        """Whether no release 1 of the package can meet it."""
+        """Whether no release 1 of the package satisfies it."""
         return _ONLY_LATER.search(self.text) is not None
 
     @property
     def has_hash(self) -> bool:
-        """Whether it demands the hash of what is installed."""
+        """Whether it requires a hash."""
         return any("--hash" in line for line in self.lines)
 
 
 def read(path: Path) -> list[Requirement]:
-    """The requirements of a file and of those it includes; none if it is not there.
+    """Returns the requirements of a file and its included files; none if the file is missing.
 
     Raises:
         SettingsError: A file cannot be read.
@@ -65,7 +65,7 @@ def read(path: Path) -> list[Requirement]:
 
 
 def keeps_release_2_out(root: Path) -> bool:
-    """Whether an app's requirements.txt keeps release 2 of Microsoft's package out.
+    """Returns whether an app's requirements.txt excludes release 2 of Microsoft's package.
 
     Raises:
         SettingsError: The file cannot be read.
@@ -76,7 +76,7 @@ def keeps_release_2_out(root: Path) -> bool:
 
 
 def text_of(path: Path) -> str:
-    """The text of a file, whatever Unicode encoding its mark tells.
+    """Returns the text of a file in the Unicode encoding of its byte order mark.
 
     Raises:
         SettingsError: It cannot be read.

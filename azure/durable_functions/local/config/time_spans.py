@@ -1,4 +1,4 @@
-"""Lengths of time as host.json and function.json write them: ``hh:mm:ss`` or ``d.hh:mm:ss``."""
+"""Time spans of host.json and function.json: ``hh:mm:ss`` or ``d.hh:mm:ss``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SPAN = re.compile(r"(?:(\d{1,5})\.)?(\d{1,2}):([0-5]?\d):([0-5]?\d)(?:\.\d+)?")
 
 
 def parse(text: object) -> timedelta | None:
-    """The length that a text gives; None if it gives none. Fractions of a second are dropped."""
+    """Returns the time span of a text; None if it is not one. Drops fractions of a second."""
     found = _SPAN.fullmatch(text.strip()) if isinstance(text, str) else None
     if found is None:
         return None
@@ -18,6 +18,6 @@ def parse(text: object) -> timedelta | None:
 
 
 def written(span: timedelta) -> str:
-    """``hh:mm:ss``."""
+    """Returns a time span as ``hh:mm:ss``."""
     seconds = int(span.total_seconds())
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

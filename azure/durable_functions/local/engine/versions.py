@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-MatchStrategy = Literal["None", "Strict", "CurrentOrOlder"]
+MatchStrategy = Literal["CurrentOrOlder", "Strict", "None"]
 FailureStrategy = Literal["Reject", "Fail"]
 OnNonDeterminism = Literal["fail", "wait"]
 """What becomes of an instance whose history the code does not fit."""
