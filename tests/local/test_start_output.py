@@ -16,7 +16,7 @@ from azure.durable_functions.local import start_output
 from azure.durable_functions.local.config import hidden_modules
 from azure.durable_functions.local.config.host_json import read_host_json
 from azure.durable_functions.local.timer_triggers import schedules
-from azure.durable_functions.local.timer_triggers.runs import TimerFunction
+from azure.durable_functions.local.timer_triggers.timer_functions import TimerFunction
 from azure.durable_functions.local.worker import app_loader
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
 
@@ -120,9 +120,9 @@ def test_a_timer_function_shows_its_schedule_and_its_next_run(text: str, told: s
     schedule = schedules.parse(text, {"WEBSITE_TIME_ZONE": "Europe/Berlin"})
     timer = TimerFunction(function, schedule, False, True, None)
     now = datetime(2026, 12, 1, 10, tzinfo=timezone.utc)
-    assert timer.told(now) == told
+    assert timer.summary(now) == told
     app = AppInfo([function], [], None, [], python="3.11.0")
-    listing = "".join(start_output.functions(app, [], {}, "", {"nightly": timer.told(now)}))
+    listing = "".join(start_output.functions(app, [], {}, "", {"nightly": timer.summary(now)}))
     assert f"nightly: timerTrigger  {told}" in listing
 
 

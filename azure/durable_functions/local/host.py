@@ -61,7 +61,8 @@ from azure.durable_functions.local.workers.workers import (
 )
 
 if TYPE_CHECKING:
-    from azure.durable_functions.local.timer_triggers.runs import TimerFunction, Timers
+    from azure.durable_functions.local.timer_triggers.runs import TimerTriggers
+    from azure.durable_functions.local.timer_triggers.timer_functions import TimerFunction
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -126,7 +127,7 @@ class LocalHost:
         self._pool: WorkerPool | None = None
         self._server: Server | None = None
         self._hub: TaskHub | None = None
-        self._timers: Timers | None = None
+        self._timers: TimerTriggers | None = None
         self._functions: FunctionsApi
         self._admin: AdminApi
         self._links: Links
@@ -356,7 +357,7 @@ class LocalHost:
         }
         self._admin.errors = errors
         now = self._clock.now()
-        schedules = {timer.function.name: timer.told(now) for timer in runs}
+        schedules = {timer.function.name: timer.summary(now) for timer in runs}
         for line in start_output.functions(app, routes, errors, origin, schedules):
             self._say(line)
         if app.failure is not None:
@@ -382,13 +383,13 @@ class LocalHost:
         if not any(function.kind == TIMER_TRIGGER for function in functions):
             return [], []
         # Calendars take long to import.
-        from azure.durable_functions.local.timer_triggers import runs
+        from azure.durable_functions.local.timer_triggers import runs, timer_functions
 
         assert self._database is not None  # opened before
         assert self._pool is not None
         if self._timers is None:
-            self._timers = runs.Timers(self._database, self._clock, self._pool)
-        return runs.timer_functions(functions, self._environment)
+            self._timers = runs.TimerTriggers(self._database, self._clock, self._pool)
+        return timer_functions.timer_functions(functions, self._environment)
 
     async def _timer_payload(self, name: str) -> str:
         assert self._timers is not None  # there is the one that is asked for

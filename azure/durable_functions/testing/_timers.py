@@ -15,7 +15,7 @@ from azure.durable_functions.local.worker.binding_types import ACTIVITY_TRIGGER,
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
 
 if TYPE_CHECKING:
-    from azure.durable_functions.local.timer_triggers.runs import TimerFunction
+    from azure.durable_functions.local.timer_triggers.timer_functions import TimerFunction
 
 _TIMER_TRIGGER_TEXT = (
     '{"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false}'
@@ -41,13 +41,7 @@ class Run:
         """What the function's context tells of the run before; None at the first."""
         if self.failure is None or self.timer.retry is None:
             return None
-        return {
-            "count": self.retries,
-            "max": self.timer.retry.most_retries,
-            "message": self.failure.text,
-            "source": "",
-            "stack": self.failure.stack,
-        }
+        return self.timer.retry.state(self.retries, self.failure)
 
 
 class FunctionTimers:
@@ -68,7 +62,7 @@ class FunctionTimers:
         if not any(function.kind == TIMER_TRIGGER for function in app.enabled):
             return
         try:
-            from azure.durable_functions.local.timer_triggers import runs
+            from azure.durable_functions.local.timer_triggers import timer_functions
         except ModuleNotFoundError as error:
             warnings.warn(
                 f"timer functions do not run in this test: {error.name!r} is missing, which comes "
@@ -77,7 +71,7 @@ class FunctionTimers:
             )
             return
         zone = {"WEBSITE_TIME_ZONE": os.environ.get("WEBSITE_TIME_ZONE") or "UTC"}
-        found, errors = runs.timer_functions(app.enabled, zone)
+        found, errors = timer_functions.timer_functions(app.enabled, zone)
         if errors:
             raise ValueError("\n".join(f"{name}: {reason}" for name, reason in errors))
         for timer in found:
@@ -99,7 +93,7 @@ class FunctionTimers:
         """Plan a run that has failed once more, if its function has such a policy."""
         policy = run.timer.retry
         retries = run.retries + 1
-        if policy is None or (policy.most_retries != -1 and retries > policy.most_retries):
+        if policy is None or not policy.allows(retries):
             return False
         self._plan(now + policy.pause_before(retries), Run(run.timer, retries, failure))
         return True

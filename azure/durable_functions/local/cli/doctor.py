@@ -22,7 +22,7 @@ from azure.durable_functions.local.config import hidden_modules, requirements_tx
 from azure.durable_functions.local.config.app_folder import Setup, find_app_root
 from azure.durable_functions.local.config.host_json import OLD_BUNDLE, HostJson
 from azure.durable_functions.local.config.json_files import Reader, read_json
-from azure.durable_functions.local.timer_triggers import runs
+from azure.durable_functions.local.timer_triggers.timer_functions import timer_functions
 from azure.durable_functions.local.web.functions_api import http_functions
 from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS, DURABLE_TRIGGERS
 from azure.durable_functions.local.worker.link import Frame
@@ -136,7 +136,7 @@ def _triggers(
 ) -> Iterator[Finding]:
     """Finds routes and schedules that the host cannot use."""
     _, routes = http_functions(app.functions, host_json.route_prefix)
-    _, schedules = runs.timer_functions(app.functions, environment)
+    _, schedules = timer_functions(app.functions, environment)
     for name, reason in (*routes, *schedules):
         yield Finding("error", name, reason, "correct the function; the host does not load it")
 

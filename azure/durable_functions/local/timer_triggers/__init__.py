@@ -1,1 +1,1 @@
-"""Timer functions: which there are, when they are due, running them."""
+"""Timer functions: finds them, reads their schedules and runs them."""

@@ -1,6 +1,6 @@
-"""Schedules of timer triggers: which texts are valid, and when they are due. Source: host.md 6.1.
+"""Schedules of timer triggers: their syntax, and when they are due. Source: host.md 6.1.
 
-This module decides the NCRONTAB dialect; croniter does the calendar's arithmetic.
+This module parses the NCRONTAB dialect; croniter does the calendar arithmetic.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 class ScheduleError(DurableFunctionsError):
-    """A schedule cannot be used; says which and why."""
+    """A schedule cannot be used; the message names it and says why."""
 
 
 class _Field(NamedTuple):
@@ -52,30 +52,30 @@ _HOUR = 2
 
 @dataclass(frozen=True)
 class Interval:
-    """Due again and again after the same time."""
+    """A schedule that is due again after a fixed time."""
 
     text: str
     span: timedelta
     zone = timezone.utc
 
     def next_after(self, moment: datetime) -> datetime:
-        """When it is due after a moment."""
+        """Returns when it is next due after a moment."""
         return moment + self.span
 
     @property
     def is_frequent(self) -> bool:
-        """Due more often than once a minute: missed occurrences are not made up for."""
+        """Whether it is due more often than once a minute; then missed runs are not made up for."""
         return self.span < _MINUTE
 
 
 class Crontab:
-    """Due at the moments of an NCRONTAB text, in a time zone."""
+    """A schedule in NCRONTAB syntax, in a time zone."""
 
     def __init__(self, text: str, zone: tzinfo) -> None:
-        """Read a text.
+        """Parses a text.
 
         Raises:
-            ScheduleError: It is not valid.
+            ScheduleError: The text is not valid.
         """
         self.text = text
         self.zone = zone
@@ -98,16 +98,16 @@ class Crontab:
             raise ScheduleError(f"the schedule {text!r} is never due: no such day exists")
         second = self._first_after(first)
         self.is_frequent = second is not None and second - first < _MINUTE
-        """Due more often than once a minute: missed occurrences are not made up for."""
+        """Whether it is due more often than once a minute; then missed runs are not made up for."""
 
     def next_after(self, moment: datetime) -> datetime:
-        """When it is due after a moment, in UTC.
+        """Returns when it is next due after a moment, in UTC.
 
-        An hour that clocks show twice counts once for schedules that name their hours.
+        When clocks are set back, a schedule for certain hours runs only once in the repeated hour.
         """
         found = self._first_after(moment)
-        if found is None:  # the constructor has found one, so there is another
-            raise ScheduleError(f"the schedule {self.text!r} is not due any more")
+        if found is None:  # the constructor found one, so this is rare: no further one in ten years
+            raise ScheduleError(f"the schedule {self.text!r} is never due again")
         return found
 
     def _first_after(self, moment: datetime) -> datetime | None:
@@ -131,14 +131,14 @@ Schedule = Interval | Crontab
 
 
 def parse(text: str, environment: Mapping[str, str]) -> Schedule:
-    """Read the schedule of a timer trigger.
+    """Parses the schedule of a timer trigger.
 
     Args:
         text: Six or five NCRONTAB fields, or ``hh:mm:ss``, ``d.hh:mm:ss``.
         environment: App settings; ``WEBSITE_TIME_ZONE`` may name a zone (IANA or Windows).
 
     Raises:
-        ScheduleError: Text or zone are not valid.
+        ScheduleError: The text or the time zone is not valid.
     """
     span = time_spans.parse(text)
     if span is None:
@@ -149,25 +149,25 @@ def parse(text: str, environment: Mapping[str, str]) -> Schedule:
 
 
 def time_zone(environment: Mapping[str, str]) -> tzinfo:
-    """The zone that schedules are in: ``WEBSITE_TIME_ZONE``, else the machine's.
+    """Returns the time zone of schedules: ``WEBSITE_TIME_ZONE``, else the machine's.
 
     Raises:
-        ScheduleError: There is no zone of that name.
+        ScheduleError: There is no such time zone.
     """
     name = environment.get("WEBSITE_TIME_ZONE")
     if not name:
         try:
             return get_localzone()
         except (LookupError, ValueError, OSError) as error:
-            raise ScheduleError(f"the machine's time zone (TZ) is not known: {error}") from None
+            raise ScheduleError(f"the machine's time zone (TZ) is unknown: {error}") from None
     try:
         return ZoneInfo(win_tz.get(name, name))
     except (LookupError, ValueError, OSError):
-        raise ScheduleError(f"WEBSITE_TIME_ZONE names no known time zone: {name!r}") from None
+        raise ScheduleError(f"WEBSITE_TIME_ZONE is not a known time zone: {name!r}") from None
 
 
 def _is_repeated(moment: datetime) -> bool:
-    """Whether the clocks, set back, show this time of day for the second time."""
+    """Returns whether the clocks were set back and show this time of day again."""
     return moment.fold == 1 and moment.utcoffset() != moment.replace(fold=0).utcoffset()
 
 
@@ -206,6 +206,6 @@ def _number(word: str, field: _Field, item: str, text: str) -> int:
 
 def _wrong(item: str, field: _Field, text: str) -> ScheduleError:
     return ScheduleError(
-        f"the schedule {text!r} is not valid: {item!r} is no {field.name} "
+        f"the schedule {text!r} is not valid: {item!r} is not a valid {field.name} "
         f"({field.lowest} to {field.highest}, a range a-b, a step a/n, or a list of them)"
     )
