@@ -89,10 +89,10 @@ def environment_variables() -> Iterator[str]:
         r'(?:os\.)?environ(?:ment)?(?:\.get|\.setdefault)?[(\[]\s*"([A-Za-z_]+)"',
         r'envvar="([A-Z_]+)"',
         r'^VARIABLE = "([A-Z_]+)"',
-        r'^\s+"([A-Z]+_[A-Z_]+)": (?:"|f")',  # what the host sets, in host.py
+        r'^\s+"([A-Z]+_[A-Z_]+)": (?:"|f")',  # what the host sets, in workers/starting.py
     )
     for path, text in SOURCE.items():
-        for pattern in read if path.name == "host.py" else read[:-1]:
+        for pattern in read if path.name == "starting.py" else read[:-1]:
             yield from re.findall(pattern, text, re.M)
 
 

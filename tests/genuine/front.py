@@ -22,11 +22,11 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from azure.durable_functions.local.config.host_json import read_host_json
+from azure.durable_functions.local.config.app_folder import Setup
 from azure.durable_functions.local.console_log import Console
 from azure.durable_functions.local.console_log import Options as LogOptions
 from azure.durable_functions.local.engine.invoker import Outcome, WorkerLost
-from azure.durable_functions.local.host import Options, Setup, make_pool
+from azure.durable_functions.local.options import HostOptions
 from azure.durable_functions.local.web.access import Access
 from azure.durable_functions.local.web.exchange import Answer, Request
 from azure.durable_functions.local.web.functions_api import (
@@ -38,6 +38,7 @@ from azure.durable_functions.local.web.links import Links
 from azure.durable_functions.local.web.server import Manners, Server, bind
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.workers.pool import WorkerPool
+from azure.durable_functions.local.workers.starting import make_pool
 
 KEY = "KEY"
 KINDS = {
@@ -135,16 +136,14 @@ def _told(outcome: Outcome) -> web.Response:
 class Front:
     """All of it, for one app."""
 
-    def __init__(self, folder: Path, extension: Extension, options: Options) -> None:
+    def __init__(self, folder: Path, extension: Extension, options: HostOptions) -> None:
         self._extension = extension
         setup = Setup.read(folder)
-        environment = dict(setup.environment)
-        self._host_json = read_host_json(setup.root, environment)
+        self._host_json = setup.read_host_json()
         self._public = bind("127.0.0.1", 0)
         self.url = f"http://localhost:{self._public.getsockname()[1]}"
         self._pool = make_pool(
-            setup.root,
-            environment,
+            setup,
             self._host_json,
             options,
             Console(LogOptions()).show_user_record,
@@ -206,7 +205,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     folder = arguments.folder.resolve()
-    options = Options(folder, worker_python=arguments.worker_python)
+    options = HostOptions(folder, worker_python=arguments.worker_python)
     front = Front(folder, Extension(arguments.extension_file), options)
     try:
         door = await front.start(arguments.functions_json)

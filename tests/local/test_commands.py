@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 from host_process import HostProcess, copy_app
 
 from azure.durable_functions.local.cli.main import main
-from azure.durable_functions.local.host import state_of
+from azure.durable_functions.local.config.app_folder import Setup
+from azure.durable_functions.local.state_folder import StateFolder
 
 APP = Path(__file__).parent / "apps" / "conformance"
 
@@ -303,10 +304,11 @@ def test_the_address_of_a_killed_host_is_not_used_again(tmp_path: Path) -> None:
     with HostProcess(commands.folder) as host:
         host.kill()
         commands("list")
-        state, _ = state_of(commands.folder)
-        state.take()  # as a host that is starting
+        setup = Setup.read(commands.folder)
+        state = StateFolder(setup.root, setup.read_host_json().hub_name)
+        state.acquire()  # as a host that is starting
         assert "still starting" in commands("list", code=1).stderr
-        state.give_back()
+        state.release()
         host.start()
         assert commands.json("list") == []
 

@@ -126,12 +126,12 @@ async def reopen_twice(path: Path) -> None:
 def test_a_reset_deletes_copies_too(tmp_path: Path) -> None:
     (tmp_path / "host.json").write_text("{}")
     state = StateFolder(tmp_path, "hub")
-    state.take()
+    state.acquire()
     state.make_store()
     copy = state.store.with_name(f"{state.store.name}.schema-1")
     copy.write_text("")
     assert state.clear()
-    state.give_back()
+    state.release()
     assert not copy.exists()
 
 

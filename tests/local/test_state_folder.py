@@ -59,7 +59,7 @@ def test_a_link_is_refused_and_nothing_behind_it_is_changed(folder: Path, tmp_pa
     (folder / ".durable").symlink_to(tmp_path / "other")
 
     with pytest.raises(StoreError, match="is a link"):
-        StateFolder(folder, "Hub").take()
+        StateFolder(folder, "Hub").acquire()
     assert [path.name for path in (tmp_path / "other").iterdir()] == [".gitignore"]
     assert (tmp_path / "other" / ".gitignore").read_text() == "mine"
 
@@ -68,15 +68,15 @@ def test_a_gitignore_of_ones_own_is_kept(folder: Path) -> None:
     (folder / ".durable").mkdir()
     (folder / ".durable" / ".gitignore").write_text("mine")
     state = StateFolder(folder, "Hub")
-    state.take()
-    state.give_back()
+    state.acquire()
+    state.release()
 
     assert (folder / ".durable" / ".gitignore").read_text() == "mine"
 
 
 def test_a_lock_that_is_deleted_or_replaced_is_noticed(folder: Path) -> None:
     state = StateFolder(folder, "Hub")
-    state.take()
+    state.acquire()
     state.demand_lock()
     lock = folder / ".durable" / "Hub.lock"
     lock.unlink()
@@ -86,7 +86,7 @@ def test_a_lock_that_is_deleted_or_replaced_is_noticed(folder: Path) -> None:
     lock.touch()
     with pytest.raises(StoreError, match="deleted or replaced"):
         state.demand_lock()
-    state.give_back()
+    state.release()
 
 
 @pytest.mark.parametrize("is_replaced", [False, True])

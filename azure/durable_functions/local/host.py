@@ -6,15 +6,11 @@ import asyncio
 import contextlib
 import importlib.metadata
 import logging
-import os
 import secrets
-import shlex
 import socket
 import ssl
-import sys
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Awaitable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +25,12 @@ from azure.durable_functions.local.console_log import Console
 from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.hub import TaskHub
 from azure.durable_functions.local.engine.registry import Registry
-from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.engine.texts import events
-from azure.durable_functions.local.engine.versions import OnNonDeterminism
 from azure.durable_functions.local.http_sender import DurableHttp
+from azure.durable_functions.local.options import AppFailed, HostOptions
 from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import settings as stored_settings
-from azure.durable_functions.local.store.database import Database, Synchronous
+from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.space import StoreFull
 from azure.durable_functions.local.web import server
 from azure.durable_functions.local.web.access import Access
@@ -53,12 +48,8 @@ from azure.durable_functions.local.web.throttle import Throttle
 from azure.durable_functions.local.worker.binding_types import TIMER_TRIGGER
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo, registry_of
 from azure.durable_functions.local.workers.pool import WorkerPool
-from azure.durable_functions.local.workers.workers import (
-    InProcessWorker,
-    LogSink,
-    WorkerFailed,
-    WorkerProcess,
-)
+from azure.durable_functions.local.workers.starting import make_pool
+from azure.durable_functions.local.workers.workers import WorkerFailed
 
 if TYPE_CHECKING:
     from azure.durable_functions.local.timer_triggers.runs import TimerTriggers
@@ -66,54 +57,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("azure.durable_functions.local")
 
-KEY_SETTING = "system_key"
-URL_SETTING = "host_url"
-"""Under these names the store tells other processes how to reach the running host."""
 _LOOK_AT_STATE_SECONDS = 1.0
 
 _MOST_NAMED = 5
 """So many unfinished instances a start names."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the command line decides."""
-
-    folder: Path
-    port: int | None = None
-    address: str | None = None
-    workers: int = 1
-    worker_python: str | None = None
-    interpreter_arguments: str | None = None
-    in_process: bool = False
-    synchronous: Synchronous = "FULL"
-    keeps_sessions: bool = False
-    on_non_determinism: OnNonDeterminism | None = None
-    """None leaves it to host.json."""
-    """Workers keep orchestrations between episodes."""
-    is_fresh: bool = False
-    is_strict: bool = False
-    allowed_hosts: tuple[str, ...] = ()
-    cors: str | None = None
-    cors_credentials: bool = False
-    is_key_wanted: bool = False
-    retention_days: float | None = None
-    functions: tuple[str, ...] = ()
-    timeout_seconds: float = 20.0
-    watches: bool = True
-    certificate: Path | None = None
-    """Of a server that speaks HTTPS; None for HTTP."""
-    certificate_password: str | None = None
-
-
-class AppFailed(SettingsError):
-    """The app cannot be loaded and ``--strict`` was given."""
-
-
 class LocalHost:
     """One running host."""
 
-    def __init__(self, options: Options, console: Console, setup: Setup) -> None:
+    def __init__(self, options: HostOptions, console: Console, setup: Setup) -> None:
         """Prepare; `start` does the work, in the order of host.md 12.1."""
         self._options = options
         self._setup = setup
@@ -170,7 +123,7 @@ class LocalHost:
 
         self._database = self._open_store(root, host_json.hub_name)
         key = await self._database.write(
-            lambda c: stored_settings.get_or_set(c, KEY_SETTING, secrets.token_urlsafe(32))
+            lambda c: stored_settings.get_or_set(c, stored_settings.KEY, secrets.token_urlsafe(32))
         )
         await self._tell_commands(self._database, None)
         access = self._access(address, key, local)
@@ -186,7 +139,7 @@ class LocalHost:
             ),
         )
         self._pool = make_pool(
-            root, self._environment, host_json, options, self._console.show_user_record, self.port
+            self._setup, host_json, options, self._console.show_user_record, self.port
         )
         self._pool.client_texts = lambda function: client_texts(function, self._links)
         self._pool.start_instances = self._start_instances
@@ -219,9 +172,9 @@ class LocalHost:
         """Leave the address for the command line, which needs ``--url`` while the disk is full."""
         with contextlib.suppress(StoreFull):
             if url is None:
-                await database.write(lambda c: stored_settings.remove(c, URL_SETTING))
+                await database.write(lambda c: stored_settings.remove(c, stored_settings.URL))
             else:
-                await database.write(lambda c: stored_settings.put(c, URL_SETTING, url))
+                await database.write(lambda c: stored_settings.put(c, stored_settings.URL, url))
 
     async def _start_workers(self, pool: WorkerPool) -> AppInfo:
         """The app as the first worker has loaded it.
@@ -246,7 +199,7 @@ class LocalHost:
             self._clock,
             pool,
             Registry(),
-            hub_settings(self._host_json, self._options),
+            self._options.applied_to(self._host_json.hub),
             self._http,
         )
         self._functions = FunctionsApi(pool)
@@ -322,7 +275,7 @@ class LocalHost:
         if self._database is not None:
             await self._database.close()
         if self._state is not None:
-            self._state.give_back()
+            self._state.release()
         for opened in self._sockets:
             opened.close()
 
@@ -472,7 +425,7 @@ class LocalHost:
 
     def _open_store(self, root: Path, hub_name: str) -> Database:
         state = StateFolder(root, hub_name)
-        state.take()
+        state.acquire()
         self._state = state
         if self._options.is_fresh:
             state.clear()
@@ -496,104 +449,8 @@ class LocalHost:
             logger.warning("%s", warning)
 
 
-def make_pool(
-    root: Path,
-    app_settings: Mapping[str, str],
-    host_json: HostJson,
-    options: Options,
-    on_user_record: LogSink,
-    port: int,
-) -> WorkerPool:
-    """The workers of an app; `WorkerPool.start` starts them.
-
-    Args:
-        root: The app folder.
-        app_settings: The app's environment, to which the host adds its own variables.
-        host_json: Of the app.
-        options: From the command line.
-        on_user_record: Takes log records of user code.
-        port: That the host listens on.
-    """
-    environment = {
-        **app_settings,
-        "FUNCTIONS_WORKER_RUNTIME": "python",
-        "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
-        "WEBSITE_HOSTNAME": f"localhost:{port}",
-        "AzureWebJobsScriptRoot": str(root),
-    }
-    environment.setdefault("PYTHON_ENABLE_DEBUG_LOGGING", "1")
-    for name in ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME"):
-        environment.pop(name, None)
-    only = options.functions or host_json.functions
-    if options.in_process or sys.platform == "win32":
-        os.environ.update(environment)
-        os.chdir(root)
-        places = host_json.hub.max_episodes, host_json.hub.max_episodes
-        return WorkerPool(lambda: InProcessWorker.start(root, on_user_record, only, places), 1)
-    python = python_of(root, environment, options)
-    arguments = shlex.split(options.interpreter_arguments or "")
-    packages = root / ".python_packages" / "lib" / "site-packages"
-    if packages.is_dir():
-        known = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = os.pathsep.join(part for part in (str(packages), known) if part)
-    return WorkerPool(
-        lambda: WorkerProcess.start(
-            [python, *arguments],
-            root,
-            environment,
-            on_user_record,
-            only=only,
-            places=(host_json.hub.max_episodes, host_json.hub.max_episodes // options.workers),
-            patience_seconds=options.timeout_seconds,
-        ),
-        options.workers,
-        # Arguments are there for a debugger, whose breakpoints take their time.
-        timeout=None if arguments else host_json.function_timeout,
-        has_exclusive_start=bool(arguments),
-    )
-
-
-async def load_app(
-    folder: Path, on_user_record: LogSink, options: Options | None = None
-) -> AppInfo:
-    """Have a worker load an app, only to learn what it holds.
-
-    Raises:
-        SettingsError, WorkerFailed: The folder cannot be used, or no worker started.
-    """
-    setup = Setup.read(folder)
-    host_json = setup.read_host_json()
-    pool = make_pool(
-        setup.root,
-        setup.environment,
-        host_json,
-        options or Options(setup.root),
-        on_user_record,
-        0,
-    )
-    try:
-        return await pool.start()
-    finally:
-        await pool.stop()
-
-
 def _version() -> str:
     return importlib.metadata.version(DISTRIBUTION)
-
-
-def hub_settings(host_json: HostJson, options: Options) -> HubSettings:
-    """What host.json and the command line ask of the engine."""
-    days = options.retention_days
-    settings = host_json.hub
-    limits = settings.limits
-    if options.on_non_determinism is not None:
-        limits = replace(limits, on_non_determinism=options.on_non_determinism)
-    return replace(
-        settings,
-        limits=limits,
-        keeps_sessions=options.keeps_sessions,
-        retention=None if days is None else timedelta(days=days),
-    )
 
 
 def _shown_address(address: str) -> str:
@@ -602,20 +459,7 @@ def _shown_address(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def python_of(root: Path, environment: Mapping[str, str], options: Options) -> str:
-    """The app's interpreter: as told, VIRTUAL_ENV, ``FOLDER/.venv``, our own (host.md 11.1)."""
-    if options.worker_python:
-        return options.worker_python
-    candidates = [Path(environment["VIRTUAL_ENV"])] if environment.get("VIRTUAL_ENV") else []
-    candidates.append(root / ".venv")
-    for candidate in candidates:
-        python = operating_system.interpreter_of(candidate)
-        if python.is_file():
-            return str(python)
-    return sys.executable
-
-
-async def run(options: Options, console: Console, stop_requested: asyncio.Event) -> None:
+async def run(options: HostOptions, console: Console, stop_requested: asyncio.Event) -> None:
     """Run a host until it is asked to stop; a changed host.json makes it start again."""
     console.gather()
     operating_system.raise_descriptor_limit()
@@ -662,32 +506,3 @@ async def _until(work: Awaitable[None], stop_requested: asyncio.Event) -> None:
         for task in (working, stopping):
             task.cancel()
         await asyncio.gather(working, stopping, return_exceptions=True)
-
-
-def state_of(folder: Path) -> tuple[StateFolder, HostJson]:
-    """Where an app's state is kept, and its host.json.
-
-    Raises:
-        SettingsError: The folder holds no app, or its settings cannot be read.
-    """
-    setup = Setup.read(folder)
-    host_json = setup.read_host_json()
-    return StateFolder(setup.root, host_json.hub_name), host_json
-
-
-def reset(folder: Path) -> Path | None:
-    """Delete the store of an app that no host is running.
-
-    Returns:
-        The file that was deleted; None if there was none.
-
-    Raises:
-        SettingsError: The folder holds no app, or its settings cannot be read.
-        StoreError: A host is running, or the file cannot be deleted.
-    """
-    state, _ = state_of(folder)
-    state.take()
-    try:
-        return state.store if state.clear() else None
-    finally:
-        state.give_back()

@@ -1,20 +1,21 @@
-"""The folder in an app where its state is kept, and who may use it. Source: host.md 8.22."""
+"""The folder with an app's state: who may use it, and how it is reset. Source: host.md 8.22."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from azure.durable_functions.local.config.app_folder import Setup
 from azure.durable_functions.local.operating_system import FileLock
 from azure.durable_functions.local.store.database import StoreError
 
 NAME = ".durable"
 _OWNER_ONLY = 0o700
-_IGNORE_ALL = "# What the local host keeps here belongs to this machine.\n*\n"
+_IGNORE_ALL = "# State of the local host, for this machine only.\n*\n"
 
 
 class StateFolder:
-    """State of one task hub of one app; one process at a time may have it."""
+    """The state of one task hub of one app; only one process may use it at a time."""
 
     def __init__(self, root: Path, hub_name: str) -> None:
         self._folder = root / NAME
@@ -23,28 +24,28 @@ class StateFolder:
         self._lock = FileLock(self._folder / f"{hub_name}.lock")
         self._lock_file: os.stat_result | None = None
 
-    def take(self) -> None:
-        """Make the folder if it is not there, and keep everybody else out.
+    def acquire(self) -> None:
+        """Creates the folder if needed, and locks it for this process.
 
         Raises:
-            StoreError: Another host has it, or it cannot be written to.
+            StoreError: Another host uses it, or it cannot be written to.
         """
-        if not self.try_take():
+        if not self.try_acquire():
             raise StoreError(
                 f"{self.store} is in use by another running host; stop that one first, or give "
                 "this app another hubName in host.json"
             )
 
-    def try_take(self) -> bool:
-        """As `take`; False if another process has it.
+    def try_acquire(self) -> bool:
+        """Like `acquire`; returns False if another process uses it.
 
         Raises:
             StoreError: It cannot be written to.
         """
         if self._folder.is_symlink():
             raise StoreError(
-                f"{self._folder} is a link, and what stands behind it may be somebody else's. "
-                "Delete the link; the host makes a folder in its place"
+                f"{self._folder} is a link, and its target may belong to somebody else. Delete the "
+                "link; the host creates a folder instead"
             )
         try:
             self._folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)
@@ -56,7 +57,7 @@ class StateFolder:
         return is_taken
 
     def _keep_others_out(self) -> None:
-        """Payloads and the host's key stand in the files: nobody but their owner may read them."""
+        """Denies others access: the files contain payloads and the host's key."""
         self._folder.chmod(_OWNER_ONLY)
         ignoring = self._folder / ".gitignore"
         if not ignoring.exists():
@@ -66,12 +67,12 @@ class StateFolder:
                 file.chmod(0o600)
 
     def make_store(self) -> None:
-        """Make the store's file, if it is not there, for its owner alone.
+        """Creates the store's file, if there is none, so that only its owner may read it.
 
-        SQLite gives the files that it makes beside it the same rights.
+        SQLite creates its other files with the same permissions.
 
         Raises:
-            StoreError: It cannot be made.
+            StoreError: It cannot be created.
         """
         try:
             os.close(os.open(self.store, os.O_CREAT | os.O_RDWR, 0o600))
@@ -79,7 +80,7 @@ class StateFolder:
             raise StoreError(f"cannot write to {self.store}: {error}") from error
 
     def demand_lock(self) -> None:
-        """See to it that nobody else can take the folder.
+        """Checks that the lock still keeps other processes out.
 
         Raises:
             StoreError: The lock's file was deleted or replaced.
@@ -91,12 +92,12 @@ class StateFolder:
             is_ours = False
         if not is_ours:
             raise StoreError(
-                f"{self._folder} was deleted or replaced while the host ran, so it ends: what "
-                "it would keep there would be lost. Start it again"
+                f"{self._folder} was deleted or replaced while the host ran. The host stops: "
+                "changes would be lost. Start it again"
             )
 
     def clear(self) -> bool:
-        """Delete the store with all instances; False if there was none.
+        """Deletes the store with all instances; returns False if there was none.
 
         Raises:
             StoreError: It cannot be deleted.
@@ -111,6 +112,25 @@ class StateFolder:
             raise StoreError(f"cannot delete {self.store}: {error}") from error
         return was_there
 
-    def give_back(self) -> None:
-        """Let others have it."""
+    def release(self) -> None:
+        """Unlocks it for other processes."""
         self._lock.release()
+
+
+def reset(folder: Path) -> Path | None:
+    """Deletes the store of an app whose host is not running.
+
+    Returns:
+        The deleted file; None if there was none.
+
+    Raises:
+        SettingsError: There is no app in the folder, or its settings cannot be read.
+        StoreError: A host is running, or the file cannot be deleted.
+    """
+    setup = Setup.read(folder)
+    state = StateFolder(setup.root, setup.read_host_json().hub_name)
+    state.acquire()
+    try:
+        return state.store if state.clear() else None
+    finally:
+        state.release()

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Literal
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local import host
 from azure.durable_functions.local.cli import missing_packages
 from azure.durable_functions.local.config import hidden_modules, requirements_txt
 from azure.durable_functions.local.config.app_folder import Setup, find_app_root
 from azure.durable_functions.local.config.host_json import OLD_BUNDLE, HostJson
 from azure.durable_functions.local.config.json_files import Reader, read_json
+from azure.durable_functions.local.options import HostOptions
 from azure.durable_functions.local.timer_triggers.timer_functions import timer_functions
 from azure.durable_functions.local.web.functions_api import http_functions
 from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS, DURABLE_TRIGGERS
-from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.workers.app_info import AppInfo
+from azure.durable_functions.local.workers.starting import find_python, load_app
 from azure.durable_functions.local.workers.workers import WorkerFailed
 
 Severity = Literal["error", "warning"]
@@ -75,10 +75,9 @@ async def examine(folder: Path, worker_python: str | None = None) -> list[Findin
             Finding("error", "settings", what, "correct the file; the host does not start with it"),
             *_secrets(root),
         ]
-    options = host.Options(root, worker_python=worker_python)
-    python = host.python_of(root, setup.environment, options)
+    python = find_python(root, setup.environment, worker_python)
     try:
-        app = await host.load_app(root, _drop, options)
+        app = await load_app(setup, HostOptions(root, worker_python=python))
     except WorkerFailed as error:  # the other findings may explain it
         app = AppInfo([], [], str(error), [], python="")
     found += _names(root, app)
@@ -95,10 +94,6 @@ async def examine(folder: Path, worker_python: str | None = None) -> list[Findin
         found.append(Finding("error", "requirements.txt", str(error), "save it as UTF-8"))
     found += _secrets(root)
     return sorted(found, key=lambda finding: finding.severity)
-
-
-def _drop(frame: Frame) -> None:
-    """Discards a log record: the app is only loaded to be checked."""
 
 
 def _app(app: AppInfo) -> Iterator[Finding]:

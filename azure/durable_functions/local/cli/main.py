@@ -15,8 +15,9 @@ from typing import Any
 import click
 
 from azure.durable_functions._errors import DurableFunctionsError
-from azure.durable_functions.local import console_log, host
+from azure.durable_functions.local import console_log, host, state_folder
 from azure.durable_functions.local.config import host_json
+from azure.durable_functions.local.options import HostOptions
 
 from .exit_codes import ExitCode, errors_as_exit_codes, report
 
@@ -118,7 +119,7 @@ def _names(
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    default=host.Options.workers,
+    default=HostOptions.workers,
     help="Worker processes [1].",
 )
 @click.option(
@@ -145,13 +146,13 @@ def _names(
     "-t",
     "timeout_seconds",
     type=click.FloatRange(0, min_open=True),
-    default=host.Options.timeout_seconds,
+    default=HostOptions.timeout_seconds,
     help="Seconds the app may take to load [20].",
 )
 @click.option(
     "--synchronous",
     type=click.Choice(["FULL", "NORMAL"]),
-    default=host.Options.synchronous,
+    default=HostOptions.synchronous,
     help="FULL survives a power failure, NORMAL only a crash of the process [FULL].",
 )
 @click.option(
@@ -225,7 +226,7 @@ def start(
         raise click.UsageError("--language-worker works with one worker only; leave out --workers")
     if folder is not None and script_root is not None:
         raise click.UsageError("give the app's folder only once: as FOLDER or with --script-root")
-    options = host.Options(
+    options = HostOptions(
         folder=(folder or script_root or Path()).absolute(),
         workers=workers,
         interpreter_arguments=interpreter_arguments,
@@ -255,7 +256,7 @@ def reset(folder: Path, yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete all instances of the app in {folder.resolve()}?", abort=True)
     with errors_as_exit_codes():
-        deleted = host.reset(folder)
+        deleted = state_folder.reset(folder)
     click.echo("There was nothing to delete." if deleted is None else f"Deleted {deleted}.")
 
 
@@ -321,7 +322,7 @@ def bundle(folder: Path) -> None:
     click.echo(f"Wrote {wheel}; requirements.txt now lists it: {pin}")
 
 
-async def _run(options: host.Options, console: console_log.Console) -> None:
+async def _run(options: HostOptions, console: console_log.Console) -> None:
     stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -17,19 +17,21 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire import shapes
-from azure.durable_functions.local import host
+from azure.durable_functions.local.config.app_folder import Setup
 from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.hub import TaskHub
 from azure.durable_functions.local.engine.registry import Kind, Registry
 from azure.durable_functions.local.http_sender import DurableHttp
+from azure.durable_functions.local.options import AppFailed
+from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import settings as stored_settings
 from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.web.exchange import Request
 from azure.durable_functions.local.web.links import WEBHOOK_PATH, Links
 from azure.durable_functions.local.web.management_api import ManagementApi
-from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.workers.app_info import registry_of
 from azure.durable_functions.local.workers.pool import WorkerPool
+from azure.durable_functions.local.workers.starting import load_app
 
 _JSON = "application/json"
 _ORIGIN = "http://localhost"
@@ -255,25 +257,27 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
     Raises:
         SettingsError, StoreError: The folder, its settings or its store cannot be used.
     """
-    state, host_json = host.state_of(folder)
-    if not state.try_take():
+    setup = Setup.read(folder)
+    host_json = setup.read_host_json()
+    state = StateFolder(setup.root, host_json.hub_name)
+    if not state.try_acquire():
         url, key = _address_of(state.store)
         async with of_url(url, key, is_here=True) as running:
             yield running
         return
     try:
-        registry = await _registry(folder) if needs_names else Registry()
+        registry = await _registry(setup) if needs_names else Registry()
         database = Database(state.store)
         database.open()
         try:
             # A killed host may have left its URL, where another server may listen now.
-            await database.write(lambda c: stored_settings.remove(c, host.URL_SETTING))
+            await database.write(lambda c: stored_settings.remove(c, stored_settings.URL))
             hub = TaskHub(
                 database,
                 SystemClock(),
                 WorkerPool(_no_worker, 0),
                 registry,
-                host.hub_settings(host_json, host.Options(folder)),
+                host_json.hub,
                 DurableHttp(),
             )
             links = Links(_ORIGIN, host_json.hub_name, host_json.connection_name, "", None)
@@ -281,7 +285,7 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
         finally:
             await database.close()
     finally:
-        state.give_back()
+        state.release()
 
 
 def _registry_listed(listed: list[Any]) -> Registry:
@@ -309,22 +313,18 @@ def _unknown(registry: Registry, kind: Kind, name: str) -> str | None:
 
 def _address_of(store: Path) -> tuple[str, str]:
     """Returns the URL and key that a running host has put into its store."""
-    url, key = stored_settings.peek(store, host.URL_SETTING, host.KEY_SETTING)
+    url, key = stored_settings.peek(store, stored_settings.URL, stored_settings.KEY)
     if url is None:
         raise HostUnreachable(f"the host that uses {store} is still starting; try again")
     return url, key or ""
 
 
-async def _registry(folder: Path) -> Registry:
+async def _registry(setup: Setup) -> Registry:
     """Loads an app in a worker and returns the names of its durable functions."""
-    app = await host.load_app(folder, _drop)
+    app = await load_app(setup)
     if app.failure is not None:
-        raise host.AppFailed(f"the app cannot be loaded:\n{app.failure}")
+        raise AppFailed(f"the app cannot be loaded:\n{app.failure}")
     return registry_of(app)
-
-
-def _drop(frame: Frame) -> None:
-    """Discards a log record: the app is only loaded for the names of its functions."""
 
 
 async def _no_worker() -> Any:

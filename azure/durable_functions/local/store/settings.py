@@ -6,6 +6,11 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+KEY = "system_key"
+"""Name of the host's access key."""
+URL = "host_url"
+"""Name of the URL of the running host; other processes read it with `peek`."""
+
 
 def get_or_set(connection: sqlite3.Connection, name: str, value: str) -> str:
     """The stored value of that name; stores the given one where there is none, or an empty one."""
