@@ -11,12 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from . import df_serialization
-
-if TYPE_CHECKING:
-    from .converters import DataConverter
 
 LONG = 2048
 _CONTROLS = (*map(chr, range(32)), chr(127))
@@ -144,10 +141,22 @@ def decode_advised(text: Any, expected_type: Any = None) -> Any:
     return df_serialization.df_loads(text)
 
 
+class Converter(Protocol):
+    """What this module asks of an app's `converters.DataConverter`."""
+
+    def serialize(self, value: Any) -> str:
+        """JSON text of a value."""
+        ...
+
+    def deserialize(self, text: str, expected_type: Any = None) -> Any:
+        """Value of a JSON text."""
+        ...
+
+
 class Expected:
     """Stands for an expected type where a converter is to read the value."""
 
-    def __init__(self, converter: DataConverter, kind: Any) -> None:
+    def __init__(self, converter: Converter, kind: Any) -> None:
         self._converter = converter
         self.kind = kind
 
@@ -156,12 +165,12 @@ class Expected:
         return self._converter.deserialize(text, self.kind)
 
 
-def expected(converter: DataConverter | None, kind: Any) -> Any:
+def expected(converter: Converter | None, kind: Any) -> Any:
     """What `decode` is to be told."""
     return kind if converter is None else Expected(converter, kind)
 
 
-def converted(converter: DataConverter | None, value: Any) -> Any:
+def converted(converter: Converter | None, value: Any) -> Any:
     """What to encode in place of a value: plain JSON, if there is a converter.
 
     Raises:
