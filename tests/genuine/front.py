@@ -35,7 +35,7 @@ from azure.durable_functions.local.web.functions_api import (
     http_functions,
 )
 from azure.durable_functions.local.web.links import Links
-from azure.durable_functions.local.web.server import Manners, Server, bind
+from azure.durable_functions.local.web.server import Server, ServerSettings, bind
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.workers.pool import WorkerPool
 from azure.durable_functions.local.workers.starting import make_pool
@@ -167,7 +167,7 @@ class Front:
             raise SystemExit(f"routes cannot be used: {errors}")
         access = Access.of_address("127.0.0.1", KEY)
         # The admin API is the Functions host's: nothing here asks for it.
-        server = Server(self._extension, functions, None, access, Manners(), "")  # type: ignore[arg-type]
+        server = Server(self._extension, functions, None, access, ServerSettings(), "")  # type: ignore[arg-type]
         door = Door(self._pool, app)
         functions_json.write_text(door.describe())
         address = await _open_door(door)

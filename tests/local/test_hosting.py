@@ -302,7 +302,7 @@ def test_a_changed_host_json_starts_the_host_again_unless_it_is_broken(tmp_path:
     folder = copy_app(APPS / "folders", tmp_path / "app")
     with HostProcess(folder) as host:
         (folder / "host.json").write_text('{"version": "7.0"}')
-        host.until(lambda: any("host.json is not taken over" in line for line in host.lines))
+        host.until(lambda: any("Ignoring the new host.json" in line for line in host.lines))
         assert host.call("GET", "/v1/greet/Ada").status == 200
 
         host_json = {"version": "2.0", "extensions": {"http": {"routePrefix": "v2"}}}

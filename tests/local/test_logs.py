@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from host_process import WEBHOOK, HostProcess
 
-from azure.durable_functions.local import console_log, host
+from azure.durable_functions.local import console_log
+from azure.durable_functions.local.cli.running import LoopErrors
 from azure.durable_functions.local.worker import runtime
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.workers.pool import _entity_of, _instance_of
@@ -317,13 +318,13 @@ def test_half_a_surrogate_pair_costs_no_line(tmp_path: Path, *, as_json: bool) -
 
 
 def test_connections_that_cannot_be_taken_are_told_once_and_not_each(
-    console: console_log.Console, output: Output, monkeypatch: pytest.MonkeyPatch
+    console: console_log.Console, output: Output
 ) -> None:
-    monkeypatch.setattr(host, "_told_at", -host._REPEAT_SECONDS)
+    log_error = LoopErrors()
     loop = asyncio.new_event_loop()
     message = "socket.accept() out of system resource"
     for _ in range(500):
-        host._on_loop_error(loop, {"message": message, "exception": OSError(24, "too many")})
+        log_error(loop, {"message": message, "exception": OSError(24, "too many")})
     loop.close()
 
-    assert output.getvalue().count("No connection can be taken") == 1
+    assert output.getvalue().count("Cannot accept connections") == 1

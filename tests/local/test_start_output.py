@@ -134,15 +134,15 @@ def test_unfinished_instances_are_named_and_nobody_is_told_to_delete_them(tmp_pa
         host.stop()
         host.lines.clear()
         host.start()
-        assert "1 unfinished instance goes on: order-4711" in host.lines
+        assert "Resuming 1 unfinished instance: order-4711" in host.lines
         assert "--fresh" not in "\n".join(host.lines)
 
 
 def test_many_unfinished_instances_end_with_their_number() -> None:
     assert start_output.unfinished(7, ["a", "b"]) == (
-        "7 unfinished instances go on: a, b and 5 more; 'durable list' shows them"
+        "Resuming 7 unfinished instances: a, b and 5 more; 'durable list' shows them"
     )
-    assert start_output.unfinished(2, ["a", "b"]) == "2 unfinished instances go on: a, b"
+    assert start_output.unfinished(2, ["a", "b"]) == "Resuming 2 unfinished instances: a, b"
 
 
 def test_files_and_folders_that_hide_modules_are_named(tmp_path: Path) -> None:

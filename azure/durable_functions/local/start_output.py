@@ -1,4 +1,4 @@
-"""What a start says: what is loaded, what is not emulated, why something failed (host.md 11.2)."""
+"""The lines that a start prints about the app and its functions. Source: host.md 11.2."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from azure.durable_functions.local.worker.binding_types import HTTP_TRIGGER, TIM
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
 
 NOTHING_FOUND = (
-    "No job functions found. Is this the folder of a function app, and are its functions decorated "
-    "or described by function.json files?"
+    "No job functions found. Is this the folder of a function app, and do its functions have "
+    "decorators or function.json files?"
 )
 
 
 def versions(version: str) -> Iterator[str]:
-    """First lines."""
+    """Yields the first lines."""
     yield f"azure-functions-durable {version}, local host"
     yield f"Python {platform.python_version()} on {platform.system()}"
 
@@ -31,18 +31,18 @@ def functions(
     public_origin: str,
     schedules: Mapping[str, str],
 ) -> Iterator[str]:
-    """The listing: HTTP functions first, then the others, then the disabled ones.
+    """Yields the list of functions: HTTP functions, then the others, then the disabled ones.
 
     Args:
-        app: As it was loaded.
-        routes: Of its HTTP functions.
+        app: The loaded app.
+        routes: Its HTTP functions.
         errors: Why functions cannot be used, by name.
         public_origin: Scheme and authority of URLs.
         schedules: Schedule and next run of timer functions, by name.
     """
     yield "\nFunctions:\n"
     if app.failure is not None:
-        yield "\tnone; the app is loaded again when a file changes\n"
+        yield "\tnone; the app is reloaded when a file changes\n"
     for http in routes:
         methods = f"[{','.join(sorted(http.methods))}]" if http.methods else ""
         yield f"\t{http.function.name}: {methods} {public_origin}/{http.template}\n"
@@ -59,21 +59,29 @@ def functions(
 
 
 def unfinished(count: int, newest: Sequence[str]) -> str:
-    """Instances that an earlier run has left."""
+    """Describes the unfinished instances of an earlier run."""
     named = ", ".join(newest)
     if count == 1:
-        return f"1 unfinished instance goes on: {named}"
+        return f"Resuming 1 unfinished instance: {named}"
     more = f" and {count - len(newest)} more; 'durable list' shows them"
-    return f"{count} unfinished instances go on: {named}{more if count > len(newest) else ''}"
+    return f"Resuming {count} unfinished instances: {named}{more if count > len(newest) else ''}"
+
+
+def key_required(address: str) -> str:
+    """Says that requests need the access key, and how they pass it."""
+    return (
+        f"Listening on {address}: requests need the access key, as ?code=... or in the header "
+        "x-functions-key. URLs from the durable client contain it."
+    )
 
 
 def by_hand(name: str) -> str:
-    """How to run a function that nothing starts here."""
+    """Says how to run a function whose trigger is not emulated."""
     return f"run it with: durable invoke {name}"
 
 
 def release_hint(app: AppInfo, root: Path) -> Iterator[str]:
-    """What an app of function.json folders needs in its requirements.txt, and lacks."""
+    """Yields a hint if an app of function.json folders does not pin release 1."""
     if all(function.directory == str(root) for function in app.functions):
         return
     try:
@@ -83,23 +91,23 @@ def release_hint(app: AppInfo, root: Path) -> Iterator[str]:
         return
     if not is_pinned:
         yield (
-            "This app describes its functions by function.json files, which release 2.x of "
-            "Microsoft's azure-functions-durable does not support. Write "
-            "'azure-functions-durable<2' into requirements.txt, or run 'durable bundle'."
+            "This app uses function.json files, which release 2.x of Microsoft's "
+            "azure-functions-durable does not support. Write 'azure-functions-durable<2' into "
+            "requirements.txt, or run 'durable bundle'."
         )
 
 
 def warnings(app: AppInfo, wanted: Sequence[str] = ()) -> Iterator[str]:
-    """What will not do all it says, a line each.
+    """Yields a line for everything that does not work as configured.
 
     Args:
-        app: As it was loaded.
-        wanted: Names of the functions that were to be loaded; without any, all were.
+        app: The loaded app.
+        wanted: Names of the functions to load; empty means all.
     """
     named = {name.lower() for name, _ in app.errors}
     for name in wanted:
         if app.failure is None and name.lower() not in named and app.find(name) is None:
-            yield f"There is no function {name!r}, which the list of functions to load names."
+            yield f"There is no function {name!r}, which the list of functions to load contains."
     for function in app.enabled:
         for warning in function.warnings:
             yield f"Function {function.name}: {warning}"
@@ -107,11 +115,11 @@ def warnings(app: AppInfo, wanted: Sequence[str] = ()) -> Iterator[str]:
             yield f"Function {function.name}: {advice}"
         if function.retry is not None and function.kind != TIMER_TRIGGER:
             yield (
-                f"Function {function.name}: its retry policy is not applied to {function.kind}, "
-                "as in the cloud; only timers have one. Orchestrators retry activities themselves."
+                f"Function {function.name}: its retry policy has no effect on {function.kind}, as "
+                "in the cloud; it only works for timers. Orchestrators retry activities themselves."
             )
         for direction, binding in function.foreign_bindings():
-            fate = "what is set there is dropped" if direction == "out" else "it receives None"
+            fate = "values set there are dropped" if direction == "out" else "it receives None"
             yield (
                 f"Function {function.name}: the {direction}put binding {binding['name']!r} of type "
                 f"{binding['type']} is not emulated here; {fate}."

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import click
 
 from azure.durable_functions._errors import DurableFunctionsError
-from azure.durable_functions.local import console_log, host, state_folder
+from azure.durable_functions.local import console_log, state_folder
 from azure.durable_functions.local.config import host_json
 from azure.durable_functions.local.options import HostOptions
 
@@ -217,6 +216,8 @@ def start(
     **others: Any,  # each has the name of the field of the host's options that it sets
 ) -> None:
     """Run the app in FOLDER (default: here) until Ctrl-C."""
+    from . import running
+
     if use_https and cert is None:
         raise click.UsageError(
             "--useHttps needs --cert FILE, a PEM file with certificate and key; convert a .pfx "
@@ -236,7 +237,7 @@ def start(
     )
     status = ExitCode.DONE
     try:
-        asyncio.run(_run(options, console_log.Console(log_options)))
+        asyncio.run(running.run_until_signal(options, console_log.Console(log_options)))
     except DurableFunctionsError as error:
         status = report(error)
     if options.in_process:
@@ -320,21 +321,3 @@ def bundle(folder: Path) -> None:
     with errors_as_exit_codes():
         wheel, pin = bundles.write(folder)
     click.echo(f"Wrote {wheel}; requirements.txt now lists it: {pin}")
-
-
-async def _run(options: HostOptions, console: console_log.Console) -> None:
-    stop_requested = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        if stop_requested.is_set():
-            os._exit(130)  # a second Ctrl-C exits at once; the store survives that
-        stop_requested.set()
-        console.say("Stopping; running functions have a moment to finish.")
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, on_signal)
-        except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
-            continue
-    await host.run(options, console, stop_requested)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions.local.engine.clock import Clock
 from azure.durable_functions.local.engine.invoker import (
@@ -25,7 +25,8 @@ from azure.durable_functions.local.store.space import StoreFull
 from azure.durable_functions.local.workers.app_info import FunctionInfo
 from azure.durable_functions.local.workers.pool import WorkerPool
 
-from .timer_functions import TimerFunction
+if TYPE_CHECKING:  # it imports the calendar library, which takes long
+    from .timer_functions import TimerFunction
 
 logger = logging.getLogger("azure.durable_functions.local")
 

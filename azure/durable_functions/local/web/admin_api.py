@@ -9,7 +9,7 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -26,7 +26,7 @@ from azure.durable_functions.local.workers.pool import Response, WorkerPool
 
 from . import exchange
 from .exchange import Answer, Request
-from .functions_api import describe_request, new_trace_parent
+from .functions_api import HttpFunction, describe_request, new_trace_parent
 from .instance_views import shown
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -61,10 +61,17 @@ class AdminApi:
         self._instance = str(uuid.uuid4())
         self._began = time.monotonic()
         self._running: set[asyncio.Task[Answer]] = set()
-        self.url_templates: dict[str, str] = {}
+        self._url_templates: dict[str, str] = {}
         """URLs of the HTTP functions, by name."""
-        self.errors: dict[str, str] = {}
+        self._errors: Mapping[str, str] = {}
         """Why functions cannot be used, by name."""
+
+    def set_functions(self, routes: Sequence[HttpFunction], errors: Mapping[str, str]) -> None:
+        """Shows these HTTP functions, and why others cannot be used, from now on."""
+        self._url_templates = {
+            http.function.name: f"{self._public_origin}/{http.template}" for http in routes
+        }
+        self._errors = errors
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request; its path is below ``/admin``."""
@@ -77,8 +84,8 @@ class AdminApi:
                 if function is not None:
                     return exchange.as_json(200, self._describe(function))
             case ["GET", "functions", name, "status"]:
-                if self._app.find(name) is not None or name in self._errors():
-                    problem = self._errors().get(name)
+                if self._app.find(name) is not None or name in self._errors_by_lower_name():
+                    problem = self._errors_by_lower_name().get(name)
                     return exchange.as_json(200, {"errors": [problem]} if problem else {})
             case ["POST", "functions", name]:
                 return await self._run(request, name)
@@ -94,11 +101,11 @@ class AdminApi:
     def _app(self) -> AppInfo:
         return self._workers.app
 
-    def _errors(self) -> dict[str, str]:
-        return {name.lower(): reason for name, reason in self.errors.items()}
+    def _errors_by_lower_name(self) -> dict[str, str]:
+        return {name.lower(): reason for name, reason in self._errors.items()}
 
     def _status(self) -> dict[str, Any]:
-        problems = [f"{name}: {reason}" for name, reason in self.errors.items()]
+        problems = [f"{name}: {reason}" for name, reason in self._errors.items()]
         if self._app.failure is not None:
             problems.append(self._app.failure)
         return {
@@ -124,7 +131,7 @@ class AdminApi:
             "config_href": None,
             "test_data_href": None,
             "href": href,
-            "invoke_url_template": self.url_templates.get(function.name),
+            "invoke_url_template": self._url_templates.get(function.name),
             "language": "python",
             "config": {
                 "name": function.name,
@@ -147,7 +154,7 @@ class AdminApi:
         function = self._app.find(name)
         if self._app.failure is not None:
             return exchange.problem(503, f"the app cannot be loaded:\n{self._app.failure}")
-        if function is None or function.name in self.errors:
+        if function is None or function.name in self._errors:
             return exchange.empty(404)
         try:
             body = exchange.read_json(request)
@@ -176,7 +183,7 @@ class AdminApi:
     async def _invoke(self, function: FunctionInfo, text: str) -> Answer:
         """Run a function, and tell how it has ended; the log tells it too."""
         if function.kind == HTTP_TRIGGER:
-            url = self.url_templates.get(function.name, self._public_origin)
+            url = self._url_templates.get(function.name, self._public_origin)
             headers = {"content-type": "application/json"}
             described = describe_request("POST", url, headers)
             response = await self._workers.answer_http(

@@ -5,6 +5,7 @@ This is the only module that knows the HTTP library.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hmac
 import logging
@@ -14,6 +15,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -28,7 +30,7 @@ from .access import Access
 from .admin_api import AdminApi
 from .connections import NEXT_REQUEST_SECONDS, Connections, body_of
 from .exchange import Answer, Request
-from .functions_api import FunctionsApi
+from .functions_api import FunctionsApi, HttpFunction
 from .management_api import ManagementApi
 from .throttle import Throttle, TooManyRequests
 
@@ -119,19 +121,40 @@ def bind_rpc() -> socket.socket:
     )
 
 
+def tls_context(certificate: Path, password: str | None) -> ssl.SSLContext:
+    """Returns what HTTPS needs.
+
+    Args:
+        certificate: A PEM file with certificate and key.
+        password: The key's password, if it has one.
+
+    Raises:
+        SettingsError: The certificate cannot be used.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, password=password or "")
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"the certificate {certificate} cannot be used: {error}. It must be a PEM file with "
+            "certificate and key; convert a .pfx with: openssl pkcs12 -in FILE.pfx -out FILE.pem"
+        ) from None
+    return context
+
+
 @dataclass(frozen=True)
-class Manners:
-    """How the public port answers, beside what it answers."""
+class ServerSettings:
+    """How the public port answers, whatever it answers."""
 
     custom_headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Added to every answer."""
+    """Added to every response."""
     trusts_forwarded_host: bool = False
-    """A proxy in front says under which name it was asked."""
+    """URLs in responses follow the headers of a proxy in front of the host."""
     has_home_page: bool = True
     tls: ssl.SSLContext | None = None
     throttle: Throttle = field(default_factory=Throttle)
     tells_failures: bool = False
-    """Whoever asks sits at this machine, and may read why a function has failed."""
+    """Only this machine reaches the port, so responses say why a function has failed."""
 
 
 class _Door:
@@ -196,7 +219,7 @@ class Server:
         functions: FunctionsApi,
         admin: AdminApi,
         access: Access,
-        manners: Manners,
+        settings: ServerSettings,
         rpc_secret: str,
     ) -> None:
         """Take what answers.
@@ -206,7 +229,7 @@ class Server:
             functions: Requests for the app's HTTP functions.
             admin: Requests of the admin API.
             access: Who may come in.
-            manners: How the public port answers.
+            settings: How the public port answers.
             rpc_secret: First part of the path at the workers' door; workers alone know it.
         """
         self._rpc_base = f"{links.RPC_PATH}/{rpc_secret}".encode()
@@ -214,9 +237,19 @@ class Server:
         self._functions = functions
         self._admin = admin
         self._access = access
-        self._manners = manners
+        self._settings = settings
         self._public: _Door | None = None
         self._rpc: _Door | None = None
+
+    def set_functions(self, routes: list[HttpFunction], errors: Mapping[str, str]) -> None:
+        """Serves these functions from now on.
+
+        Args:
+            routes: The HTTP functions, in matching order.
+            errors: Why functions cannot be used, by name.
+        """
+        self._functions.functions = routes
+        self._admin.set_functions(routes, errors)
 
     async def open_rpc(self, reserved: socket.socket) -> None:
         """Accept requests of workers; no limit on bodies."""
@@ -231,13 +264,16 @@ class Server:
             self._answer_public,
             max_body_bytes=MAX_BODY_BYTES,
             patience=PATIENCE_SECONDS,
-            tls=self._manners.tls,
+            tls=self._settings.tls,
         )
 
     async def close_public(self) -> None:
-        """Take no new requests and let those that are being answered finish for a while."""
-        if self._public is not None:
-            await self._public.close()
+        """Takes no new requests; requests and functions run by hand may finish for a while."""
+        stopping = self._admin.stop(PATIENCE_SECONDS)
+        if self._public is None:
+            await stopping
+        else:
+            await asyncio.gather(self._public.close(), stopping)
 
     async def close_rpc(self) -> None:
         """Close the worker door."""
@@ -267,7 +303,7 @@ class Server:
         elif self._access.key.encode() in _body_of(answer):  # a starter function's, say
             for name, value in _HOLDS_KEYS.items():
                 answer.headers.setdefault(name, value)
-        answer.headers.update(self._manners.custom_headers)
+        answer.headers.update(self._settings.custom_headers)
         _tell(request, request.rel_url.raw_path, answer, began)
         return answer
 
@@ -313,7 +349,7 @@ class Server:
         return await self._run_function(request, path)
 
     def _home_page(self) -> web.Response:
-        if not self._manners.has_home_page:
+        if not self._settings.has_home_page:
             return _to_web(exchange.empty(204))
         return web.Response(body=_HOME_PAGE, content_type="text/html", charset="utf-8")
 
@@ -325,7 +361,7 @@ class Server:
             is_open = found.http.auth_level == "anonymous"
             if not is_open and not self._access.has_key(request.headers, request.query.get("code")):
                 return _to_web(exchange.empty(401))
-            async with self._manners.throttle.admitted():
+            async with self._settings.throttle.admitted():
                 response = await self._functions.run(found)
         except TooManyRequests:
             return _to_web(exchange.empty(429))
@@ -340,7 +376,7 @@ class Server:
 
     def _failed(self, failure: Failure) -> Answer:
         """500, as officially without a body, but for who sits at this machine."""
-        if not self._manners.tells_failures:
+        if not self._settings.tells_failures:
             return exchange.empty(500)
         return exchange.plain(500, f"{failure.text}\n\n{failure.stack}".strip() + "\n")
 
@@ -349,7 +385,7 @@ class Server:
         reason = self._functions.failure
         if reason is None:
             return None
-        if not self._manners.tells_failures:
+        if not self._settings.tells_failures:
             reason = "the host's log says why"
         text = f"The app cannot be loaded; it is loaded again when a file changes.\n\n{reason}\n"
         return exchange.plain(503, text, {"Retry-After": "5"})
@@ -386,7 +422,7 @@ class Server:
             lower = name.lower()
             headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
         scheme, host = request.scheme, request.host
-        if self._manners.trusts_forwarded_host:
+        if self._settings.trusts_forwarded_host:
             scheme = headers.get("x-forwarded-proto", scheme)
             host = headers.get("x-forwarded-host", host)
         return Request(
