@@ -2,6 +2,22 @@
 
 An independent implementation of the SDK for Azure Durable Functions. Importing it looks at the app
 folder once (sdk.md 1.6) and registers the official addresses of its classes (`_aliases`).
+
+The map of the package; names with an underscore are internal:
+
+- ``_replay/``: given a history, what does the orchestrator decide? ``_entities/``: the same for a
+  batch of operations. ``_client/``: the durable client, which calls a host over HTTP.
+- ``_wire/``: how payloads, events and names are spelled at the border with the extension.
+  ``_errors``: exceptions. ``_startup``: what importing finds out about the app folder.
+- ``decorators/``: `DFApp` and `Blueprint`. ``orchestrator``, ``entity``, ``activity``: entry points
+  of the function.json model, and typed activities. ``openai_agents/``: agents as orchestrations.
+- ``testing/``: a test host in memory, replay of recorded runs, strict checks.
+- ``local/``: the local host and the ``durable`` command, with a map of its own.
+- ``models/``: the official addresses of classes, re-exported from their homes.
+
+``_replay``, ``_entities`` and ``_client`` import ``_wire`` but not each other; ``local`` imports
+``_wire`` alone; ``testing`` may import all of these, and none of them imports ``testing``.
+tests/names/test_addresses.py holds these arrows.
 """
 
 from __future__ import annotations

@@ -191,7 +191,8 @@ ALLOWED = {
         *("local.web", "local.engine", "local.store", "local.workers"),
         *("local.worker.binding_types", "_wire", "_errors"),
     },
-    "local": {"local", "_wire", "_errors", "_startup", "testing._histories"},  # durable replay
+    "local": {"local", "_wire", "_errors", "_startup"},
+    "local/cli": {"local", "_wire", "_errors", "testing._histories"},  # durable replay
     "testing": {
         *("testing", "local", "_replay", "_client", "_wire", "_errors", "_aliases"),
         *("DFApp", "entity", "orchestrator"),
@@ -199,16 +200,32 @@ ALLOWED = {
 }
 
 
+def room_of(path: Path) -> str:
+    """The innermost room: its rules count."""
+    return max((room for room in ALLOWED if path.is_relative_to(PACKAGE / room)), key=len)
+
+
 @pytest.mark.parametrize("room", sorted(ALLOWED))
 def test_import_arrows_point_one_way(room: str) -> None:
     wrong = {
         f"{path.relative_to(PACKAGE)} imports {name}"
         for path in (PACKAGE / room).rglob("*.py")
+        if room_of(path) == room
         for name in imports_of(path)
         if not any(name == ok or name.startswith(f"{ok}.") for ok in ALLOWED[room])
     }
 
     assert wrong == set()
+
+
+def test_the_commands_are_imported_by_the_entry_point_alone() -> None:
+    importing = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if any(f"{name}.".startswith("local.cli.") for name in imports_of(path))
+    }
+
+    assert {path for path in importing if not path.startswith("local/cli/")} == {"__main__.py"}
 
 
 def test_no_home_imports_models_or_the_root() -> None:
