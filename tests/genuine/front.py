@@ -23,8 +23,7 @@ from aiohttp import web
 from yarl import URL
 
 from azure.durable_functions.local.config.app_folder import Setup
-from azure.durable_functions.local.console_log import Console
-from azure.durable_functions.local.console_log import Options as LogOptions
+from azure.durable_functions.local.console_log import Console, LogOptions
 from azure.durable_functions.local.engine.invoker import Outcome, WorkerLost
 from azure.durable_functions.local.options import HostOptions
 from azure.durable_functions.local.web.access import Access

@@ -25,7 +25,7 @@ from azure.durable_functions.local.engine.invoker import (
 )
 from azure.durable_functions.local.engine.registry import Registry
 from azure.durable_functions.local.engine.settings import HubSettings
-from azure.durable_functions.local.http_sender import DurableHttp
+from azure.durable_functions.local.http_sender import DurableHttpSender
 from azure.durable_functions.local.store.database import IN_MEMORY, Database
 from azure.durable_functions.local.worker.continuations import following, put_behind
 from azure.durable_functions.local.worker.sessions import Sessions
@@ -165,7 +165,7 @@ class Engine:
         self.clock = time or ManualClock()
         self.invoker = invoker
         invoker.now = self.clock.now
-        self.http = DurableHttp()
+        self.http = DurableHttpSender()
         self.hub = TaskHub(
             self.database,
             self.clock,

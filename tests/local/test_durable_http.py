@@ -14,7 +14,7 @@ from recording_server import RecordingServer
 import azure.durable_functions as df
 from azure.durable_functions.local import http_sender
 from azure.durable_functions.local.engine.invoker import HttpFailed
-from azure.durable_functions.local.http_sender import DurableHttp
+from azure.durable_functions.local.http_sender import DurableHttpSender
 from azure.durable_functions.local.store.database import Database
 
 Context = df.DurableOrchestrationContext
@@ -189,7 +189,7 @@ def sent(
                 (status, told, {n: v.replace("ELSEWHERE", there.base_url) for n, v in h.items()})
                 for status, told, h in answers
             ]
-            http = DurableHttp()
+            http = DurableHttpSender()
             asked = {"method": "GET", "uri": f"{here.base_url}first", **request}
             try:
                 return [await http.send(asked), await http.send(asked)], here, there

@@ -47,7 +47,7 @@ def console(output: Output) -> Iterator[console_log.Console]:
     names = ("azure.durable_functions.local", "Function", "asyncio", "aiohttp")
     sources = [logging.getLogger(name) for name in names]
     before = [(log, log.handlers[:], log.propagate, log.level) for log in sources]
-    yield console_log.Console(console_log.Options())
+    yield console_log.Console(console_log.LogOptions())
     for log, handlers, propagates, level in before:
         log.handlers[:], log.propagate = handlers, propagates
         log.setLevel(level)
@@ -62,7 +62,7 @@ def test_one_turn_of_the_loop_is_written_at_once(
     console: console_log.Console, output: Output
 ) -> None:
     async def scenario() -> None:
-        console.gather()
+        console.buffer()
         LOG.info("one")
         LOG.info("two")
         assert output.writes == []
@@ -76,7 +76,7 @@ def test_other_threads_and_the_start_write_at_once(
     console: console_log.Console, output: Output
 ) -> None:
     async def scenario() -> None:
-        console.gather()
+        console.buffer()
         LOG.info("one")
         thread = threading.Thread(target=LOG.info, args=("two",))
         thread.start()
@@ -102,7 +102,7 @@ def test_an_output_that_is_gone_does_not_end_the_host(
         problems: list[object] = []
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, problem: problems.append(problem))
-        console.gather()
+        console.buffer()
         output.close()
         LOG.info("nobody reads it")
         await asyncio.sleep(0)
@@ -125,7 +125,7 @@ def test_a_log_file_gets_the_same_records(
     console: console_log.Console, output: Output, tmp_path: Path
 ) -> None:
     file = tmp_path / "log.jsonl"
-    both = console_log.Console(console_log.Options(json_file=file))
+    both = console_log.Console(console_log.LogOptions(json_file=file))
     LOG.info("on its way")
     both.say("started")
     assert '"message": "on its way"' in file.read_text()
@@ -134,7 +134,7 @@ def test_a_log_file_gets_the_same_records(
         handler.close()
     assert not sys.stdout.closed
     with pytest.raises(console_log.SettingsError, match="cannot write the log file"):
-        console_log.Console(console_log.Options(json_file=tmp_path))
+        console_log.Console(console_log.LogOptions(json_file=tmp_path))
 
 
 def of_app(**header: object) -> Frame:
@@ -168,7 +168,7 @@ def test_the_id_can_be_left_out(
     console: console_log.Console, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", output)
-    console_log.Console(console_log.Options(names_instances=False)).show_user_record(of_app())
+    console_log.Console(console_log.LogOptions(names_instances=False)).show_user_record(of_app())
     assert texts(output.getvalue()) == ["posted", "for the customer"]
 
 
@@ -176,7 +176,7 @@ def test_a_json_line_tells_instance_function_logger_invocation_and_extra(
     console: console_log.Console, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", output)
-    as_json = console_log.Console(console_log.Options(as_json=True))
+    as_json = console_log.Console(console_log.LogOptions(as_json=True))
     as_json.show_user_record(of_app(extra={"customer": "C-17"}))
     line = json.loads(output.getvalue())
     del line["time"]
@@ -302,12 +302,12 @@ def test_an_instance_id_cannot_either(console: console_log.Console, output: Outp
 def test_half_a_surrogate_pair_costs_no_line(tmp_path: Path, *, as_json: bool) -> None:
     path = tmp_path / "log"
     with path.open("w", encoding="utf-8") as stream:
-        handler = console_log._Gathering(stream)
+        handler = console_log._BufferedHandler(stream)
         form: logging.Formatter = console_log.ConsoleFormatter(is_terminal=False)
         handler.setFormatter(console_log.JsonFormatter() if as_json else form)
         for text in ("before", "half \ud83d of one", "after"):
             record = logging.LogRecord("Function.x", 30, "", 0, text, None, None)
-            handler._gathered.append(f"{handler.format(record)}\n")
+            handler._buffered.append(f"{handler.format(record)}\n")
         handler.flush()
 
     lines = path.read_text("utf-8").splitlines()

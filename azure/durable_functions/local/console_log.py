@@ -1,7 +1,7 @@
-"""What appears on the console and in the log file. Source: host.md 5.5, 11.2, 11.3.
+"""Writes log records to the console and the log file. Source: host.md 5.5, 11.2, 11.3.
 
-Every record has a category, as the Functions host names them: ``Function.NAME.User`` for what the
-app logs, ``Function.NAME`` for its invocations, ``Host.Triggers.DurableTask`` for the host itself.
+Every record has a category, named as in the Functions host: ``Function.NAME.User`` for the app's
+own records, ``Function.NAME`` for its invocations, ``Host.Triggers.DurableTask`` for the host.
 """
 
 from __future__ import annotations
@@ -38,37 +38,37 @@ _MEMBERS = {
     "invocation_id": "invocationId",
     "user_extra": "extra",
 }
-"""Attributes of records, and their names in JSON lines."""
+"""Attributes of records, and their names as JSON members."""
 _LOGGER = "user_logger"
-"""Attribute with the app's own name for the logger."""
+"""The attribute with the logger's name in the app."""
 _LARGEST_FILE = 50 * 1024 * 1024
 _NUMBERS = (1, 2, 3)
-"""At the ends of the names of files that were put aside."""
+"""Suffixes of rotated files, newest first."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the command line decides."""
+class LogOptions:
+    """The options of the command line about log lines."""
 
     is_verbose: bool = False
     user_level: int | None = None
     as_json: bool = False
     json_file: Path | None = None
     names_instances: bool = True
-    """Text lines about an instance end with its id."""
+    """Whether text lines about an instance end with its ID."""
 
 
 @dataclass
 class Levels:
-    """From which level on a category is shown."""
+    """The lowest level that is shown for each category."""
 
-    options: Options = field(default_factory=Options)
+    options: LogOptions = field(default_factory=LogOptions)
     configured: Mapping[str, int] = field(default_factory=dict[str, int])
     """``logging.logLevel`` of host.json."""
     _known: dict[str, int] = field(default_factory=dict[str, int], init=False)
 
     def of(self, category: str) -> int:
-        """The longest prefix in host.json decides; else what host.md 11.3 says."""
+        """Returns the level of the longest prefix in host.json, else the default (host.md 11.3)."""
         if category not in self._known:
             self._known[category] = self._find(category)
         return self._known[category]
@@ -88,7 +88,7 @@ class Levels:
 
 
 def category_of(logger_name: str) -> str:
-    """Category of what a logger of the host writes."""
+    """Returns the category of a logger."""
     return HOST_CATEGORY if logger_name.startswith(_OURS) else logger_name
 
 
@@ -96,14 +96,14 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def _harmless(text: str) -> str:
-    """Text of functions can neither steer a terminal nor look like another record's line."""
+    """Escapes text so that it cannot control a terminal or look like another record."""
     if _CONTROLS.search(text):
         text = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
     return text.replace("\n[", "\n  [")
 
 
 class ConsoleFormatter(logging.Formatter):
-    """``[2024-05-01T12:00:00.123Z] text [instance]``; coloured by level on a terminal only."""
+    """``[2024-05-01T12:00:00.123Z] text [instance]``, coloured by level on a terminal."""
 
     def __init__(self, *, is_terminal: bool, names_instances: bool = True) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class ConsoleFormatter(logging.Formatter):
         self._names_instances = names_instances
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and a traceback below it if there is one."""
+        """Returns one line, followed by the traceback if there is one."""
         text = _text(self, record)
         instance_id = getattr(record, "instance_id", None)
         if instance_id is not None and self._names_instances:
@@ -125,14 +125,14 @@ class ConsoleFormatter(logging.Formatter):
 if TYPE_CHECKING:
     _StreamHandler = logging.StreamHandler[TextIO]
 else:
-    _StreamHandler = logging.StreamHandler  # Python 3.10 takes no type for it
+    _StreamHandler = logging.StreamHandler  # it is not generic in Python 3.10
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, category, logger, message, and what it is about."""
+    """One JSON object per line: time, level, category, logger, message, and its subject."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The object's text."""
+        """Returns the object as JSON."""
         shown: dict[str, Any] = {
             "time": _moment(record),
             "level": _LEVEL_NAMES.get(record.levelno, record.levelname),
@@ -147,11 +147,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(shown, ensure_ascii=False)
 
 
-class _Gathering(_StreamHandler):
-    """Writes what one turn of the host's event loop logs at the end of it, all at once.
+class _BufferedHandler(_StreamHandler):
+    """Writes all records of one iteration of the host's event loop at its end, in one write.
 
-    Each write wakes who reads the output: with one for each record the four lines that a step of a
-    chain logs took a third of its time. Other threads write at once, behind what is there already.
+    Every write wakes the reader of the output: with one write per record, the four lines of a step
+    of a chain took a third of its time. Other threads write at once, after what is buffered.
     """
 
     host_loop: asyncio.AbstractEventLoop | None = None
@@ -159,25 +159,25 @@ class _Gathering(_StreamHandler):
     def __init__(self, stream: TextIO, *, closes: bool = False) -> None:
         super().__init__(stream)
         self._closes = closes
-        self._gathered: list[str] = []
+        self._buffered: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._gathered.append(f"{self.format(record)}{self.terminator}")
+            self._buffered.append(f"{self.format(record)}{self.terminator}")
             loop = self._running_host_loop()
             if loop is None:
                 self.flush()
-            elif len(self._gathered) == 1:
+            elif len(self._buffered) == 1:
                 loop.call_soon(self._flush_later, record)
-        except Exception:  # as in every handler: what cannot be written must not end the host
+        except Exception:  # as in every handler: a failed write must not stop the host
             self.handleError(record)
 
     def flush(self) -> None:
         self.acquire()
         try:
-            gathered, self._gathered = self._gathered, []
-            if gathered:
-                self._write("".join(gathered))
+            buffered, self._buffered = self._buffered, []
+            if buffered:
+                self._write("".join(buffered))
             super().flush()
         finally:
             self.release()
@@ -191,7 +191,7 @@ class _Gathering(_StreamHandler):
     def _write(self, text: str) -> None:
         try:
             self.stream.write(text)
-        except UnicodeEncodeError:  # half a surrogate pair in one line must not cost the others
+        except UnicodeEncodeError:  # half a surrogate pair must not lose the other lines
             encoding = self.stream.encoding or "utf-8"
             self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -209,10 +209,10 @@ class _Gathering(_StreamHandler):
         return loop if loop is self.host_loop else None
 
 
-class _RotatingFile(_Gathering):
-    """A file that is put aside when it has grown large: FILE.1 is the last one, FILE.3 the oldest.
+class _RotatingFile(_BufferedHandler):
+    """A file that is rotated when it is large: FILE.1 is the newest old file, FILE.3 the oldest.
 
-    What one turn of the event loop writes is never cut in two.
+    The records of one iteration of the event loop always go to the same file.
     """
 
     def __init__(self, path: Path, largest: int = _LARGEST_FILE) -> None:
@@ -230,7 +230,7 @@ class _RotatingFile(_Gathering):
             self.release()
 
     def _rotate(self) -> None:
-        """Go on in a new file; where that cannot be, in the one that there is."""
+        """Continues in a new file, or in the same one if it cannot be renamed."""
         names = [self._path, *(self._path.with_name(f"{self._path.name}.{n}") for n in _NUMBERS)]
         self.stream.close()
         try:
@@ -238,22 +238,22 @@ class _RotatingFile(_Gathering):
                 if newer.exists():
                     newer.replace(older)
         except OSError as error:
-            print(f"The log file {self._path} cannot be put aside: {error}", file=sys.stderr)
+            print(f"The log file {self._path} cannot be rotated: {error}", file=sys.stderr)
         self.stream = self._path.open("a", encoding="utf-8")
 
 
 class Console:
-    """Where the host writes: log records, and the lines of its start."""
+    """The host's output: log records, and the lines of its start."""
 
-    def __init__(self, options: Options) -> None:
-        """Send the log records of this process to the console from now on.
+    def __init__(self, options: LogOptions) -> None:
+        """Sends the log records of this process to the console from now on.
 
         Raises:
             SettingsError: The log file cannot be written.
         """
         self.levels = Levels(options)
         self._as_json = options.as_json
-        handler = _Gathering(sys.stdout)
+        handler = _BufferedHandler(sys.stdout)
         handler.setFormatter(
             JsonFormatter()
             if options.as_json
@@ -261,7 +261,7 @@ class Console:
                 is_terminal=sys.stdout.isatty(), names_instances=options.names_instances
             )
         )
-        self._handlers: list[_Gathering] = [handler]
+        self._handlers: list[_BufferedHandler] = [handler]
         if options.json_file is not None:
             try:
                 file = _RotatingFile(options.json_file)
@@ -271,7 +271,7 @@ class Console:
             self._handlers.append(file)
         for each in self._handlers:
             each.addFilter(self._is_shown)
-        # Not the root: with --in-process that one is the app's.
+        # Not the root logger: with --in-process it belongs to the app.
         for name in (_OURS, "Function", "asyncio", "aiohttp"):
             source = logging.getLogger(name)
             source.propagate = False
@@ -281,24 +281,24 @@ class Console:
 
     @property
     def is_verbose(self) -> bool:
-        """Whether all lines of the host are wanted."""
+        """Whether all of the host's log lines are shown."""
         return self.levels.options.is_verbose
 
-    def gather(self) -> None:
-        """Write what each turn of the running event loop logs at once, from now on."""
+    def buffer(self) -> None:
+        """Writes the records of each iteration of the running event loop together, from now on."""
         for handler in self._handlers:
             handler.host_loop = asyncio.get_running_loop()
 
     def configure(self, levels: Mapping[str, int]) -> None:
-        """Take the levels of host.json."""
+        """Applies the levels of host.json."""
         self.levels = Levels(self.levels.options, levels)
         shown = [*levels.values(), self.levels.of("Function."), self.levels.of(HOST_CATEGORY)]
         for name in (_OURS, "Function"):
-            # What no category shows is not even formatted.
+            # Records that no category shows are not even formatted.
             logging.getLogger(name).setLevel(min(shown))
 
     def say(self, line: str) -> None:
-        """Write a line of the start, at once, also where output goes to a file or a pipe."""
+        """Writes a line of the start at once, also to a file or a pipe."""
         record = logging.LogRecord("Host.Startup", logging.INFO, "", 0, line.strip(), (), None)
         console, *files = self._handlers
         if self._as_json:
@@ -312,13 +312,13 @@ class Console:
             handler.flush()
 
     def show_user_record(self, frame: Frame) -> None:
-        """Write a log record that user code has written in a worker."""
+        """Writes a log record of user code in a worker."""
         header = frame.header
         source = str(header["logger"])
         function = header["function"]
         name = f"Function.{function}.User" if function else f"Function.{source}.User"
         level = int(header["level"])
-        # azure-functions tells at each start that its codec could be another one: nobody's news.
+        # azure-functions logs at each start which codec it uses; that helps nobody.
         if level < logging.WARNING and source.startswith("azure.functions"):
             return
         if level < self.levels.of(name):

@@ -1,6 +1,6 @@
-"""Failures as people read them: class, message, the user's frames and causes; no envelopes.
+"""Formats failures for people: class, message, the user's frames, causes; without envelopes.
 
-What the engine stores and sends stays as the extension has it.
+What the engine stores and sends keeps the extension's format.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _SDK = "azure.durable_functions."
 
 
 def reason(event: Mapping[str, Any]) -> str | None:
-    """Why a task has failed, from its event: class and message, where these are told."""
+    """Returns why a task failed, from its event: class and message, if it has them."""
     details = event.get("FailureDetails")
     if shapes.is_object(details):
         return f"{name(details)}: {without_envelopes(str(details.get('ErrorMessage') or ''))}"
-    told = event.get("Reason")
-    return None if told is None else _CALL.sub("", without_envelopes(str(told)), count=1)
+    text = event.get("Reason")
+    return None if text is None else _CALL.sub("", without_envelopes(str(text)), count=1)
 
 
 _CALL = re.compile(r"\A(?:Activity|Orchestrator) function '[^']*' failed: +")
-"""How the reason begins, which says again what was called."""
+"""The beginning of a reason, which only repeats what was called."""
 
 
 def of_worker(error: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of what a function has raised, from the worker's report: never the SDK's envelope."""
+    """Returns the fields of an exception from the worker's report, without the SDK's envelope."""
     structured = failure_details.of_activity_text(f"{error['typeName']}: {error['message']}")
     if structured is not None:
         return structured
@@ -38,17 +38,17 @@ def of_worker(error: Mapping[str, Any]) -> dict[str, Any]:
     inner = details.get("InnerFailure")
     if FAILURE_LABEL in str(error["message"]) and shapes.is_object(inner):
         return inner
-    # Behind the label of a failed orchestrator stand its decisions, which are payload.
+    # The label of a failed orchestrator is followed by its actions, which are payload.
     message = str(error["message"]).partition(FAILURE_LABEL)[0]
     return {**details, "ErrorMessage": message, "StackTrace": error["stack"]}
 
 
 def told(fields: Mapping[str, Any] | None, first: str = "\n") -> str:
-    """Class and message, frames, and the same of each cause; lines of text.
+    """Returns class, message and frames of a failure, and of each of its causes.
 
     Args:
         fields: ``FailureDetails`` of the history.
-        first: What stands before the frames of the exception itself.
+        first: The text between the exception and its frames.
     """
     parts: list[str] = []
     while fields is not None:
@@ -62,6 +62,6 @@ def told(fields: Mapping[str, Any] | None, first: str = "\n") -> str:
 
 
 def name(fields: Mapping[str, Any]) -> str:
-    """The class; of those that the SDK makes without the place where it makes them."""
+    """Returns the class name; for the SDK's own exceptions without their module."""
     kind = str(fields.get("ErrorType") or "Exception")
     return kind.rpartition(".")[2] if kind.startswith(_SDK) else kind

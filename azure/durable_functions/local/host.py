@@ -26,7 +26,7 @@ from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.hub import TaskHub
 from azure.durable_functions.local.engine.registry import Registry
 from azure.durable_functions.local.engine.texts import events
-from azure.durable_functions.local.http_sender import DurableHttp
+from azure.durable_functions.local.http_sender import DurableHttpSender
 from azure.durable_functions.local.options import AppFailed, HostOptions
 from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import settings as stored_settings
@@ -347,7 +347,7 @@ async def _open_rooms(
     )
     pool = make_pool(setup, host_json, options, console.show_user_record, doors.port)
     stack.push_async_callback(pool.stop)
-    clock, http = SystemClock(), DurableHttp()
+    clock, http = SystemClock(), DurableHttpSender()
     hub = TaskHub(database, clock, pool, Registry(), options.applied_to(host_json.hub), http)
     pool.client_texts = lambda function: client_texts(function, links)
     pool.start_instances = partial(_start_instances, hub)

@@ -1,4 +1,4 @@
-"""Sends the HTTP requests that orchestrations ask for. Source: protocol.md 12, host.md 8.20."""
+"""Sends the HTTP requests of orchestrations. Source: protocol.md 12, host.md 8.20."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHARSETS = frozenset(
         *("shift-jis", "euc-jp", "gb2312", "gbk", "gb18030", "big5", "euc-kr"),
     )
 )
-"""Those of texts: Python knows others that unpack (zip) or take long."""
+"""Encodings of text: Python has other codecs, which decompress or take long."""
 _CONTENT_HEADERS = frozenset(
     (
         *("allow", "content-disposition", "content-encoding", "content-language"),
@@ -35,18 +35,18 @@ _CONTENT_HEADERS = frozenset(
         *("expires", "last-modified"),
     )
 )
-"""Headers of a body, which the extension leaves out."""
+"""Headers that describe a body; the extension does not report them."""
 _SCOPED_RESOURCES = ("https://management.core.windows.net", "https://graph.microsoft.com")
 
 
-class DurableHttp:
-    """A pool of connections, made at the first request."""
+class DurableHttpSender:
+    """Sends the requests over a pool of connections, which the first request creates."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a request; any status is an answer.
+        """Sends a request; a response with any status is a result.
 
         Args:
             request: The fields of protocol.md 12.1.
@@ -55,7 +55,7 @@ class DurableHttp:
             The fields of protocol.md 12.3.
 
         Raises:
-            HttpFailed: There was no answer, or the request cannot be sent as it is.
+            HttpFailed: There was no response, or the request cannot be sent.
         """
         headers = _headers(request)
         if request.get("tokenSource") is not None:
@@ -66,7 +66,7 @@ class DurableHttp:
         if body is not None and not any(name.lower() == "content-type" for name, _ in headers):
             headers.append(("Content-Type", "text/plain; charset=utf-8"))
         if self._session is None:
-            # Instances have nothing in common, so no cookie of one goes out with another's request.
+            # Cookies must not travel from one instance to another, so none are kept.
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -88,7 +88,7 @@ class DurableHttp:
         headers: list[tuple[str, str]],
         body: bytes | None,
     ) -> dict[str, Any]:
-        """The answer, behind redirections; secrets go to the origin alone that they are for."""
+        """Returns the response after redirections; secrets are only sent to the first origin."""
         for _ in range(_MOST_REDIRECTIONS):
             async with session.request(
                 method, url, headers=headers, data=body, allow_redirects=False
@@ -111,13 +111,13 @@ class DurableHttp:
         raise HttpFailed(f"There were more than {_MOST_REDIRECTIONS - 1} redirections")
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Closes the connections."""
         if self._session is not None:
             await self._session.close()
 
 
 async def _text_of(response: aiohttp.ClientResponse) -> str:
-    """The body as text; a small one may unpack to any size, so what comes out is counted."""
+    """Returns the body as text. Counts the unpacked bytes: a small body may unpack to any size."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
@@ -150,7 +150,7 @@ def _shown(headers: Any) -> dict[str, str | list[str]]:
 
 
 def _token(source: Mapping[str, Any]) -> str:
-    """A bearer token for the resource, from the ambient Azure credential."""
+    """Returns a bearer token for the resource, from the default Azure credential."""
     kind = source.get("kind")
     if kind != "AzureManagedIdentity":
         raise HttpFailed(f"A token source of kind {kind!r} is not supported")
@@ -171,5 +171,5 @@ def _token(source: Mapping[str, Any]) -> str:
         tenant = {"tenant_id": keywords.pop("tenant_id")} if "tenant_id" in keywords else {}
         credential = identity.DefaultAzureCredential(**keywords)
         return str(credential.get_token(resource, **tenant).token)
-    except Exception as error:  # that library's errors have no common class beside Exception
+    except Exception as error:  # that library's errors have no common class but Exception
         raise HttpFailed(f"No token for {resource}: {error}") from error

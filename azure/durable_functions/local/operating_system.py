@@ -1,4 +1,4 @@
-"""The calls that differ between operating systems: worker processes and the lock of a store."""
+"""The calls that differ between operating systems: worker processes, file locks, limits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ WORKER_ENTRY = Path(__file__).parent / "worker" / "start.py"
 
 @dataclass
 class StartedProcess:
-    """A worker process and the host's ends of what connects them."""
+    """A worker process and the host's ends of its sockets."""
 
     process: subprocess.Popen[bytes]
     connection: socket.socket
     lifeline: socket.socket
-    """Never written to: its end tells the worker that the host is gone."""
+    """Never written to: when it closes, the worker knows that the host is gone."""
 
 
 def start_worker(
@@ -31,13 +31,13 @@ def start_worker(
     only: Sequence[str],
     places: tuple[int, int],
 ) -> StartedProcess:
-    """Start a worker of an app; it inherits two sockets, and nobody else can reach them.
+    """Starts a worker of an app; it inherits two sockets that no other process can reach.
 
     Args:
         python: The interpreter and its arguments.
         root: The app folder.
-        environment: Of the process.
-        only: Names of the functions to load; without any, all are.
+        environment: The environment of the process.
+        only: Names of the functions to load; empty means all.
         places: As for `continuations.Places`.
 
     Raises:
@@ -58,9 +58,9 @@ def start_worker(
             ],
             pass_fds=(there.fileno(), lifeline_there.fileno()),
             cwd=root,
-            # What the app prints appears at once, and nothing of it is lost.
+            # What the app prints appears at once and is never lost.
             env={**environment, "PYTHONUNBUFFERED": "1"},
-            # Ctrl-C is for the host, which ends its workers itself when they have finished.
+            # Ctrl-C must only reach the host, which stops its workers when they have finished.
             start_new_session=True,
             stdin=subprocess.DEVNULL,
         )
@@ -76,7 +76,7 @@ def start_worker(
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process and its workers open as many files as they may: each request needs one."""
+    """Raises the limit of open files of this process and its workers: each request needs one."""
     if sys.platform == "win32":
         return
     import resource
@@ -88,21 +88,21 @@ def raise_descriptor_limit() -> None:
 
 
 def interpreter_of(environment: Path) -> Path:
-    """The Python of a virtual environment."""
+    """Returns the interpreter of a virtual environment."""
     if sys.platform == "win32":
         return environment / "Scripts" / "python.exe"
     return environment / "bin" / "python"
 
 
 class FileLock:
-    """A lock that ends with the process that holds it, however it ends."""
+    """A lock that is released when the process that holds it ends, even if it is killed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock; False if another process holds it.
+        """Takes the lock; returns False if another process holds it.
 
         Raises:
             OSError: The file cannot be created.
@@ -124,7 +124,7 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Releases the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

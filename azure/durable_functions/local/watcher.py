@@ -1,8 +1,8 @@
 """Notices that an app's files have changed. Source: host.md 12.3.
 
-It looks again and again instead of asking the operating system: that also works for folders shared
-with containers and virtual machines, needs no limit raised for large folders, and takes a
-millisecond for an app of ordinary size.
+It polls instead of using the operating system's notifications: polling also works in folders that
+are shared with containers and virtual machines, needs no raised limits for large folders, and takes
+a millisecond for an app of ordinary size.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from pathlib import Path
 _SKIPPED = frozenset({"__pycache__", "node_modules"})
 _PAUSE_SECONDS = 0.3
 _LARGEST_SHARE = 0.02
-"""Of the time that looking may take: folders with many files are looked at less often."""
+"""The share of time that polling may take: folders with many files are polled less often."""
 
 
 class Change(Enum):
-    """What a change asks for."""
+    """What a change requires."""
 
     NOTHING = 0
     CODE = 1
-    """The workers must load the app anew."""
+    """The workers must reload the app."""
     SETTINGS = 2
     """host.json has changed."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """Which files count."""
+    """Which files are watched."""
 
     root: Path
     directories: tuple[str, ...] = ()
-    """Further folders in which every file counts."""
+    """Additional folders in which every file is watched."""
     files: tuple[str, ...] = ()
-    """Names of further files that count."""
+    """Names of additional files to watch."""
 
 
 Snapshot = Mapping[str, tuple[int, int]]
@@ -53,7 +53,7 @@ class _Look:
     def into(self, folder: str, depth: int, *, is_extra: bool) -> None:
         try:
             entries = list(os.scandir(folder))
-        except OSError:  # removed meanwhile: the next look sees what is there then
+        except OSError:  # removed meanwhile: the next poll sees the new state
             return
         if depth and any(entry.name == "pyvenv.cfg" for entry in entries):
             return
@@ -61,17 +61,17 @@ class _Look:
             if entry.name.startswith(".") or entry.name in _SKIPPED:
                 continue
             try:
-                if entry.is_dir(follow_symlinks=False):  # links may lead in circles
+                if entry.is_dir(follow_symlinks=False):  # links may be circular
                     inner = os.path.relpath(entry.path, self.watched.root)
                     is_named = is_extra or inner in self.watched.directories
                     self.into(entry.path, depth + 1, is_extra=is_named)
-                elif entry.is_file() and (is_extra or self._counts(entry.name, depth)):
+                elif entry.is_file() and (is_extra or self._is_watched(entry.name, depth)):
                     status = entry.stat()
                     self.found[entry.path] = (status.st_mtime_ns, status.st_size)
             except OSError:
                 continue
 
-    def _counts(self, name: str, depth: int) -> bool:
+    def _is_watched(self, name: str, depth: int) -> bool:
         return (
             name.endswith(".py")
             or name in self.watched.files
@@ -81,14 +81,14 @@ class _Look:
 
 
 def look(watched: Watched) -> Snapshot:
-    """The files that count, with time of change and size."""
+    """Returns the watched files, with modification time and size."""
     seen = _Look(watched)
     seen.into(str(watched.root), 0, is_extra=False)
     return seen.found
 
 
 def difference(before: Snapshot, after: Snapshot, root: Path) -> Change:
-    """What the difference of two looks asks for."""
+    """Returns what the difference between two polls requires."""
     changed = {path for path in {*before, *after} if before.get(path) != after.get(path)}
     if str(root / "host.json") in changed:
         return Change.SETTINGS
@@ -96,7 +96,7 @@ def difference(before: Snapshot, after: Snapshot, root: Path) -> Change:
 
 
 async def changes(watched: Watched, known: Snapshot) -> AsyncIterator[Change]:
-    """Every change since a first look, when the files have been quiet for a moment after it."""
+    """Yields every change since a first poll, once the files have not changed for a moment."""
     loop = asyncio.get_running_loop()
     latest = known
     while True:

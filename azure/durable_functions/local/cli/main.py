@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _with_log_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options about log lines; the command receives them as `console_log.Options`."""
+    """Adds the options about log lines; the command receives them as `console_log.LogOptions`."""
 
     @functools.wraps(command)
     def wrapped(
@@ -61,7 +61,7 @@ def _with_log_options(command: Callable[..., None]) -> Callable[..., None]:
         no_instance_ids: bool,
         **given: Any,
     ) -> None:
-        log_options = console_log.Options(
+        log_options = console_log.LogOptions(
             is_verbose=verbose,
             user_level=None if user_log_level is None else host_json.level_of(user_log_level),
             as_json=enable_json_output,
@@ -205,7 +205,7 @@ def _names(
 @click.option("--no-build", is_flag=True, hidden=True, expose_value=False)
 @click.option("--pause-on-error", is_flag=True, hidden=True, expose_value=False)
 def start(
-    log_options: console_log.Options,
+    log_options: console_log.LogOptions,
     folder: Path | None,
     script_root: Path | None,
     interpreter_arguments: str | None,

@@ -21,7 +21,7 @@ from azure.durable_functions.local.config.app_folder import Setup
 from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.hub import TaskHub
 from azure.durable_functions.local.engine.registry import Kind, Registry
-from azure.durable_functions.local.http_sender import DurableHttp
+from azure.durable_functions.local.http_sender import DurableHttpSender
 from azure.durable_functions.local.options import AppFailed
 from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import settings as stored_settings
@@ -278,7 +278,7 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
                 WorkerPool(_no_worker, 0),
                 registry,
                 host_json.hub,
-                DurableHttp(),
+                DurableHttpSender(),
             )
             links = Links(_ORIGIN, host_json.hub_name, host_json.connection_name, "", None)
             yield StoppedHost(ManagementApi(hub, links), registry)

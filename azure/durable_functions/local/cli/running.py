@@ -51,7 +51,7 @@ async def run_until_signal(options: HostOptions, console: Console) -> None:
 
 async def _run(options: HostOptions, console: Console, stop_requested: asyncio.Event) -> None:
     """Runs a host until a stop is requested; restarts it when host.json has changed."""
-    console.gather()
+    console.buffer()
     operating_system.raise_descriptor_limit()
     asyncio.get_running_loop().set_exception_handler(LoopErrors())
     setup = Setup.read(options.folder)
