@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from enum import IntEnum
 
 import click
@@ -43,7 +43,7 @@ def report(error: Problem | DurableFunctionsError) -> ExitCode:
 
 
 @contextlib.contextmanager
-def errors_as_exit_codes() -> Iterator[None]:
+def errors_as_exit_codes() -> Generator[None, None, None]:
     """Turns an error of this package into one line on stderr and its exit code."""
     try:
         yield
