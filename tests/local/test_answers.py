@@ -41,7 +41,7 @@ def test_of_an_answer_that_lists_more_only_what_is_new_is_read(
 
     answer = read(text, listed)
 
-    assert answer.is_continued == bool(before)
+    assert answer.is_suffix == bool(before)
     assert (answer.actions, answer.fields) == (new, whole(text)[1])
     assert answer.listed == read(text).listed
 
@@ -54,7 +54,7 @@ def test_whatever_was_listed_before_no_action_is_lost_or_made_up(
 
     answer = read(text, read(text_of(before, {})).listed)
 
-    known = before if answer.is_continued else []
+    known = before if answer.is_suffix else []
     assert [*known, *answer.actions] == now
     assert answer.fields == whole(text)[1]
 
@@ -67,7 +67,7 @@ def test_an_answer_of_another_form_is_read_as_any_json(
     text = json.dumps(form, indent=indent)
     answer = read(text)
     assert (answer.fields, answer.actions) == (whole(text)[1], listed)
-    assert not read(text, answer.listed).is_continued
+    assert not read(text, answer.listed).is_suffix
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ from azure.durable_functions.local.engine.invoker import (
 )
 from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.engine.texts import events
-from azure.durable_functions.local.engine.turns import orchestrations
-from azure.durable_functions.local.engine.turns.episodes import Episode
-from azure.durable_functions.local.engine.turns.orchestrations import Orchestrations
+from azure.durable_functions.local.engine.turns import early_episodes, outcomes, running
+from azure.durable_functions.local.engine.turns.batch import Batch
+from azure.durable_functions.local.engine.turns.material import Material
 from azure.durable_functions.local.worker.continuations import NO_LIMIT, Places
 from azure.durable_functions.local.workers.pool import WorkerPool
 from azure.durable_functions.local.workers.workers import InProcessWorker, Worker
@@ -70,7 +70,7 @@ def test_nothing_is_begun_behind_an_activity_where_turns_are_slow() -> None:
 
 
 def test_an_activity_does_not_carry_a_long_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orchestrations, "_SHORT_HISTORY_EVENTS", 4 + 4)
+    monkeypatch.setattr(early_episodes, "_SHORT_HISTORY_EVENTS", 4 + 4)
     assert asyncio.run(run_chain(PATIENT)) == (("Completed", 1), 6, 2)
 
 
@@ -83,13 +83,13 @@ def test_what_a_worker_puts_together_is_the_trigger(monkeypatch: pytest.MonkeyPa
             given.append(trigger)
             return await super().orchestrate(name, trigger, **options)
 
-    apply = Orchestrations._apply
+    decide = outcomes.decide
 
-    async def applying(self: Orchestrations, name: str, episode: Episode, *more: Any) -> None:
-        asked.append(episode.trigger())
-        await apply(self, name, episode, *more)
+    def deciding(material: Material, batch: Batch, *more: Any) -> outcomes.Decided:
+        asked.append(running.trigger(material, batch))
+        return decide(material, batch, *more)
 
-    monkeypatch.setattr(Orchestrations, "_apply", applying)
+    monkeypatch.setattr(outcomes, "decide", deciding)
 
     async def scenario() -> None:
         invoker = Noting({"parent": parent, "chain": chain}, {"same": lambda value: value})

@@ -16,7 +16,7 @@ from engine_kit import BEGINNING, DirectInvoker, Engine, _outcome
 from azure.durable_functions.local.engine.invoker import Outcome
 from azure.durable_functions.local.engine.settings import HubSettings, Limits
 from azure.durable_functions.local.engine.texts import envelopes, events
-from azure.durable_functions.local.engine.turns.episodes import fires_early_at
+from azure.durable_functions.local.engine.turns.changes import fires_early_at
 
 Context = Any
 Orchestration = Any

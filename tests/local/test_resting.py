@@ -15,7 +15,7 @@ from engine_kit import DirectInvoker, Engine
 import azure.durable_functions as df
 from azure.durable_functions.local.engine.invoker import ActivityCall, Outcome
 from azure.durable_functions.local.engine.settings import HubSettings
-from azure.durable_functions.local.engine.turns import orchestrations
+from azure.durable_functions.local.engine.turns import orchestrations, running
 
 Context = df.DurableOrchestrationContext
 Orchestration = Generator[Any, Any, Any]
@@ -62,7 +62,7 @@ async def fan_out(
 ) -> AsyncIterator[tuple[Engine, Callable[..., Any]]]:
     """Ten activities that end when `finish` is called; each turn seems to take so many seconds."""
     clock = itertools.count(step=turn)
-    monkeypatch.setattr(orchestrations, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(orchestrations, "_LONGEST_REST_SECONDS", 600)
     ends: dict[int, asyncio.Future[str]] = {}
     invoker = DirectInvoker({"main": orchestrator}, {"step": step, "mend": lambda _: "mended"})

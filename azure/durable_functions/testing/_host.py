@@ -27,8 +27,7 @@ from azure.durable_functions.local.engine import clock as clocks
 from azure.durable_functions.local.engine.hub import TaskHub
 from azure.durable_functions.local.engine.invoker import Failure, Outcome
 from azure.durable_functions.local.engine.settings import HubSettings
-from azure.durable_functions.local.engine.texts import events
-from azure.durable_functions.local.engine.turns import entities
+from azure.durable_functions.local.engine.texts import entity_rows, events
 from azure.durable_functions.local.store import history, instances
 from azure.durable_functions.local.store.database import IN_MEMORY, Database, StoreClosed
 from azure.durable_functions.local.store.instances import Instance as Row
@@ -210,7 +209,7 @@ class Entity:
 
     def __init__(self, host: DurableTestHost, entity_id: EntityId) -> None:
         self._host = host
-        self._id = entities.instance_id_of(entity_id.name, entity_id.key)
+        self._id = entity_rows.instance_id_of(entity_id.name, entity_id.key)
 
     @property
     def exists(self) -> bool:
@@ -224,7 +223,7 @@ class Entity:
 
     @property
     def _text(self) -> str | None:
-        return entities.state_of(self._host._row(self._id))
+        return entity_rows.state_of(self._host._row(self._id))
 
 
 class Instance:
@@ -1016,4 +1015,4 @@ def _told_failure(function: FunctionInfo, failure: Failure) -> str:
 
 def _entity_states(connection: Any) -> dict[str, str | None]:
     rows = instances.page(connection, instances.Filter(instance_id_prefix="@"), limit=-1)
-    return {row.instance_id: entities.state_of(row) for row in rows}
+    return {row.instance_id: entity_rows.state_of(row) for row in rows}

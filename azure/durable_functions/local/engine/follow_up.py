@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from azure.durable_functions.local.store.database import Commit
 from azure.durable_functions.local.store.messages import Activity
 
 
-@dataclass(frozen=True)
-class Rest:
-    """How long an instance need not be looked at, though results come."""
+class Rest(NamedTuple):
+    """A pause before the next turn of an instance, though results come."""
 
     seconds: float
     awaited: int
-    """When so many activities have ended, there is nothing left to wait for."""
+    """When this many activities have ended, there is nothing left to wait for."""
 
 
-@dataclass
-class FollowUp:
-    """What is to be done after a commit."""
+class FollowUp(NamedTuple):
+    """What follows a commit."""
 
-    activities: list[Activity] = field(default_factory=list)
-    instances: list[str] = field(default_factory=list)
-    """Something has been sent to them."""
-    planned: list[tuple[str, str]] = field(default_factory=list)
+    activities: Sequence[Activity] = ()
+    """Scheduled and not started yet."""
+    woken: Sequence[str] = ()
+    """Instances to which something was sent."""
+    due: Sequence[tuple[str, str]] = ()
     """Due time and instance of timers that were set."""
-    finished: bool = False
-    """The instance of the turn has ended."""
+    has_ended: bool = False
+    """Whether the instance of the turn has ended."""
     rest: Rest | None = None
     """Of the instance of the turn."""
 
 
-StartActivities = Callable[[list[Activity], Commit], list[Activity]]
-"""Begins some activities, whose functions wait for the commit; gives those that are left."""
+StartActivities = Callable[[Sequence[Activity], Commit], Sequence[Activity]]
+"""Starts some activities, whose functions wait for the commit; returns those that are left."""

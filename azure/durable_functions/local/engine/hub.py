@@ -24,6 +24,7 @@ from azure.durable_functions.local.store.messages import NewMessage
 from . import (
     clock,
     descendants,
+    log_fields,
     rewinding,
     waiting,
 )
@@ -33,9 +34,8 @@ from .invoker import HasRun, HttpSender, Invoker
 from .registry import Registry
 from .scheduling.activities import Activities
 from .scheduling.dispatcher import Dispatcher, Turn
-from .texts import entity_requests, events
+from .texts import entity_requests, entity_rows, events
 from .texts.new_instance import SOURCE_TAG, new_execution_id, new_instance
-from .turns import entities, telling
 from .turns.children import answer_to_parent
 from .turns.entities import Entities
 from .turns.orchestrations import Orchestrations
@@ -142,7 +142,7 @@ class TaskHub:
             self.dispatcher.wake(instance_id)
 
     def _run_turn(self, instance_id: str, has_run: HasRun, begin: StartActivities) -> Turn:
-        if entities.is_entity(instance_id):
+        if entity_rows.is_entity(instance_id):
             return self._entities.run_turn(instance_id, has_run)
         return self._orchestrations.run_turn(instance_id, has_run, begin)
 
@@ -241,7 +241,7 @@ class TaskHub:
         parents = await self._database.write(change)
         if parents is None:  # the one that was there is left alone
             return instance_id
-        about = telling.about(instance_id, name)
+        about = log_fields.about(instance_id, name)
         logger.debug("An instance of %s is stored", name, extra=about)
         if self.registry.find("orchestrator", name) is None:
             explanation = self.registry.explained("orchestrator", name)
@@ -271,7 +271,7 @@ class TaskHub:
         if existing.is_terminal:
             return []
         reason = _REPLACED.format(existing.instance_id, existing.status)
-        about = telling.about(existing.instance_id, existing.name)
+        about = log_fields.about(existing.instance_id, existing.name)
         logger.info("Instance %s is terminated: %s", existing.instance_id, reason, extra=about)
         if existing.parent is None:
             return []
@@ -426,7 +426,7 @@ class TaskHub:
             found = instances.find(connection, instance_id)
             if found is None:
                 return 0
-            if not (found.is_terminal or entities.is_entity(instance_id)):
+            if not (found.is_terminal or entity_rows.is_entity(instance_id)):
                 raise WrongStatus(
                     "Only orchestrations in a terminal state can be purged, but the orchestration "
                     f"with instance ID {instance_id} has status {found.status}"
@@ -471,7 +471,7 @@ class TaskHub:
                 "characters.')"
             )
         now = self._clock.now()
-        entity = entities.instance_id_of(name, key)
+        entity = entity_rows.instance_id_of(name, key)
         _, request = entity_requests.new_request(now, operation, input_text, is_signal=True)
         message = entity_requests.to_entity(now, entity, request)
         await self._database.write(lambda c: messages.send(c, [message]))
@@ -479,7 +479,7 @@ class TaskHub:
 
     async def entity_state(self, name: str, key: str) -> str | None:
         """JSON text of an entity's state as last committed; None if there is none."""
-        return entities.state_of(await self.find(entities.instance_id_of(name, key)))
+        return entity_rows.state_of(await self.find(entity_rows.instance_id_of(name, key)))
 
     async def find(self, instance_id: str) -> Instance | None:
         """The instance as last committed; None if there is none."""

@@ -31,10 +31,10 @@ from .invoker import Invoker, TimedOut, UnknownFunction, WorkerLost
 from .recorded_calls import CREATED, SCHEDULING, FailedCall, RecordedCalls
 from .registry import Registry
 from .settings import Limits
-from .texts import answers, events
+from .texts import answers, events, triggers
 from .turns import decisions
+from .turns.changes import REWOUND
 from .turns.children import answer_to_parent
-from .turns.episodes import REWOUND, trigger_around
 
 _MOST_TRIALS = 200
 _COMPLETED = HistoryEventType.EXECUTION_COMPLETED
@@ -150,7 +150,7 @@ class _Search:
         self._instance = recorded.instance
         self._name = registry.find("orchestrator", self._instance.name)
         self._trials = 0
-        self._actions: Sequence[decisions.Action] = ()
+        self._actions: Sequence[answers.Action] = ()
         """What the function asks for when nothing is taken back."""
 
     async def find(self) -> _Found:
@@ -227,8 +227,8 @@ class _Search:
             yield [way]
 
     @property
-    def _listed(self) -> list[decisions.Action]:
-        return list(decisions.flatten(self._actions))
+    def _listed(self) -> list[answers.Action]:
+        return list(answers.flatten(self._actions))
 
     def _failed_together(self, call: FailedCall) -> list[FailedCall]:
         """Other calls of the same `task_all` that have failed, each with all its attempts."""
@@ -275,7 +275,7 @@ class _Search:
         self._trials += 1
         if self._trials > _MOST_TRIALS or self._name is None:
             raise self._refusal("it has more failures than can be looked through. Change the code")
-        begin, end = trigger_around(self._instance, self._limits, recorded[1])
+        begin, end = triggers.around(self._instance, self._limits, recorded[1])
         trigger = f"{begin}{','.join(recorded)}{end}"
         outcome = await self._invoker.orchestrate(self._name, trigger)
         text = outcome.value or ""
@@ -285,7 +285,7 @@ class _Search:
             text = outcome.failure.message.rpartition(FAILURE_LABEL)[2]
         try:
             answer = answers.read(text)
-        except decisions.ProtocolError as problem:
+        except answers.ProtocolError as problem:
             return Trial(error or str(problem), [])
         return Trial(answer.fields.get("error", error), answer.actions)
 

@@ -16,8 +16,8 @@ from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Message
 
 from .invoker import HTTP_ACTIVITY
-from .turns import misfits, retries
-from .turns.entities import is_entity
+from .texts.entity_rows import is_entity
+from .turns import misfits, retry_records
 
 Kind = Literal[
     "turn", "resume", "event", "timer", "activity", "retry", "http", "orchestration", "entity"
@@ -285,12 +285,12 @@ def _retried(event: dict[str, Any], record: dict[str, Any]) -> Wait:
     attempt = int(record["attempt"])
     most = int(record["options"]["maxNumberOfAttempts"])
     since = event["Timestamp"]
-    if record["phase"] == retries.ATTEMPT:
+    if record["phase"] == retry_records.ATTEMPT:
         child = event.get("InstanceId")
         return Wait(
             _KINDS[record["kind"]], record["name"], since, None, attempt, most, instance_id=child
         )
-    if record["phase"] == retries.LAST_WAIT:
+    if record["phase"] == retry_records.LAST_WAIT:
         return Wait("timer", record["name"], since, event["FireAt"])
     return Wait("retry", record["name"], since, event["FireAt"], attempt + 1, most)
 

@@ -9,7 +9,7 @@ from typing import Any
 from azure.durable_functions._wire import depth, timestamps
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock, waiting
-from azure.durable_functions.local.engine.turns import entities
+from azure.durable_functions.local.engine.texts import entity_rows
 from azure.durable_functions.local.store.instances import Instance
 
 STATUS_NAMES = (
@@ -135,7 +135,7 @@ def entity(instance: Instance, *, with_state: bool) -> dict[str, Any]:
     return {
         "entityId": {"name": name, "key": key},
         "lastOperationTime": timestamps.format_event_moment(moment),
-        "state": shown(entities.state_of(instance)) if with_state else None,
+        "state": shown(entity_rows.state_of(instance)) if with_state else None,
     }
 
 

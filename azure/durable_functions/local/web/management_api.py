@@ -24,9 +24,8 @@ from azure.durable_functions.local.engine.hub import (
     WrongStatus,
     check_instance_id,
 )
-from azure.durable_functions.local.engine.texts import events
-from azure.durable_functions.local.engine.turns import entities
-from azure.durable_functions.local.engine.turns.entities import is_entity
+from azure.durable_functions.local.engine.texts import entity_rows, events
+from azure.durable_functions.local.engine.texts.entity_rows import is_entity
 from azure.durable_functions.local.store.instances import Filter, Instance
 
 from . import exchange, instance_views, waiting
@@ -285,7 +284,7 @@ class ManagementApi:
         found, token = page
         with_state = query.flag("fetchState") is True
         # As with the extension: state or existence decides, whichever it reads.
-        is_shown = entities.has_state if with_state else entities.exists
+        is_shown = entity_rows.has_state if with_state else entity_rows.exists
         views = [instance_views.entity(e, with_state=with_state) for e in found if is_shown(e)]
         return exchange.as_json(200, views, {_CONTINUATION: token})
 

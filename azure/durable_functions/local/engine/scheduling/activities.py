@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from azure.durable_functions._wire import depth
 from azure.durable_functions._wire.vocabulary import HistoryEventType
-from azure.durable_functions.local.engine import clock
+from azure.durable_functions.local.engine import clock, log_fields
 from azure.durable_functions.local.engine.clock import Clock
 from azure.durable_functions.local.engine.follow_up import FollowUp, StartActivities
 from azure.durable_functions.local.engine.invoker import (
@@ -29,7 +29,6 @@ from azure.durable_functions.local.engine.invoker import (
 )
 from azure.durable_functions.local.engine.lost_workers import MOST_LOST_WORKERS, LostWorkers
 from azure.durable_functions.local.engine.texts import events, failures
-from azure.durable_functions.local.engine.turns import telling
 from azure.durable_functions.local.engine.turns.orchestrations import Orchestrations
 from azure.durable_functions.local.store import messages
 from azure.durable_functions.local.store.database import Commit, Database
@@ -140,7 +139,7 @@ class Activities:
                 "Dropping the late result of activity %s for instance %s",
                 activity.name,
                 activity.instance_id,
-                extra=telling.about(activity.instance_id, activity.name),
+                extra=log_fields.about(activity.instance_id, activity.name),
             )
         return recorded
 

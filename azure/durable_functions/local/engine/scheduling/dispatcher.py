@@ -11,18 +11,18 @@ import asyncio
 import heapq
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
-from azure.durable_functions.local.engine import clock
+from azure.durable_functions.local.engine import clock, log_fields
 from azure.durable_functions.local.engine.clock import Clock
 from azure.durable_functions.local.engine.follow_up import FollowUp, Rest, StartActivities
 from azure.durable_functions.local.engine.invoker import HasRun, TimedOut, WorkerLost
-from azure.durable_functions.local.engine.turns import telling
-from azure.durable_functions.local.engine.turns.entities import BatchRefused, is_entity
+from azure.durable_functions.local.engine.texts.entity_rows import is_entity
+from azure.durable_functions.local.engine.turns.entities import BatchRefused
 from azure.durable_functions.local.store import messages
 from azure.durable_functions.local.store.database import (
     KEPT,
@@ -150,7 +150,7 @@ class Dispatcher:
         planned = await self._database.read(messages.planned)
         scheduled = await self._database.read(messages.scheduled)
         self._spawn(self._watch_timers())
-        self.follow_up(FollowUp(activities=scheduled, instances=due, planned=planned))
+        self.follow_up(FollowUp(activities=scheduled, woken=due, due=planned))
         self._run_turns()  # of instances that were woken before
 
     async def stop(self, patience_seconds: float) -> None:
@@ -213,11 +213,11 @@ class Dispatcher:
 
     def follow_up(self, dispatch: FollowUp) -> None:
         """Start what a commit has made possible."""
-        for instance_id in dispatch.instances:
+        for instance_id in dispatch.woken:
             self.wake(instance_id)
-        for due_at, instance_id in dispatch.planned:
+        for due_at, instance_id in dispatch.due:
             heapq.heappush(self._timers, (due_at, instance_id))
-        if dispatch.planned:
+        if dispatch.due:
             self._timer_set.set()
             if len(self._timers) > self._most_timers:
                 self._spawn(self._forget_cancelled_timers())
@@ -327,13 +327,13 @@ class Dispatcher:
         except StoreClosed:
             raise
         except (WorkerLost, TimedOut, BatchRefused) as error:
-            about = telling.about(instance_id)
+            about = log_fields.about(instance_id)
             logger.error("The turn of instance %s is repeated: %s", instance_id, error, extra=about)
             return None, True
         except StoreFull:  # which the store has said
             return None, True
         except Exception:  # one turn must not stop the others; what it read is still there
-            about = telling.about(instance_id)
+            about = log_fields.about(instance_id)
             logger.exception(
                 "The turn of instance %s failed and is repeated", instance_id, extra=about
             )
@@ -347,7 +347,7 @@ class Dispatcher:
     def _after_turn(self, instance_id: str, dispatch: FollowUp | None) -> None:
         if dispatch is not None:
             self.follow_up(dispatch)
-            if dispatch.finished:
+            if dispatch.has_ended:
                 self._on_finished(instance_id)
         come = self._results.pop(instance_id, 0)
         rest = None if dispatch is None else dispatch.rest
@@ -394,8 +394,8 @@ class Dispatcher:
             self._begin_activity(self._waiting_activities.popleft())
 
     def _begin_ahead(
-        self, ahead: _Ahead, activities: list[Activity], commit: Commit
-    ) -> list[Activity]:
+        self, ahead: _Ahead, activities: Sequence[Activity], commit: Commit
+    ) -> Sequence[Activity]:
         """StartActivities those for which there are places and nobody waits; give the others."""
         if self._waiting_activities or not self._is_working:
             return activities
@@ -430,7 +430,7 @@ class Dispatcher:
                 activity.name,
                 activity.instance_id,
                 error,
-                extra=telling.about(activity.instance_id, activity.name),
+                extra=log_fields.about(activity.instance_id, activity.name),
             )
             await self._schedule_again(activity, after)
         except StoreClosed:
@@ -443,7 +443,7 @@ class Dispatcher:
                 "Activity %s of instance %s could not be run or recorded and is tried again",
                 activity.name,
                 activity.instance_id,
-                extra=telling.about(activity.instance_id, activity.name),
+                extra=log_fields.about(activity.instance_id, activity.name),
             )
             await self._pause(_FIRST_PAUSE_SECONDS)
             await self._schedule_again(activity, after)

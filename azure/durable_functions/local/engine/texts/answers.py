@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from azure.durable_functions._wire import depth, shapes
-from azure.durable_functions.local.engine.turns.decisions import ProtocolError
+from azure.durable_functions._wire.vocabulary import ActionType
 
 _HEAD = re.compile(
     r'\{("isDone": ?(?:true|false)(?:, ?"schemaVersion": ?[123])?), ?"actions": ?\[\['
 )
 """As the SDKs begin; an answer that begins otherwise is read as any JSON."""
 _SCHEMAS = (1, 2, 3)
+Action = Mapping[str, Any]
 _decode = json.JSONDecoder().raw_decode
+
+
+class ProtocolError(Exception):
+    """An orchestrator's answer does not follow the protocol; the text says where."""
 
 
 class Listed(NamedTuple):
@@ -31,19 +36,19 @@ class Listed(NamedTuple):
     end: int
 
 
-class Answer(NamedTuple):
+class OrchestratorAnswer(NamedTuple):
     """What an orchestrator has answered."""
 
     fields: Mapping[str, Any]
     """The result object, without ``actions``."""
     actions: list[dict[str, Any]]
-    is_continued: bool
+    is_suffix: bool
     """These actions are only those behind the ones that the answer before has listed."""
     listed: Listed
     """For reading the next answer."""
 
 
-def read(text: str, before: Listed | None = None) -> Answer:
+def read(text: str, before: Listed | None = None) -> OrchestratorAnswer:
     """Read an answer.
 
     Args:
@@ -56,16 +61,25 @@ def read(text: str, before: Listed | None = None) -> Answer:
     return _read_usual(text, before) or _read_any(text)
 
 
-def _read_usual(text: str, before: Listed | None) -> Answer | None:
+def flatten(actions: Sequence[Action]) -> Iterator[Action]:
+    """The actions without the compounds around them, in the order in which ids are given."""
+    for action in actions:
+        if action.get("actionType") in (ActionType.WHEN_ANY, ActionType.WHEN_ALL):
+            yield from flatten(action["compoundActions"])
+        else:
+            yield action
+
+
+def _read_usual(text: str, before: Listed | None) -> OrchestratorAnswer | None:
     """Read an answer of the usual form; None if it has another one, or is none at all."""
     head = _HEAD.match(text)
     if head is None:
         return None
     begin = new_begin = head.end()
     known = "" if before is None else before.text[before.begin : before.end]
-    is_continued = known != "" and text.startswith(known, begin)
+    is_suffix = known != "" and text.startswith(known, begin)
     has_comma = False
-    if is_continued:
+    if is_suffix:
         new_begin += len(known)
         has_comma = text.startswith(",", new_begin)
         new_begin += has_comma
@@ -78,16 +92,16 @@ def _read_usual(text: str, before: Listed | None) -> Answer | None:
         fields = json.loads(f"{{{head[1]}{rest}")
     except (ValueError, RecursionError):
         return None
-    if is_continued and bool(new) != has_comma:
+    if is_suffix and bool(new) != has_comma:
         return None
     if not text.startswith("]]", end) or "actions" in fields:
         return None
     if fields.get("schemaVersion") not in _SCHEMAS:
         return None
-    return Answer(fields, _objects(new), is_continued, Listed(text, begin, end))
+    return OrchestratorAnswer(fields, _objects(new), is_suffix, Listed(text, begin, end))
 
 
-def _read_any(text: str) -> Answer:
+def _read_any(text: str) -> OrchestratorAnswer:
     if depth.is_too_deep(text):
         raise ProtocolError(f"the function's answer cannot be read: {depth.TOO_DEEP}")
     try:
@@ -103,7 +117,9 @@ def _read_any(text: str) -> Answer:
     groups: Any = answer.pop("actions", None)
     if not shapes.is_array(groups) or len(groups) != 1 or not shapes.is_array(groups[0]):
         raise ProtocolError("the answer's actions must hold exactly one array")
-    return Answer(answer, _objects(groups[0]), is_continued=False, listed=Listed(text, 0, 0))
+    return OrchestratorAnswer(
+        answer, _objects(groups[0]), is_suffix=False, listed=Listed(text, 0, 0)
+    )
 
 
 def _objects(actions: list[Any]) -> list[dict[str, Any]]:

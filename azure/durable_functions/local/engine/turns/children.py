@@ -13,11 +13,11 @@ from azure.durable_functions.local.engine.texts.new_instance import new_instance
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import NewMessage
 
-from .episodes import ChildStart, Episode
+from .changes import Changes, ChildStart
 
 
 def start_child(
-    episode: Episode,
+    changes: Changes,
     *,
     name: str,
     input_text: str | None,
@@ -25,10 +25,10 @@ def start_child(
     version: str | None,
     retry: dict[str, Any] | None = None,
 ) -> int:
-    """Start a sub-orchestration; one that cannot be started fails in the next episode."""
-    task_id = episode.take_task_id()
+    """Start a sub-orchestration; one that cannot be started fails in the next changes."""
+    task_id = changes.take_task_id()
     start_child_as(
-        episode,
+        changes,
         task_id,
         name=name,
         input_text=input_text,
@@ -40,7 +40,7 @@ def start_child(
 
 
 def start_child_as(
-    episode: Episode,
+    changes: Changes,
     task_id: int,
     *,
     name: str,
@@ -50,17 +50,21 @@ def start_child_as(
     retry: dict[str, Any] | None = None,
 ) -> None:
     """Start a sub-orchestration under a number that it has had before, or was just given."""
-    parent = episode.instance
+    parent = changes.material.instance
     child_id = instance_id if instance_id and instance_id.strip() else None
     child_id = events.storable(child_id or f"{parent.execution_id}:{task_id}")
-    version = episode.limits.default_version if version is None else version  # "" is one (Y120)
-    created = events.sub_orchestration_created(episode.now, task_id, name, child_id, version)
-    episode.work.append((task_id, created))
-    episode.open(task_id, "orchestration", retry)
-    registered = episode.registry.find("orchestrator", name)
+    version = (
+        changes.material.limits.default_version if version is None else version
+    )  # "" is one (Y120)
+    created = events.sub_orchestration_created(
+        changes.material.now, task_id, name, child_id, version
+    )
+    changes.scheduled.append((task_id, created))
+    changes.open(task_id, "orchestration", retry)
+    registered = changes.material.registry.find("orchestrator", name)
     refusal = None
     if registered is None:
-        explanation = episode.registry.unknown_call("orchestrator", name)
+        explanation = changes.material.registry.unknown_call("orchestrator", name)
         refusal = failures.unknown_orchestrator(name, explanation)
     elif child_id in _forbidden_ids(parent):
         refusal = failures.not_run(
@@ -77,10 +81,10 @@ def start_child_as(
             "ArgumentException",
         )
     if refusal is not None or registered is None:
-        failed = events.sub_orchestration_failed(episode.now, task_id, refusal or {})
-        episode.deliver(HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED, task_id, failed)
+        failed = events.sub_orchestration_failed(changes.material.now, task_id, refusal or {})
+        changes.deliver(HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED, task_id, failed)
         return
-    episode.children.append(_child(episode, task_id, registered, child_id, input_text, version))
+    changes.children.append(_child(changes, task_id, registered, child_id, input_text, version))
 
 
 def _forbidden_ids(parent: Instance) -> tuple[str, ...]:
@@ -91,14 +95,14 @@ def _forbidden_ids(parent: Instance) -> tuple[str, ...]:
 
 
 def _child(
-    episode: Episode,
+    changes: Changes,
     task_id: int,
     name: str,
     child_id: str,
     input_text: str | None,
     version: str | None,
 ) -> ChildStart:
-    parent = episode.instance
+    parent = changes.material.instance
     link = {
         "Name": parent.name,
         "OrchestrationInstance": {
@@ -109,7 +113,7 @@ def _child(
         "Version": parent.version,
     }
     child = new_instance(
-        now=episode.now,
+        now=changes.material.now,
         name=name,
         instance_id=child_id,
         # The text is stored as a JSON string, as when a client starts it (protocol.md 0.1).

@@ -6,26 +6,22 @@ Source: protocol.md 4 and 8.6.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from azure.durable_functions._wire import shapes, timestamps
 from azure.durable_functions._wire.vocabulary import ActionType
 from azure.durable_functions.local.engine.texts import events
+from azure.durable_functions.local.engine.texts.answers import Action, ProtocolError, flatten
 from azure.durable_functions.local.store.history import Leaf
 
-from . import retries
+from . import retries, retry_records
+from .changes import REWOUND, Changes
 from .children import start_child, start_child_as
-from .episodes import REWOUND, Episode
 
-Action = Mapping[str, Any]
-Decide = Callable[[Episode, Action], "int | None"]
+Decide = Callable[[Changes, Action], "int | None"]
 """Starts an action; gives the id it took, or None for one that takes none."""
-
-
-class ProtocolError(Exception):
-    """An orchestrator's answer does not follow the protocol; the text says where."""
 
 
 class NonDeterminism(Exception):
@@ -37,83 +33,62 @@ class NonDeterminism(Exception):
         self.position = position
 
 
-def flatten(actions: Sequence[Action]) -> Iterator[Action]:
-    """The actions without the compounds around them, in the order in which ids are given."""
-    for action in actions:
-        if action.get("actionType") in (ActionType.WHEN_ANY, ActionType.WHEN_ALL):
-            yield from flatten(action["compoundActions"])
-        else:
-            yield action
-
-
-def apply(episode: Episode, actions: Sequence[Action], *, is_continued: bool = False) -> None:
+def apply(changes: Changes, actions: Sequence[Action], *, is_suffix: bool = False) -> None:
     """Check the actions that are known already, start the new ones, cancel timers.
 
     Args:
-        episode: Of the orchestrator.
+        changes: Of the orchestrator.
         actions: What it asks for.
-        is_continued: These are only the new ones; the others are known to be as they were.
+        is_suffix: These are only the new ones; the others are known to be as they were.
 
     Raises:
         NonDeterminism: A known action is missing or has changed.
         ProtocolError: An action is of no known type or lacks a field.
         UnknownEntity: A signal to an entity function that is not registered.
 
-    Nothing is changed when it raises.
+    After an exception the changes are of no use: whoever catches it begins with fresh ones.
     """
-    before = episode.changes()
-    try:
-        _apply(episode, actions, is_continued=is_continued)
-    except BaseException:
-        episode.undo(before)
-        raise
+    new = actions
+    if not is_suffix:
+        known = list(flatten(actions[: changes.action_count]))
+        _verify(changes.material.leaves, known, len(actions), changes.action_count)
+        _redo(changes, known)
+        new = actions[changes.action_count :]
+    for leaf in flatten(new):
+        _start(changes, leaf)
+    changes.action_count = len(actions) + (changes.action_count if is_suffix else 0)
+    leaves = changes.new_leaves
+    if not is_suffix:
+        leaves = [*changes.material.leaves, *changes.new_leaves]
+    for recorded, action in zip(leaves, flatten(actions), strict=False):
+        if action.get("isCanceled") and recorded.task_id is not None:
+            _cancel_timer(changes, recorded.task_id)
 
 
 def apply_increment(
-    episode: Episode, actions: Sequence[Action], cancelled_timers: Sequence[int]
+    changes: Changes, actions: Sequence[Action], cancelled_timers: Sequence[int]
 ) -> None:
     """Start what a session asks for in addition, and cancel timers.
 
     There is nothing to check: a session never runs the same code twice. Raises as `apply`.
     """
-    before = episode.changes()
-    try:
-        for leaf in flatten(actions):
-            _start(episode, leaf)
-    except BaseException:
-        episode.undo(before)
-        raise
-    episode.action_count += len(actions)
+    for leaf in flatten(actions):
+        _start(changes, leaf)
+    changes.action_count += len(actions)
     for task_id in cancelled_timers:
-        _cancel_timer(episode, task_id)
+        _cancel_timer(changes, task_id)
 
 
-def _apply(episode: Episode, actions: Sequence[Action], *, is_continued: bool) -> None:
-    new = actions
-    if not is_continued:
-        known = list(flatten(actions[: episode.action_count]))
-        _verify(episode.leaves, known, len(actions), episode.action_count)
-        _redo(episode, known)
-        new = actions[episode.action_count :]
-    for leaf in flatten(new):
-        _start(episode, leaf)
-    episode.action_count = len(actions) + (episode.action_count if is_continued else 0)
-    leaves = episode.new_leaves if is_continued else [*episode.leaves, *episode.new_leaves]
-    for recorded, action in zip(leaves, flatten(actions), strict=False):
-        if action.get("isCanceled") and recorded.task_id is not None:
-            _cancel_timer(episode, recorded.task_id)
-
-
-def _start(episode: Episode, action: Action) -> None:
+def _start(changes: Changes, action: Action) -> None:
     action_type = action.get("actionType")
     decide = DECIDE.get(action_type) if isinstance(action_type, int) else None
     if decide is None:
         raise ProtocolError(f"action type {action_type!r} is not one that this host knows")
     try:
-        task_id = decide(episode, action)
+        task_id = decide(changes, action)
     except KeyError as error:
         raise ProtocolError(f"an action of type {action_type} lacks the field {error}") from None
-    episode.new_leaves.append(Leaf(int(action_type or 0), name_of(action), task_id))
+    changes.new_leaves.append(Leaf(int(action_type or 0), name_of(action), task_id))
 
 
 def name_of(action: Action) -> str | None:
@@ -185,41 +160,49 @@ def _verify(leaves: Sequence[Leaf], known: Sequence[Action], listed: int, counte
             )
 
 
-def _redo(episode: Episode, known: Sequence[Action]) -> None:
+def _redo(changes: Changes, known: Sequence[Action]) -> None:
     """Start again, under their old numbers, what a rewind has erased."""
-    rewound = {i: task for i, task in episode.open_tasks.items() if task.kind == REWOUND}
+    rewound = {i: task for i, task in changes.material.open_tasks.items() if task.kind == REWOUND}
     if not rewound:
         return
-    actions = {leaf.task_id: action for leaf, action in zip(episode.leaves, known, strict=False)}
+    actions = {
+        leaf.task_id: action for leaf, action in zip(changes.material.leaves, known, strict=False)
+    }
     for task_id, task in rewound.items():
-        if episode.find_open(task_id) is None:
+        if changes.find_open(task_id) is None:
             continue
         if task.retry is not None:  # it was open when the instance ended
-            retries.go_on_as(episode, task_id, json.loads(task.retry))
+            retries.go_on_as(changes, task_id, json.loads(task.retry))
         elif task_id in actions:
-            _start_again(episode, task_id, actions[task_id])
+            _start_again(changes, task_id, actions[task_id])
 
 
-def _start_again(episode: Episode, task_id: int, action: Action) -> None:
+def _start_again(changes: Changes, task_id: int, action: Action) -> None:
     action_type = action["actionType"]
     if action_type == ActionType.CREATE_TIMER:
-        episode.set_timer_as(task_id, _fire_at(action["fireAt"]))
+        changes.set_timer_as(task_id, _fire_at(action["fireAt"]))
     elif action_type == ActionType.CALL_HTTP:
-        episode.schedule_http_as(task_id, action["httpRequest"])
+        changes.schedule_http_as(task_id, action["httpRequest"])
     elif action_type == ActionType.CALL_ENTITY:
-        episode.close(task_id)  # a call of an entity is not open, it is answered by an event
-        episode.send_to_entity_as(
+        changes.close(task_id)  # a call of an entity is not open, it is answered by an event
+        changes.send_to_entity_as(
             task_id, action["instanceId"], action["operation"], action["input"], is_signal=False
         )
     elif action_type == ActionType.CALL_ACTIVITY:
-        episode.schedule_activity_as(task_id, action["functionName"], action["input"])
+        changes.schedule_activity_as(task_id, action["functionName"], action["input"])
     elif action_type == ActionType.CALL_ACTIVITY_WITH_RETRY:
-        retries.go_on_as(episode, task_id, retries.new_record(action, "activity", episode))
+        retries.go_on_as(
+            changes, task_id, retry_records.new_record(action, "activity", changes.material.moment)
+        )
     elif action_type == ActionType.CALL_SUB_ORCHESTRATOR_WITH_RETRY:
-        retries.go_on_as(episode, task_id, retries.new_record(action, "orchestration", episode))
+        retries.go_on_as(
+            changes,
+            task_id,
+            retry_records.new_record(action, "orchestration", changes.material.moment),
+        )
     elif action_type == ActionType.CALL_SUB_ORCHESTRATOR:
         start_child_as(
-            episode,
+            changes,
             task_id,
             name=action["functionName"],
             input_text=action["input"],
@@ -238,34 +221,34 @@ def _describe(action_type: int, name: str | None, task_id: int | None) -> str:
     return f"{kind}{named}{numbered}"
 
 
-def _cancel_timer(episode: Episode, task_id: int) -> None:
-    task = episode.find_open(task_id)
+def _cancel_timer(changes: Changes, task_id: int) -> None:
+    task = changes.find_open(task_id)
     if task is not None and task.kind == "timer":
-        episode.close(task_id)
-        episode.cancelled.add(task_id)
+        changes.close(task_id)
+        changes.cancelled.add(task_id)
 
 
-def _call_activity(episode: Episode, action: Action) -> int:
-    return episode.schedule_activity(action["functionName"], action["input"])
+def _call_activity(changes: Changes, action: Action) -> int:
+    return changes.schedule_activity(action["functionName"], action["input"])
 
 
-def _call_activity_with_retry(episode: Episode, action: Action) -> int:
-    record = retries.new_record(action, "activity", episode)
-    return episode.schedule_activity(action["functionName"], action["input"], record)
+def _call_activity_with_retry(changes: Changes, action: Action) -> int:
+    record = retry_records.new_record(action, "activity", changes.material.moment)
+    return changes.schedule_activity(action["functionName"], action["input"], record)
 
 
-def _call_http(episode: Episode, action: Action) -> int:
+def _call_http(changes: Changes, action: Action) -> int:
     request: Any = action["httpRequest"]
     if not shapes.is_object(request):
         raise ProtocolError("httpRequest of an HTTP call is not an object")
-    task_id = episode.take_task_id()
-    episode.schedule_http_as(task_id, request)
+    task_id = changes.take_task_id()
+    changes.schedule_http_as(task_id, request)
     return task_id
 
 
-def _call_sub_orchestrator(episode: Episode, action: Action) -> int:
+def _call_sub_orchestrator(changes: Changes, action: Action) -> int:
     return start_child(
-        episode,
+        changes,
         name=action["functionName"],
         input_text=action["input"],
         instance_id=action.get("instanceId"),
@@ -273,19 +256,19 @@ def _call_sub_orchestrator(episode: Episode, action: Action) -> int:
     )
 
 
-def _call_sub_orchestrator_with_retry(episode: Episode, action: Action) -> int:
+def _call_sub_orchestrator_with_retry(changes: Changes, action: Action) -> int:
     return start_child(
-        episode,
+        changes,
         name=action["functionName"],
         input_text=action["input"],
         instance_id=action.get("instanceId"),
         version=action.get("version"),
-        retry=retries.new_record(action, "orchestration", episode),
+        retry=retry_records.new_record(action, "orchestration", changes.material.moment),
     )
 
 
-def _create_timer(episode: Episode, action: Action) -> int:
-    return episode.set_timer(_fire_at(action["fireAt"]))
+def _create_timer(changes: Changes, action: Action) -> int:
+    return changes.set_timer(_fire_at(action["fireAt"]))
 
 
 def _fire_at(text: str) -> datetime:
@@ -296,23 +279,23 @@ def _fire_at(text: str) -> datetime:
         raise ProtocolError(f"fireAt of a timer is not a time stamp: {text!r}") from None
 
 
-def _wait_for_event(episode: Episode, action: Action) -> None:
+def _wait_for_event(changes: Changes, action: Action) -> None:
     """Nothing to do: events are matched with waits by the SDK."""
 
 
-def _call_entity(episode: Episode, action: Action) -> int:
-    return episode.send_to_entity(
+def _call_entity(changes: Changes, action: Action) -> int:
+    return changes.send_to_entity(
         action["instanceId"], action["operation"], action["input"], is_signal=False
     )
 
 
-def _signal_entity(episode: Episode, action: Action) -> int:
-    return episode.send_to_entity(
+def _signal_entity(changes: Changes, action: Action) -> int:
+    return changes.send_to_entity(
         action["instanceId"], action["operation"], action["input"], is_signal=True
     )
 
 
-def _continue_as_new(episode: Episode, action: Action) -> None:
+def _continue_as_new(changes: Changes, action: Action) -> None:
     """Takes effect when nothing is open any more; see `orchestrations`."""
 
 

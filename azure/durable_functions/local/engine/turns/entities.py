@@ -1,7 +1,7 @@
-"""A turn of an entity: take the operations that wait, run them as one batch, commit.
+"""A turn of an entity: load, take operations, run them as one batch, decide, commit.
 
-Source: protocol.md 5, host.md 8.18. State, answers, signals and the operations' consumption are one
-transaction, so each operation has its effect exactly once.
+Source: protocol.md 5, host.md 8.18. State, answers, signals and the deletion of the operations are
+one transaction, so each operation has its effect exactly once.
 """
 
 from __future__ import annotations
@@ -10,20 +10,25 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from azure.durable_functions._wire import depth, shapes
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.clock import Clock
 from azure.durable_functions.local.engine.follow_up import FollowUp
-from azure.durable_functions.local.engine.invoker import HasRun, Invoker, TimedOut, WorkerLost
+from azure.durable_functions.local.engine.invoker import (
+    HasRun,
+    Invoker,
+    Outcome,
+    TimedOut,
+    WorkerLost,
+)
 from azure.durable_functions.local.engine.lost_workers import MOST_LOST_WORKERS, LostWorkers
 from azure.durable_functions.local.engine.registry import Registry
 from azure.durable_functions.local.engine.settings import Limits
-from azure.durable_functions.local.engine.texts import entity_requests, events
+from azure.durable_functions.local.engine.texts import entity_requests, entity_rows, events
 from azure.durable_functions.local.engine.texts.entity_requests import Operation
 from azure.durable_functions.local.store import instances, messages
 from azure.durable_functions.local.store.database import Database
@@ -35,50 +40,41 @@ class BatchRefused(Exception):
     """The batch could not be run or read; it stays in the store and is tried again later."""
 
 
-def instance_id_of(name: str, key: str) -> str:
-    """``@name@key``; names are folded to lower case, keys stay (protocol.md 5.1)."""
-    return f"@{name.lower()}@{key}"
+class EntityMaterial(NamedTuple):
+    """What a turn has read."""
+
+    instance_id: str
+    row: Instance | None
+    """As it is committed; None for an entity that has never been asked for anything."""
+    now: datetime
+    """Time of the turn, aware UTC."""
+    function: str
+    """Name of the entity's function, as the app has it."""
 
 
-def is_entity(instance_id: str) -> bool:
-    """Whether an id is that of an entity."""
-    return instance_id.startswith("@")
+class OperationBatch(NamedTuple):
+    """What has arrived for the turn."""
+
+    operations: list[Operation]
+    consumed: list[int]
+    """Ids of messages that the commit deletes; some may be no operations at all."""
+    has_more: bool
+    """More operations wait than one batch may hold."""
 
 
-def state_of(entity: Instance | None) -> str | None:
-    """JSON text of the state that was answered last; None if there is none.
-
-    Reads go by it alone, whether the entity exists or not, as with the extension (X52).
-    """
-    if entity is None:
-        return None
-    state: str | None = json.loads(entity.input or "{}").get("state")
-    return state
-
-
-def has_state(entity: Instance) -> bool:
-    """Whether a read of the entity gives anything."""
-    return state_of(entity) is not None
-
-
-def exists(entity: Instance | None) -> bool:
-    """Whether the entity exists, as the last answer had it."""
-    return entity is not None and bool(json.loads(entity.input or "{}").get("exists"))
-
-
-@dataclass(frozen=True)
-class _Result:
+class _Result(NamedTuple):
     text: str | None
     is_error: bool
 
 
-@dataclass(frozen=True)
-class _Ran:
-    """What a batch has come to."""
+class EntityChanges(NamedTuple):
+    """What a batch changes."""
 
     exists: bool
     state: str | None
+    """JSON text."""
     results: list[_Result]
+    """One for each operation."""
     signals: list[NewMessage]
 
 
@@ -101,6 +97,7 @@ class Entities:
         self._clock = time
         self._invoker = invoker
         self.registry = registry
+        """Names of the app's functions; a reload replaces it between two turns."""
         self._limits = limits
         self._lost = LostWorkers()
 
@@ -109,13 +106,13 @@ class Entities:
 
         Args:
             instance_id: Of the entity.
-            has_run: Called when the function has run; nothing is stored yet.
+            has_run: Called when the function has returned; nothing is stored yet.
 
         Raises:
             WorkerLost, BatchRefused: Nothing has changed; the batch stays.
         """
         now = self._clock.now()
-        entity, waiting = await self._database.read(
+        row, waiting = await self._database.read(
             lambda c: (
                 instances.find(c, instance_id),
                 messages.due(c, instance_id, clock.stored(now)),
@@ -123,80 +120,102 @@ class Entities:
         )
         if not waiting:
             return None
-        taken = waiting[: self._limits.max_entity_batch]
-        operations = [
-            entity_requests.read(message.event)
-            for message in taken
-            if message.event_type == HistoryEventType.EVENT_RAISED
-        ]
-        if not operations:  # nothing an entity takes: dropped
-            ids = [message.message_id for message in taken]
-            await self._database.write(lambda c: messages.delete(c, ids))
-            return FollowUp()
-        ran = await self._run(instance_id, entity, operations, now)
-        has_run()
-        dispatch = await self._database.write(
-            lambda c: _commit(c, instance_id, entity, taken, operations, ran, now)
-        )
-        if len(taken) < len(waiting):
-            dispatch.instances.append(instance_id)
-        return dispatch
-
-    async def _run(
-        self,
-        instance_id: str,
-        entity: Instance | None,
-        operations: Sequence[Operation],
-        now: datetime,
-    ) -> _Ran:
-        name, _, key = instance_id[1:].partition("@")
-        is_there, state = exists(entity), state_of(entity)
+        batch = _read(waiting, self._limits.max_entity_batch)
+        if not batch.operations:  # nothing that an entity takes
+            await self._database.write(lambda c: messages.delete(c, batch.consumed))
+            return FollowUp(woken=[instance_id] if batch.has_more else [])
+        name = instance_id[1:].partition("@")[0]
         registered = self.registry.find("entity", name)
         if registered is None:
             raise BatchRefused(self.registry.explained("entity", name))
-        trigger = events.dump(
-            {
-                "self": {"name": name, "key": key},
-                "exists": is_there,
-                "state": state,
-                "batch": [
-                    {"name": o.name, "input": o.input, "isSignal": o.is_signal} for o in operations
-                ],
-            }
-        )
+        material = EntityMaterial(instance_id, row, now, registered)
+        outcome = await self._run(material, batch)
+        changes = _decide(material, batch, outcome)
+        has_run()
+        return await self._database.write(lambda c: _commit(c, material, batch, changes))
+
+    async def _run(self, material: EntityMaterial, batch: OperationBatch) -> Outcome | str:
+        """The outcome; or a text if the batch fails for good without one."""
+        instance_id, name = material.instance_id, material.function
         try:
             outcome = await self._invoker.run_entity(
-                registered, trigger, alone=self._lost.must_run_alone(instance_id)
+                name,
+                _trigger(material, batch),
+                alone=self._lost.must_run_alone(instance_id),
             )
         except TimedOut as error:
             self._lost.forget(instance_id)
-            return _all_failed(is_there, state, operations, str(error))
+            return str(error)
         except WorkerLost as error:
             if not self._lost.is_guilty(instance_id, error):
                 raise
             self._lost.forget(instance_id)
-            reason = (
-                f"Entity function '{registered}' failed: it has ended {MOST_LOST_WORKERS} worker "
+            return events.dump(
+                f"Entity function '{name}' failed: it has ended {MOST_LOST_WORKERS} worker "
                 "processes, one at each try"
             )
-            return _all_failed(is_there, state, operations, events.dump(reason))
         self._lost.forget(instance_id)
         if outcome.failure is not None:
-            raise BatchRefused(f"Entity function '{registered}' failed: {outcome.failure.text}")
-        try:
-            return _read(registered, outcome.value, operations, now)
-        except _TooDeep as error:
-            reason = f"Entity function '{registered}' failed: {error}"
-            return _all_failed(is_there, state, operations, events.dump(reason))
+            raise BatchRefused(f"Entity function '{name}' failed: {outcome.failure.text}")
+        return outcome
 
 
-def _all_failed(
-    is_there: bool, state: str | None, operations: Sequence[Operation], text: str
-) -> _Ran:
-    return _Ran(is_there, state, [_Result(text, True) for _ in operations], [])
+def _read(waiting: Sequence[Message], most: int) -> OperationBatch:
+    taken = waiting[:most]
+    operations = [
+        entity_requests.read(message.event)
+        for message in taken
+        if message.event_type == HistoryEventType.EVENT_RAISED
+    ]
+    return OperationBatch(
+        operations, [message.message_id for message in taken], len(taken) < len(waiting)
+    )
 
 
-def _read(name: str, text: str | None, operations: Sequence[Operation], now: datetime) -> _Ran:
+def _trigger(material: EntityMaterial, batch: OperationBatch) -> str:
+    """JSON text of the batch (protocol.md 5.2)."""
+    name, _, key = material.instance_id[1:].partition("@")
+    return events.dump(
+        {
+            "self": {"name": name, "key": key},
+            "exists": entity_rows.exists(material.row),
+            "state": entity_rows.state_of(material.row),
+            "batch": [
+                {"name": operation.name, "input": operation.input, "isSignal": operation.is_signal}
+                for operation in batch.operations
+            ],
+        }
+    )
+
+
+def _decide(
+    material: EntityMaterial, batch: OperationBatch, outcome: Outcome | str
+) -> EntityChanges:
+    """What the batch changes.
+
+    Raises:
+        BatchRefused: The function's answer makes no sense.
+    """
+    if isinstance(outcome, str):
+        return _all_failed(material, batch, outcome)
+    try:
+        return _answered(material, batch, outcome.value)
+    except _TooDeep as error:
+        reason = f"Entity function '{material.function}' failed: {error}"
+        return _all_failed(material, batch, events.dump(reason))
+
+
+def _all_failed(material: EntityMaterial, batch: OperationBatch, text: str) -> EntityChanges:
+    """Each operation gets the text as its error; the state stays."""
+    return EntityChanges(
+        entity_rows.exists(material.row),
+        entity_rows.state_of(material.row),
+        [_Result(text, True) for _ in batch.operations],
+        [],
+    )
+
+
+def _answered(material: EntityMaterial, batch: OperationBatch, text: str | None) -> EntityChanges:
     """What the function answered (protocol.md 5.3).
 
     Raises:
@@ -208,17 +227,19 @@ def _read(name: str, text: str | None, operations: Sequence[Operation], now: dat
         if not shapes.is_object(answer):
             raise ValueError("it is not an object")
         results = [_Result(item["result"], bool(item["isError"])) for item in answer["results"]]
-        if len(results) != len(operations):
-            raise ValueError(f"{len(results)} results for {len(operations)} operations")
+        if len(results) != len(batch.operations):
+            raise ValueError(f"{len(results)} results for {len(batch.operations)} operations")
         _demand_shallow("state", answer["entityState"])
         for item in answer["signals"]:
             _demand_shallow(f"signal {item['name']!r}", item["input"])
-        for operation, result in zip(operations, results, strict=True):
+        for operation, result in zip(batch.operations, results, strict=True):
             _demand_shallow(f"result of operation {operation.name!r}", result.text)
-        signals = [_signal(now, item) for item in answer["signals"]]
-        return _Ran(bool(answer["entityExists"]), answer["entityState"], results, signals)
+        signals = [_signal(material.now, item) for item in answer["signals"]]
+        return EntityChanges(bool(answer["entityExists"]), answer["entityState"], results, signals)
     except (KeyError, TypeError, ValueError) as error:
-        raise BatchRefused(f"the answer of entity function '{name}' is wrong: {error}") from error
+        raise BatchRefused(
+            f"the answer of entity function '{material.function}' is wrong: {error}"
+        ) from error
 
 
 def _demand_shallow(what: str, text: str | None) -> None:
@@ -227,55 +248,57 @@ def _demand_shallow(what: str, text: str | None) -> None:
 
 
 def _signal(now: datetime, item: dict[str, Any]) -> NewMessage:
-    target = instance_id_of(item["target"]["name"], item["target"]["key"])
+    target = entity_rows.instance_id_of(item["target"]["name"], item["target"]["key"])
     _, request = entity_requests.new_request(now, item["name"], item["input"], is_signal=True)
     return entity_requests.to_entity(now, target, request)
 
 
 def _commit(
     connection: sqlite3.Connection,
-    instance_id: str,
-    before: Instance | None,
-    taken: Sequence[Message],
-    operations: Sequence[Operation],
-    ran: _Ran,
-    now: datetime,
+    material: EntityMaterial,
+    batch: OperationBatch,
+    changes: EntityChanges,
 ) -> FollowUp:
     """Store all that a batch has changed; nothing if the entity was purged meanwhile."""
-    messages.delete(connection, [message.message_id for message in taken])
+    before, again = material.row, [material.instance_id] if batch.has_more else []
+    messages.delete(connection, batch.consumed)
     if before is not None and not instances.is_unchanged(connection, before):
-        return FollowUp()
-    is_kept = ran.exists or ran.state is not None
+        return FollowUp(woken=again)
+    is_kept = changes.exists or changes.state is not None
     if is_kept and before is not None:
-        instances.update(connection, before, _row(instance_id, before, ran, now))
+        instances.update(connection, before, _row(material, changes))
     elif is_kept:
-        instances.put(connection, _row(instance_id, before, ran, now))
+        instances.put(connection, _row(material, changes))
     elif before is not None:
-        instances.delete_row(connection, instance_id)
+        instances.delete_row(connection, material.instance_id)
     answers = [
         entity_requests.answer(
-            now, operation.sender, operation.request_id, result.text, is_error=result.is_error
+            material.now,
+            operation.sender,
+            operation.request_id,
+            result.text,
+            is_error=result.is_error,
         )
-        for operation, result in zip(operations, ran.results, strict=True)
+        for operation, result in zip(batch.operations, changes.results, strict=True)
         if operation.sender is not None and not operation.is_signal
     ]
-    sent = [*answers, *ran.signals]
+    sent = [*answers, *changes.signals]
     messages.send(connection, sent)
-    return FollowUp(instances=[message.instance_id for message in sent])
+    return FollowUp(woken=[*(message.instance_id for message in sent), *again])
 
 
-def _row(instance_id: str, before: Instance | None, ran: _Ran, now: datetime) -> Instance:
+def _row(material: EntityMaterial, changes: EntityChanges) -> Instance:
     """The entity as an instance (host.md 8.18)."""
-    moment = clock.stored(now)
-    known = {"exists": True} if ran.exists else {}
-    scheduler = events.dump({**known, "state": ran.state, "sorter": {}})
-    shown = events.dump({"entityExists": True} if ran.exists else {})
-    if before is not None:
-        return before._replace(input=scheduler, custom_status=shown, updated_at=moment)
+    moment = clock.stored(material.now)
+    known = {"exists": True} if changes.exists else {}
+    scheduler = events.dump({**known, "state": changes.state, "sorter": {}})
+    shown = events.dump({"entityExists": True} if changes.exists else {})
+    if material.row is not None:
+        return material.row._replace(input=scheduler, custom_status=shown, updated_at=moment)
     return Instance(
-        instance_id=instance_id,
+        instance_id=material.instance_id,
         execution_id=uuid.uuid4().hex,
-        name=instance_id,
+        name=material.instance_id,
         version=None,
         status="Running",
         input=scheduler,

@@ -14,8 +14,6 @@ from azure.durable_functions.local.store.database import KEPT, Commit
 from azure.durable_functions.local.store.history import Leaf, OpenTask
 from azure.durable_functions.local.store.instances import Instance
 
-from .episodes import Episode
-
 _MOST_EVENTS = 20_000
 """Events remembered, of all instances together: some 5 MiB."""
 
@@ -45,17 +43,6 @@ class Remembered:
     session: Session | None = None
     commit: Commit = KEPT
     """Of the last turn, if it was one of this process."""
-
-    def follow(self, episode: Episode, after: Instance, commit: Commit) -> Remembered:
-        """Take over what an episode has changed and a commit will have kept."""
-        self.instance = after
-        self.commit = commit
-        self.history.extend(episode.appended)
-        self.leaves.extend(episode.new_leaves)
-        for task_id in episode.closed:
-            self.open_tasks.pop(task_id, None)
-        self.open_tasks.update(episode.opened)
-        return self
 
 
 class Memory:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import logging
 
+from azure.durable_functions.local.engine import log_fields
 from azure.durable_functions.local.engine.texts import events
 from azure.durable_functions.local.store.instances import Instance
-
-from . import telling
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -29,7 +28,7 @@ def is_note(output: str | None) -> bool:
 
 def tell(instance: Instance, reason: str) -> None:
     """Tell that an instance waits, which has been found out just now."""
-    about = telling.about(instance.instance_id, instance.name)
+    about = log_fields.about(instance.instance_id, instance.name)
     if reason.startswith("its version"):
         logger.warning(
             "Instance %s waits: %s. It goes on when a host with a fitting defaultVersion "
@@ -58,5 +57,5 @@ def tell_failed(instance: Instance, text: str) -> None:
         instance.name,
         text,
         instance.instance_id,
-        extra=telling.about(instance.instance_id, instance.name),
+        extra=log_fields.about(instance.instance_id, instance.name),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,103 +9,67 @@ from typing import Any
 from azure.durable_functions._wire.vocabulary import HistoryEventType
 from azure.durable_functions.local.engine import clock
 from azure.durable_functions.local.engine.texts import failures
-from azure.durable_functions.local.store.messages import Message
 
+from . import retry_records
+from .batch import Batch, RetryStep
+from .changes import Changes
 from .children import start_child_as
-from .episodes import Episode
-
-_DEFAULT_LONGEST_WAIT = timedelta(days=6)
-_FAILURES = (
-    HistoryEventType.TASK_FAILED.value,
-    HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED.value,
-)
-
-ATTEMPT = "attempt"
-WAIT = "wait"
-LAST_WAIT = "last wait"
-"""Phases of a retry record; the last wait follows the last failure and ends the retries."""
+from .material import Material
+from .retry_records import ATTEMPT, LAST_WAIT, WAIT
 
 
-def new_record(action: Mapping[str, Any], kind: str, episode: Episode) -> dict[str, Any]:
-    """What must be remembered of a retried task, as the first attempt is scheduled."""
-    return {
-        "kind": kind,
-        "name": action["functionName"],
-        "input": action.get("input"),
-        "instanceId": action.get("instanceId"),
-        "version": action.get("version"),
-        "options": action["retryOptions"],
-        "attempt": 1,
-        "phase": ATTEMPT,
-        "startedAt": episode.stored_now,
-    }
+def begin(material: Material, batch: Batch) -> Changes:
+    """The changes of a turn, with the steps that its messages about retried tasks ask for."""
+    changes = Changes.of(material, batch)
+    for step in batch.retry_steps:
+        _take(changes, step)
+    return changes
 
 
-def takes_task_id(episode: Episode, message: Message) -> bool:
-    """Whether taking the message allocates an id: such messages stand first in a batch (8.6)."""
-    task = episode.find_open(message.task_id)
-    if task is None or task.retry is None:
-        return False
-    record = json.loads(task.retry)
-    if message.event_type in _FAILURES:
-        return not failures.is_final(message.event)
-    return bool(record["phase"] == WAIT and message.event_type == HistoryEventType.TIMER_FIRED)
+def _take(changes: Changes, step: RetryStep) -> None:
+    if step.event_type in retry_records.FAILURES:
+        if not failures.is_final(step.event):
+            _after_failure(changes, step.record)
+    elif step.event_type == HistoryEventType.TIMER_FIRED and step.record["phase"] == WAIT:
+        _next_attempt(changes, step.record)
 
 
-def go_on(episode: Episode, message: Message, record: dict[str, Any]) -> None:
-    """Take the step that a message about a retried task asks for."""
-    if message.event_type in _FAILURES:
-        if not failures.is_final(message.event):
-            _after_failure(episode, record)
-    elif message.event_type == HistoryEventType.TIMER_FIRED and record["phase"] == WAIT:
-        _next_attempt(episode, record)
-
-
-def _after_failure(episode: Episode, record: dict[str, Any]) -> None:
+def _after_failure(changes: Changes, record: dict[str, Any]) -> None:
     options = record["options"]
     attempt: int = record["attempt"]
     if attempt >= options["maxNumberOfAttempts"]:
-        _wait(episode, episode.now, {**record, "phase": LAST_WAIT})
+        _wait(changes, changes.material.now, {**record, "phase": LAST_WAIT})
         return
     timeout = options.get("retryTimeoutInMilliseconds")
     if timeout:
         started_at = clock.from_stored(record["startedAt"])
-        if episode.now >= started_at + timedelta(milliseconds=timeout):
+        if changes.material.now >= started_at + timedelta(milliseconds=timeout):
             return
-    _wait(episode, episode.now + wait_after(attempt, options), {**record, "phase": WAIT})
+    _wait(
+        changes,
+        changes.material.now + retry_records.wait_after(attempt, options),
+        {**record, "phase": WAIT},
+    )
 
 
-def _wait(episode: Episode, until: datetime, record: dict[str, Any]) -> None:
-    episode.set_timer(until, {**record, "until": clock.stored(until)})
+def _wait(changes: Changes, until: datetime, record: dict[str, Any]) -> None:
+    changes.set_timer(until, {**record, "until": clock.stored(until)})
 
 
-def wait_after(attempt: int, options: Mapping[str, Any]) -> timedelta:
-    """How long to wait after the failure of an attempt, counted from 1."""
-    longest = options.get("maxRetryIntervalInMilliseconds")
-    limit = timedelta(milliseconds=longest) if longest else _DEFAULT_LONGEST_WAIT
-    first = float(options["firstRetryIntervalInMilliseconds"])
-    coefficient = float(options.get("backoffCoefficient") or 1)
-    try:
-        wait = timedelta(milliseconds=first * coefficient ** (attempt - 1))
-    except OverflowError:
-        return limit
-    return min(wait, limit)
-
-
-def _next_attempt(episode: Episode, record: dict[str, Any]) -> None:
+def _next_attempt(changes: Changes, record: dict[str, Any]) -> None:
     again = {**record, "phase": ATTEMPT, "attempt": record["attempt"] + 1}
-    go_on_as(episode, episode.take_task_id(), again)
+    go_on_as(changes, changes.take_task_id(), again)
 
 
-def go_on_as(episode: Episode, task_id: int, record: dict[str, Any]) -> None:
+def go_on_as(changes: Changes, task_id: int, record: dict[str, Any]) -> None:
     """Do what a retry record is about: an attempt or a wait, under a number that it has."""
     if record["phase"] != ATTEMPT:
-        episode.set_timer_as(task_id, _end_of_wait(episode, record), record)
+        changes.set_timer_as(task_id, _end_of_wait(changes, record), record)
     elif record["kind"] == "activity":
-        episode.schedule_activity_as(task_id, record["name"], record["input"], record)
+        changes.schedule_activity_as(task_id, record["name"], record["input"], record)
     else:
         start_child_as(
-            episode,
+            changes,
             task_id,
             name=record["name"],
             input_text=record["input"],
@@ -116,7 +79,7 @@ def go_on_as(episode: Episode, task_id: int, record: dict[str, Any]) -> None:
         )
 
 
-def _end_of_wait(episode: Episode, record: Mapping[str, Any]) -> datetime:
+def _end_of_wait(changes: Changes, record: Mapping[str, Any]) -> datetime:
     """When a wait ends; at once if the record is of a release that did not note it."""
     until = record.get("until")
-    return episode.now if until is None else clock.from_stored(until)
+    return changes.material.now if until is None else clock.from_stored(until)

@@ -4,45 +4,41 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from azure.durable_functions._wire.vocabulary import ActionType, HistoryEventType
+from azure.durable_functions.local.engine.log_fields import about
 
-from .episodes import Episode
+from .changes import Changes
 
 logger = logging.getLogger("azure.durable_functions.local")
 
 _MOST_NAMED = 10
 
 
-def about(instance_id: str, function_name: str | None = None) -> dict[str, str | None]:
-    """What `extra` of a log call is for a line about an instance."""
-    return {"instance_id": instance_id, "function_name": function_name}
-
-
-def turn(episode: Episode) -> None:
-    """Tell of a turn that is being stored."""
-    instance = episode.instance
-    if episode.dropped_events:
+def turn(changes: Changes, dropped_events: Sequence[str]) -> None:
+    """Tell the log of a turn that is being stored."""
+    instance = changes.material.instance
+    if dropped_events:
         logger.warning(
             "continue_as_new of %s drops events that nobody has waited for: %s. Wait for them "
             "before it, or put them into the new input",
             instance.name,
-            _listed(episode.dropped_events),
+            _listed(dropped_events),
             extra=about(instance.instance_id, instance.name),
         )
     if logger.isEnabledFor(logging.DEBUG):
-        came = _listed(map(_arrived, episode.batch))
+        came = _listed(map(_arrived, changes.batch.events))
         asked = _listed(
             " ".join(filter(None, (ActionType(leaf.action_type).name, leaf.name)))
-            for leaf in episode.new_leaves
+            for leaf in changes.new_leaves
         )
         logger.debug(
             "Turn of %s: arrived %s; starts %s; now %s",
             instance.name,
             came or "nothing",
             asked or "nothing",
-            "continued as new" if episode.continues else episode.status,
+            "continued as new" if changes.next_generation else changes.status,
             extra=about(instance.instance_id, instance.name),
         )
 
