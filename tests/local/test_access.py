@@ -97,7 +97,7 @@ def test_from_outside_the_key_is_needed(open_host: HostProcess) -> None:
 
     assert (refused.status, refused.body) == (401, b"")
     assert wrong.status == 401
-    assert any("requests need the key" in line for line in open_host.lines)
+    assert any("requests need the access key" in line for line in open_host.lines)
     assert not any("code=" in line and "..." not in line for line in open_host.lines)
 
 

@@ -75,18 +75,14 @@ class _Doors:
 
     address: str
     public: socket.socket
+    port: int
+    """The public port."""
     rpc: socket.socket | None
     """For the durable client in the app; None if host.json disables it."""
     tls: ssl.SSLContext | None
     """Of the public port; None for HTTP."""
     rpc_secret: str
     """First part of the paths at the RPC port; only the workers know it."""
-
-    @property
-    def port(self) -> int:
-        """The public port."""
-        port: int = self.public.getsockname()[1]
-        return port
 
     @property
     def public_origin(self) -> str:
@@ -392,7 +388,7 @@ def _bind(options: HostOptions, setup: Setup, host_json: HostJson, stack: AsyncE
         tls = tls_context(options.certificate, options.certificate_password)
     public = stack.enter_context(bind(address, port))
     rpc = stack.enter_context(bind_rpc()) if host_json.rpc_enabled else None
-    return _Doors(address, public, rpc, tls, secrets.token_urlsafe(32))
+    return _Doors(address, public, public.getsockname()[1], rpc, tls, secrets.token_urlsafe(32))
 
 
 async def _begin_to_watch(setup: Setup, host_json: HostJson) -> AsyncIterator[watcher.Change]:
