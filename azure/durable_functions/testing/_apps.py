@@ -17,7 +17,7 @@ import azure.functions as func
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local.config.host_json import HostJson, read_host_json
-from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.store.commit import KEPT, Commit
 from azure.durable_functions.local.worker import app_loader, runtime
 from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS
 from azure.durable_functions.local.worker.functions import Functions

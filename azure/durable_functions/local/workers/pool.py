@@ -30,7 +30,7 @@ from azure.durable_functions.local.engine.invoker import (
     WorkerLost,
     WorkerRetired,
 )
-from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.store.commit import KEPT, Commit
 from azure.durable_functions.local.worker.binding_types import MOST_SESSIONS
 from azure.durable_functions.local.worker.continuations import put_behind
 from azure.durable_functions.local.worker.link import Frame

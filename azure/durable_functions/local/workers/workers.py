@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local import operating_system
 from azure.durable_functions.local.engine.invoker import WorkerLost, WorkerRetired
-from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.store.commit import KEPT, Commit
 from azure.durable_functions.local.worker.continuations import NO_LIMIT
 from azure.durable_functions.local.worker.link import Frame, Link
 from azure.durable_functions.local.workers.app_info import AppInfo
