@@ -963,7 +963,7 @@ class DurableTestHost:
         return Response(
             response.status,
             {name.lower(): value for name, value in response.headers},
-            response.body,
+            await response.whole(),
         )
 
     async def _start_instances(self, starts: list[dict[str, Any]]) -> None:
