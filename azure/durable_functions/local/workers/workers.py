@@ -164,7 +164,7 @@ class Answers:
         number = frame.header["id"]
         if type(number) is not int or not 0 < number <= self._last_number:
             raise ValueError(f"an answer to {number!r}, which nobody has asked")
-        if frame.header["type"] == "chunk":
+        if frame.header.get("type") == "chunk":
             arrived = self._streams.get(number)
             if arrived is not None:  # else the client is gone
                 arrived.put_nowait(frame)
