@@ -111,7 +111,7 @@ def test_the_settings_of_a_new_pool_are_the_official_ones() -> None:
 
 
 class InProcess:
-    """Answers without a socket."""
+    """PendingAnswers without a socket."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str | None]] = []

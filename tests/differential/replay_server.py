@@ -1,4 +1,4 @@
-"""Answers triggers with whatever `azure.durable_functions` this interpreter has.
+"""PendingAnswers triggers with whatever `azure.durable_functions` this interpreter has.
 
 One JSON object a line: ``{"program": ..., "triggers": [...]}`` in, a list of ``[text, message]``
 out.

@@ -183,7 +183,7 @@ class Losing(DirectInvoker):
 
 
 class Http:
-    """Answers each request with its address."""
+    """PendingAnswers each request with its address."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []

@@ -17,21 +17,19 @@ from azure.durable_functions.local.engine.invoker import ActivityCall, Continuat
 from azure.durable_functions.local.store.commit import KEPT, Commit
 from azure.durable_functions.local.worker import app_loader
 from azure.durable_functions.local.worker.link import Frame
-from azure.durable_functions.local.workers import pool
+from azure.durable_functions.local.workers import pool as worker_pool
+from azure.durable_functions.local.workers import time_limit
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
+from azure.durable_functions.local.workers.in_process import InProcessWorker
 from azure.durable_functions.local.workers.pool import WorkerPool
-from azure.durable_functions.local.workers.workers import (
-    Answers,
-    InProcessWorker,
-    Worker,
-    WorkerProcess,
-)
+from azure.durable_functions.local.workers.process import WorkerProcess
+from azure.durable_functions.local.workers.worker import PendingAnswers, Worker
 from azure.durable_functions.testing._apps import InlineWorker
 
 NOW = "2024-05-01T12:00:00.000000"
 
 
-class ScriptedWorker(Answers):
+class ScriptedWorker(PendingAnswers):
     """Keeps every orchestration, and goes on behind every activity that does not fail.
 
     An orchestration whose session's name begins with "short" ends behind its activity.
@@ -205,7 +203,7 @@ def test_nothing_is_left_of_a_continuation_that_never_comes(trouble: str) -> Non
 def test_sessions_that_have_ended_do_not_displace_one_in_use(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pool, "MOST_SESSIONS", 1)  # two, for two workers
+    monkeypatch.setattr(worker_pool, "MOST_SESSIONS", 1)  # two, for two workers
 
     async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
         state = state_of(await opened(pool, "long"))
@@ -223,7 +221,7 @@ def test_sessions_that_have_ended_do_not_displace_one_in_use(
 def test_of_those_in_use_the_one_used_longest_ago_is_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pool, "MOST_SESSIONS", 1)
+    monkeypatch.setattr(worker_pool, "MOST_SESSIONS", 1)
 
     async def scenario(pool: WorkerPool, workers: list[ScriptedWorker]) -> None:
         first = await opened(pool, "first")
@@ -314,7 +312,7 @@ class KilledWorker(WorkerProcess):
 
 def test_a_function_has_its_time_from_the_commit_on() -> None:
     async def run() -> None:
-        limit = pool._TimeLimit(timedelta(minutes=30))
+        limit = time_limit.TimeLimit(timedelta(minutes=30))
         worker, commit, other = KilledWorker(), Commit(), KilledWorker()
         invocation = limit.begin(worker, commit)
         limit._look()  # a slow disk

@@ -186,9 +186,20 @@ ALLOWED = {
     "openai_agents": {"openai_agents", "_replay", "_wire"},
     "local/worker": {"local.worker"},
     "local/store": {"local.store", "_errors"},
+    "local/workers": {
+        *("local.workers", "local.worker"),
+        *("local.engine.invoker", "local.engine.registry", "local.engine.clock"),
+        *("local.operating_system", "local.failure_texts", "local.config", "local.options"),
+        "_errors",
+    },
+    "local/engine/texts": {
+        *("local.engine.texts", "local.engine.settings", "local.engine.registry"),
+        *("local.engine.invoker", "local.engine.clock", "local.store", "_wire"),
+    },
     "local/engine": {"local.engine", "local.store", "_wire", "_errors"},
     "local/web": {
-        *("local.web", "local.engine", "local.store", "local.workers"),
+        *("local.web", "local.engine", "local.store"),
+        *("local.workers.app_info", "local.workers.responses"),
         *("local.worker.binding_types", "_wire", "_errors"),
     },
     "local": {"local", "_wire", "_errors", "_startup"},

@@ -49,7 +49,7 @@ def message(text: str) -> dict[str, Any]:
 
 
 class Service:
-    """Answers ``POST /responses`` with one script entry after the other."""
+    """PendingAnswers ``POST /responses`` with one script entry after the other."""
 
     def __init__(self, *answers: dict[str, Any]) -> None:
         self.answers = list(answers)

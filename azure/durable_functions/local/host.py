@@ -57,7 +57,7 @@ from azure.durable_functions.local.worker.binding_types import TIMER_TRIGGER
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo, registry_of
 from azure.durable_functions.local.workers.pool import WorkerPool
 from azure.durable_functions.local.workers.starting import make_pool
-from azure.durable_functions.local.workers.workers import WorkerFailed
+from azure.durable_functions.local.workers.worker import WorkerFailed
 
 if TYPE_CHECKING:
     from azure.durable_functions.local.timer_triggers.timer_functions import TimerFunction

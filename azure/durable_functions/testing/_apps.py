@@ -17,13 +17,13 @@ import azure.functions as func
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local.config.host_json import HostJson, read_host_json
-from azure.durable_functions.local.store.commit import KEPT, Commit
+from azure.durable_functions.local.engine.invoker import OPEN, Gate
 from azure.durable_functions.local.worker import app_loader, runtime
 from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS
 from azure.durable_functions.local.worker.functions import Functions
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.workers.app_info import AppInfo
-from azure.durable_functions.local.workers.workers import Answers
+from azure.durable_functions.local.workers.worker import PendingAnswers
 
 
 class AppNotLoaded(DurableFunctionsError):
@@ -124,7 +124,7 @@ class _InlineFunctions(Functions):
         return context.run(self._run, function, header, payload)
 
 
-class InlineWorker(Answers):
+class InlineWorker(PendingAnswers):
     """A worker of `WorkerPool` that is no more than the loaded functions."""
 
     def __init__(self, loaded: app_loader.LoadedApp) -> None:
@@ -135,7 +135,7 @@ class InlineWorker(Answers):
         self.is_retired = False
         self._functions = _InlineFunctions(loaded.functions)
 
-    async def call(self, header: dict[str, Any], payload: bytes, after: Commit = KEPT) -> Frame:
+    async def call(self, header: dict[str, Any], payload: bytes, after: Gate = OPEN) -> Frame:
         """Invoke a function."""
         await after.kept()
         return await self._functions.invoke({**header, "id": 0}, payload)

@@ -20,7 +20,7 @@ from azure.durable_functions.local.engine.invoker import (
     HttpFailed,
     Outcome,
 )
-from azure.durable_functions.local.worker.functions import describe
+from azure.durable_functions.local.worker.raised import describe
 from azure.durable_functions.local.workers.pool import WorkerPool
 
 _NOTHING: Any = object()
@@ -44,7 +44,7 @@ class Call:
 
 @dataclass
 class Stub:
-    """Answers in the place of a function."""
+    """PendingAnswers in the place of a function."""
 
     returns: Any = _NOTHING
     raises: BaseException | type[BaseException] | None = None
@@ -126,7 +126,7 @@ class HttpResponse:
 
 @dataclass
 class HttpResponses:
-    """Answers to durable HTTP requests (`call_http`); the record of those that were sent."""
+    """PendingAnswers to durable HTTP requests (`call_http`); the record of those that were sent."""
 
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """As in the history: ``method``, ``uri``, ``content``, ``headers``."""

@@ -374,7 +374,7 @@ class DurableTestHost:
         self._settings = settings
         self._route_prefix = route_prefix
         self.http_responses = HttpResponses()
-        """Answers to durable HTTP requests."""
+        """PendingAnswers to durable HTTP requests."""
         self.http = Http(self)
         self._stubs = Stubs()
         self._calls: list[Call] = []

@@ -19,7 +19,7 @@ from typing import Any
 from azure.durable_functions._replay.explanation import ExplainedAction, forgotten
 from azure.durable_functions._wire import handles
 from azure.durable_functions.local.engine.invoker import Outcome
-from azure.durable_functions.local.worker.app_loader import LoadedFunction
+from azure.durable_functions.local.worker.function_checks import LoadedFunction
 
 _REMEDIES: dict[str, str] = {
     "datetime.now": "use context.current_utc_datetime",

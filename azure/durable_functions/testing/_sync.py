@@ -151,7 +151,7 @@ class SyncTestHost:
 
     @property
     def http_responses(self) -> HttpResponses:
-        """Answers to durable HTTP requests."""
+        """PendingAnswers to durable HTTP requests."""
         return self._host.http_responses
 
     @property

@@ -27,7 +27,7 @@ from azure.durable_functions._wire import failure_details, handles, timestamps
 from azure.durable_functions._wire.payloads import encode
 from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
 from azure.durable_functions.entity import Entity
-from azure.durable_functions.local.worker.functions import describe
+from azure.durable_functions.local.worker.raised import describe
 from azure.durable_functions.orchestrator import Orchestrator
 
 _BEGINNING = datetime(2026, 1, 15, 10, tzinfo=timezone.utc)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal
 
 from azure.durable_functions._errors import SettingsError
-from azure.durable_functions.local.cli import missing_packages
 from azure.durable_functions.local.config import hidden_modules, requirements_txt
 from azure.durable_functions.local.config.app_folder import Setup, find_app_root
 from azure.durable_functions.local.config.host_json import OLD_BUNDLE, HostJson
@@ -27,7 +26,9 @@ from azure.durable_functions.local.web.functions_api import http_functions
 from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS, DURABLE_TRIGGERS
 from azure.durable_functions.local.workers.app_info import AppInfo
 from azure.durable_functions.local.workers.starting import find_python, load_app
-from azure.durable_functions.local.workers.workers import WorkerFailed
+from azure.durable_functions.local.workers.worker import WorkerFailed
+
+from . import missing_packages
 
 Severity = Literal["error", "warning"]
 

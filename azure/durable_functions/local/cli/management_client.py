@@ -193,7 +193,7 @@ class StoppedHost:
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Answers a request in this process."""
+        """PendingAnswers a request in this process."""
         text = urlencode(query or {})
         content = b"" if body is None else body.encode("utf-8")
         answer = await self._api.answer(

@@ -20,7 +20,8 @@ from rich.text import Text
 from azure.durable_functions._wire import shapes, timestamps
 from azure.durable_functions._wire.envelopes import without_envelopes
 from azure.durable_functions.local import failure_texts
-from azure.durable_functions.local.cli import wait_texts
+
+from . import wait_texts
 
 _STATUS_STYLES = {
     "Completed": "green",

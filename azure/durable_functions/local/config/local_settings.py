@@ -8,7 +8,8 @@ from pathlib import Path
 
 from azure.durable_functions._errors import SettingsError
 from azure.durable_functions._wire import shapes
-from azure.durable_functions.local.config.json_files import Reader, read_json
+
+from .json_files import Reader, read_json
 
 
 @dataclass(frozen=True)

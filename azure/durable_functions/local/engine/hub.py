@@ -14,19 +14,6 @@ from functools import partial
 from typing import Any, Literal
 
 from azure.durable_functions._wire.vocabulary import HistoryEventType
-from azure.durable_functions.local.engine.errors import (
-    AlreadyExists,
-    BadArgument,
-    InstanceEnded,
-    NoSuchInstance,
-    NotPossible,
-    WrongStatus,
-)
-from azure.durable_functions.local.engine.instance_ids import (
-    check_instance_id,
-    has_forbidden_character,
-)
-from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store import history, instances, messages
 from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.instances import Filter, Instance
@@ -40,8 +27,21 @@ from . import (
     waiting,
 )
 from .clock import Clock
+from .errors import (
+    AlreadyExists,
+    BadArgument,
+    InstanceEnded,
+    NoSuchInstance,
+    NotPossible,
+    WrongStatus,
+)
+from .instance_ids import (
+    check_instance_id,
+    has_forbidden_character,
+)
 from .invoker import Replay
 from .registry import Registry
+from .settings import HubSettings
 from .texts import entity_requests, entity_rows, events
 from .texts.new_instance import SOURCE_TAG, new_execution_id, new_instance
 from .turns.children import answer_to_parent

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from azure.durable_functions.local.store.commit import KEPT, Commit
+from azure.durable_functions.local.store.commit import KEPT
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,36 @@ class Continued(NamedTuple):
     """How long it has taken, as seen from the host."""
 
 
+class Gate(Protocol):
+    """What an invocation waits for before its function may begin: a commit, seen from outside."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is open: the commit is on disk."""
+        ...
+
+    @property
+    def kept_at(self) -> float | None:
+        """When it was opened, as `time.monotonic` says; None before."""
+        ...
+
+    def then(self, callback: Callable[[], object]) -> None:
+        """Call something when it is open: at once, or on the thread that opens it."""
+        ...
+
+    def when_told(self, callback: Callable[[], object]) -> None:
+        """As `then`, on the event loop."""
+        ...
+
+    async def kept(self) -> None:
+        """Wait until it is open; for ever, if the commit fails."""
+        ...
+
+
+OPEN: Gate = KEPT
+"""A gate that has always been open."""
+
+
 class ActivityCall(NamedTuple):
     """An activity that is to be run."""
 
@@ -86,7 +116,7 @@ class ActivityCall(NamedTuple):
     """In a worker that does nothing else meanwhile."""
     then: Continuation | None = None
     """What is to follow, if its worker can."""
-    after: Commit = KEPT
+    after: Gate = OPEN
     """The function must not begin before this one is on disk; all else may."""
 
 

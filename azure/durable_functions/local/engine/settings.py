@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from azure.durable_functions.local.engine.versions import (
+from .versions import (
     FailureStrategy,
     MatchStrategy,
     OnNonDeterminism,

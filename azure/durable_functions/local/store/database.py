@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from azure.durable_functions._errors import DurableFunctionsError
-from azure.durable_functions.local.store.commit import Commit
 
 from . import schema, space
+from .commit import Commit
 from .space import StoreFull
 
 logger = logging.getLogger("azure.durable_functions.local")

@@ -22,9 +22,10 @@ from azure.durable_functions.local.worker.binding_types import (
     TIMER_TRIGGER,
 )
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
-from azure.durable_functions.local.workers.pool import Response, WorkerPool
+from azure.durable_functions.local.workers.responses import Response
 
 from . import exchange
+from .app_functions import AppFunctions
 from .exchange import Answer, Request
 from .functions_api import HttpFunction, describe_request, new_trace_parent
 from .instance_views import shown
@@ -33,11 +34,11 @@ logger = logging.getLogger("azure.durable_functions.local")
 
 
 class AdminApi:
-    """Answers requests below ``/admin``."""
+    """PendingAnswers requests below ``/admin``."""
 
     def __init__(
         self,
-        workers: WorkerPool,
+        workers: AppFunctions,
         *,
         host_id: str,
         version: str,

@@ -13,8 +13,9 @@ from azure.durable_functions._wire import shapes
 from azure.durable_functions.local.engine.invoker import Failure
 from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS, HTTP_TRIGGER
 from azure.durable_functions.local.workers.app_info import FunctionInfo
-from azure.durable_functions.local.workers.pool import Response, WorkerPool
+from azure.durable_functions.local.workers.responses import Response
 
+from .app_functions import AppFunctions
 from .exchange import Request
 from .links import Links
 from .routes import Route, RouteError
@@ -101,7 +102,7 @@ class FoundFunction:
 class FunctionsApi:
     """Finds the function for a request and has it answer."""
 
-    def __init__(self, workers: WorkerPool) -> None:
+    def __init__(self, workers: AppFunctions) -> None:
         self.functions: list[HttpFunction] = []
         """In matching order; put others in their place when the app was loaded anew."""
         self._workers = workers

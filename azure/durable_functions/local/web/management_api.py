@@ -41,7 +41,7 @@ _DIGITS_OF_NUMBERS = 10
 
 
 class ManagementApi:
-    """Answers requests about one task hub."""
+    """PendingAnswers requests about one task hub."""
 
     def __init__(self, hub: TaskHub, links: Links, *, uses_app_lease: bool = True) -> None:
         """Prepare.

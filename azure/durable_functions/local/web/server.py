@@ -23,8 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from azure.durable_functions._errors import DurableFunctionsError, SettingsError
 from azure.durable_functions.local.engine.invoker import Failure, WorkerLost
 from azure.durable_functions.local.store.space import StoreFull
-from azure.durable_functions.local.workers.pool import Response, Rest
-from azure.durable_functions.local.workers.workers import StreamBroken
+from azure.durable_functions.local.workers.responses import Response, Rest, StreamBroken
 
 from . import exchange, links
 from .access import Access

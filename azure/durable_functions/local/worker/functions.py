@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
 import contextvars
 import json
 import logging
 import os
 import threading
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import azure.functions as func
-
 from . import conversions, extensions
-from .app_loader import LoadedFunction
 from .binding_types import (
     DURABLE_CLIENTS,
     DURABLE_TRIGGERS,
@@ -30,107 +23,18 @@ from .binding_types import (
     ORCHESTRATION_TRIGGER,
 )
 from .continuations import NO_LIMIT, Places, following, own
+from .function_checks import LoadedFunction
+from .invocation_context import (
+    InvocationContext,
+    current_activity,
+    current_invocation,
+    running,
+    thread_storage,
+)
 from .link import Frame
+from .raised import describe
 from .sessions import Sessions
 from .streams import Stream
-
-Invocation = tuple[str, str, "str | None"]
-"""Function name, invocation id and, if it is run for one, instance id."""
-
-current_invocation: contextvars.ContextVar[Invocation | None] = contextvars.ContextVar(
-    "current_invocation", default=None
-)
-"""Of the code that is running."""
-
-_current_activity: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
-    "durable_activity", default=None
-)
-"""Instance id and name of the activity that is running; SDKs find it by the variable's name."""
-
-_thread_storage = threading.local()
-"""What ``context.thread_local_storage`` is: a thread of user code that sets ``invocation_id`` there
-has its log records attributed (host.md 5.3)."""
-_running: dict[str, Invocation] = {}
-"""By the ids of the invocations that run."""
-
-
-@dataclass
-class _TraceContext:
-    trace_parent: str
-    trace_state: str
-    attributes: dict[str, str]
-
-
-@dataclass
-class _RetryException:
-    """What the try before has raised."""
-
-    message: str
-    source: str
-    stack_trace: str
-
-
-@dataclass
-class _RetryContext:
-    """Filled from the second try on."""
-
-    retry_count: int | None = None
-    max_retry_count: int | None = None
-    exception: _RetryException | None = None
-
-
-def invocation() -> Invocation | tuple[None, None, None]:
-    """What the code that calls this is run for; None each outside of any invocation."""
-    current = current_invocation.get()
-    if current is not None:
-        return current
-    invocation_id = getattr(_thread_storage, "invocation_id", None)
-    found = _running.get(invocation_id) if isinstance(invocation_id, str) else None
-    return (None, None, None) if found is None else found
-
-
-class InvocationContext(func.Context):
-    """What a parameter named ``context`` receives (host.md 5.3)."""
-
-    def __init__(self, function: LoadedFunction, header: dict[str, Any]) -> None:
-        self._function = function
-        self._header = header
-
-    @property
-    def invocation_id(self) -> str:
-        """GUID of this invocation."""
-        return str(self._header["invocationId"])
-
-    @property
-    def thread_local_storage(self) -> Any:
-        """Thread-local with the invocation id."""
-        return _thread_storage
-
-    @property
-    def function_name(self) -> str:
-        """Name of the function."""
-        return self._function.name
-
-    @property
-    def function_directory(self) -> str:
-        """Folder of the function."""
-        return self._function.directory
-
-    @property
-    def trace_context(self) -> Any:
-        """W3C trace context."""
-        return _TraceContext(
-            self._header.get("traceParent", ""), self._header.get("traceState", ""), {}
-        )
-
-    @property
-    def retry_context(self) -> Any:
-        """Retry state of function-level retries."""
-        retry = self._header.get("retry")
-        if retry is None:
-            return _RetryContext()
-        failed = _RetryException(retry["message"], retry["source"], retry["stack"])
-        return _RetryContext(retry["count"], retry["max"], failed)
 
 
 class Functions:
@@ -295,7 +199,7 @@ class Functions:
         self, function: LoadedFunction, header: dict[str, Any], payload: bytes
     ) -> Frame:
         """As `_run`, on a thread of this invocation's own."""
-        _thread_storage.invocation_id = header["invocationId"]
+        thread_storage.invocation_id = header["invocationId"]
         return self._context.copy().run(self._run, function, header, payload)
 
     def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
@@ -315,7 +219,7 @@ class Functions:
         except BaseException as error:  # SystemExit of user code is a failure too
             return _failed(header, error)
         finally:
-            _running.pop(header["invocationId"], None)
+            running.pop(header["invocationId"], None)
         return _succeeded(header, result)
 
     async def _run_async(
@@ -349,7 +253,7 @@ class Functions:
         except BaseException as error:  # CancelledError and SystemExit of user code as well
             return _failed(header, error)
         finally:
-            _running.pop(header["invocationId"], None)
+            running.pop(header["invocationId"], None)
         return _succeeded(header, result)
 
     async def _answer_web(
@@ -487,8 +391,8 @@ def _enter(function: LoadedFunction, header: dict[str, Any]) -> None:
     """Let the code that runs in this context know what it runs for."""
     current = function.name, header["invocationId"], header.get("instanceId")
     current_invocation.set(current)
-    _current_activity.set(header.get("activity"))
-    _running[header["invocationId"]] = current
+    current_activity.set(header.get("activity"))
+    running[header["invocationId"]] = current
 
 
 def _succeeded(header: dict[str, Any], result: Frame) -> Frame:
@@ -514,86 +418,3 @@ def _pool_size() -> int | None:
         )
         return None
     return size
-
-
-def describe(error: BaseException) -> dict[str, Any]:
-    """An exception of user code for the host: texts, and the details of host.md 8.9."""
-    return {
-        "typeName": type(error).__name__,
-        "message": text_of(error),
-        "stack": _stack(error),
-        "details": _details(error, depth=0),
-    }
-
-
-def text_of(error: BaseException) -> str:
-    """An exception's text, also if its class cannot even give that."""
-    try:
-        return str(error)
-    except Exception as broken:
-        return f"<its text cannot be had: {type(broken).__name__}>"
-
-
-def _details(error: BaseException, depth: int) -> dict[str, Any]:
-    kind = type(error)
-    built_in = getattr(builtins, kind.__name__, None) is kind
-    return {
-        "ErrorType": kind.__name__ if built_in else f"{kind.__module__}.{kind.__qualname__}",
-        "ErrorMessage": text_of(error),
-        "StackTrace": _stack(error),
-        "InnerFailure": _inner(error, depth),
-        "IsNonRetriable": False,
-        "Properties": None,
-    }
-
-
-_DEEPEST = 30
-"""Causes of causes that are told."""
-
-
-def _inner(error: BaseException, depth: int) -> dict[str, Any] | None:
-    """The exception's cause; of a task that has failed, what its SDK knows of that failure."""
-    if depth >= _DEEPEST:
-        return None
-    failure = getattr(error, "failure", None)
-    if isinstance(getattr(failure, "error_type", None), str):
-        return _known(failure, depth + 1)
-    cause = error.__cause__
-    if cause is None and not error.__suppress_context__:
-        cause = error.__context__
-    return None if cause is None else _details(cause, depth + 1)
-
-
-def _known(failure: Any, depth: int) -> dict[str, Any]:
-    inner = getattr(failure, "inner_failure", None)
-    stack = getattr(failure, "stack_trace", None)
-    return {
-        "ErrorType": str(failure.error_type),
-        "ErrorMessage": str(getattr(failure, "error_message", "")),
-        "StackTrace": None if stack is None else str(stack),
-        "InnerFailure": None if inner is None or depth >= _DEEPEST else _known(inner, depth + 1),
-        "IsNonRetriable": getattr(failure, "is_non_retriable", None) is True,
-        "Properties": getattr(failure, "properties", None),
-    }
-
-
-FULL_TRACEBACKS = "AZURE_FUNCTIONS_DURABLE_FULL_TRACEBACKS"
-"""App setting: ``1`` keeps the SDK's frames."""
-
-
-def _stack(error: BaseException) -> str:
-    """Frames of user code: the worker's own, the thread pool's and the SDK's are left out.
-
-    If nothing but the SDK's are there, these are told.
-    """
-    own = str(Path(__file__).parent)
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(own) and f"concurrent{os.sep}futures" not in frame.filename
-    ]
-    if os.environ.get(FULL_TRACEBACKS) != "1":
-        sdk = os.path.join("azure", "durable_functions", "")
-        users = [frame for frame in frames if f"{os.sep}{sdk}" not in frame.filename]
-        frames = users or frames
-    return "".join(traceback.format_list(frames)).rstrip()

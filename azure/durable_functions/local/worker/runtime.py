@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from . import app_loader
-from .functions import Functions, invocation
-from .functions import describe as describe_error
+from .functions import Functions
+from .invocation_context import invocation
 from .link import Frame, Link
+from .raised import describe as describe_error
 
 
 def run(socket_fd: int, root: str, only: Sequence[str], places: tuple[int, int]) -> None:

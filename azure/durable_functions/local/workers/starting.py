@@ -15,8 +15,10 @@ from azure.durable_functions.local.options import HostOptions
 from azure.durable_functions.local.worker.link import Frame
 
 from .app_info import AppInfo
+from .in_process import InProcessWorker
 from .pool import WorkerPool
-from .workers import InProcessWorker, LogSink, WorkerProcess
+from .process import WorkerProcess
+from .worker import LogSink
 
 
 def make_pool(
