@@ -36,7 +36,8 @@ def request(url: str) -> func.HttpRequest:
     return func.HttpRequest("POST", url, body=b"")
 
 
-def test_q61_events_and_signals_take_custom_objects() -> None:
+def test_events_and_signals_take_custom_objects() -> None:
+    """sdk.md Q61."""
     for call in (
         lambda c: c.raise_event("i", "E", Parcel(1)),
         lambda c: c.signal_entity(COUNTER, "op", Parcel(1)),
@@ -47,7 +48,8 @@ def test_q61_events_and_signals_take_custom_objects() -> None:
 
 
 @pytest.mark.parametrize("value", [0, False, "", [], {}], ids=repr)
-def test_q62_falsy_inputs_of_signals_are_sent(value: object) -> None:
+def test_falsy_inputs_of_signals_are_sent(value: object) -> None:
+    """sdk.md Q62."""
     server = RecordingServer()
 
     talk(server, lambda c: c.signal_entity(COUNTER, "op", value))
@@ -55,7 +57,8 @@ def test_q62_falsy_inputs_of_signals_are_sent(value: object) -> None:
     assert server.asked[0].body == json.dumps(json.dumps(value))
 
 
-def test_q65_ids_and_names_are_escaped_in_urls() -> None:
+def test_ids_and_names_are_escaped_in_urls() -> None:
+    """sdk.md Q65."""
     strange = "i d&%z=é"
     server = RecordingServer(status=202, answer={"id": strange})
     talk(server, lambda c: c.start_new("Orch", strange, version="1&2"))
@@ -70,7 +73,8 @@ def test_q65_ids_and_names_are_escaped_in_urls() -> None:
     )
 
 
-def test_q66_the_odd_names_of_the_connection_are_kept() -> None:
+def test_the_odd_names_of_the_connection_are_kept() -> None:
+    """sdk.md Q66."""
     server = RecordingServer(status=200, answer=1)
     talk(server, lambda c: c.read_entity_state(COUNTER, "hub", "conn"))
     assert server.asked[0].target.endswith("?taskHub=hub&connectionName=conn")
@@ -80,7 +84,8 @@ def test_q66_the_odd_names_of_the_connection_are_kept() -> None:
     assert server.asked[0].target.endswith("?reason=why&taskHub=hub&connection=conn")
 
 
-def test_q67_aware_times_of_filters_are_converted() -> None:
+def test_aware_times_of_filters_are_converted() -> None:
+    """sdk.md Q67."""
     zone = timezone(timedelta(hours=2))
     server = RecordingServer(status=200, answer=[])
 
@@ -89,7 +94,8 @@ def test_q67_aware_times_of_filters_are_converted() -> None:
     assert server.asked[0].target.endswith("?createdTimeFrom=2026-01-01T00:00:00.000000Z")
 
 
-def test_q70_the_history_is_found_under_the_hosts_key() -> None:
+def test_the_history_is_found_under_the_hosts_key() -> None:
+    """sdk.md Q70."""
     events = [{"EventType": "ExecutionStarted"}]
     status = DurableOrchestrationStatus.from_json({"historyEvents": events})
 
@@ -97,24 +103,28 @@ def test_q70_the_history_is_found_under_the_hosts_key() -> None:
     assert status.historyEvents == events  # type: ignore[attr-defined]  # as officially
 
 
-def test_q71_answer_keys_that_equal_a_property_are_ignored() -> None:
+def test_answer_keys_that_equal_a_property_are_ignored() -> None:
+    """sdk.md Q71."""
     status = DurableOrchestrationStatus.from_json({"instance_id": "x", "instanceId": "i"})
 
     assert status.instance_id == "i"
 
 
-def test_q72_an_unknown_status_stays_text() -> None:
+def test_an_unknown_status_stays_text() -> None:
+    """sdk.md Q72."""
     assert DurableOrchestrationStatus(runtimeStatus="Dreaming").runtime_status == "Dreaming"
 
 
 @pytest.mark.parametrize("instance_id", ["", None], ids=repr)
-def test_q73_a_status_needs_an_instance_id(instance_id: Any) -> None:
+def test_a_status_needs_an_instance_id(instance_id: Any) -> None:
+    """sdk.md Q73."""
     with pytest.raises(ValueError, match="instance_id"):
         asyncio.run(client().get_status(instance_id))
 
 
 @pytest.mark.parametrize("answer", [{"odd": 1}, ["odd"], "odd"], ids=repr)
-def test_q74_a_refusal_without_a_reason_gives_the_body(answer: object) -> None:
+def test_a_refusal_without_a_reason_gives_the_body(answer: object) -> None:
+    """sdk.md Q74."""
     server = RecordingServer(status=400, answer=answer)
 
     with pytest.raises(Exception) as raised:  # noqa: PT011  # officially a plain Exception
@@ -123,13 +133,15 @@ def test_q74_a_refusal_without_a_reason_gives_the_body(answer: object) -> None:
     assert str(raised.value) == str(answer)
 
 
-def test_q76_restart_gives_the_new_id() -> None:
+def test_restart_gives_the_new_id() -> None:
+    """sdk.md Q76."""
     server = RecordingServer(status=202, answer={"id": "new", "statusQueryGetUri": "..."})
 
     assert talk(server, lambda c: c.restart("old")) == "new"
 
 
-def test_q77_restart_of_an_unknown_instance_tells_the_hosts_reason() -> None:
+def test_restart_of_an_unknown_instance_tells_the_hosts_reason() -> None:
+    """sdk.md Q77."""
     told = "InstanceId does not match a valid orchestration instance."
     server = RecordingServer(status=400, answer={"Message": told, "ExceptionMessage": "X?"})
 
@@ -138,14 +150,16 @@ def test_q77_restart_of_an_unknown_instance_tells_the_hosts_reason() -> None:
 
 
 @pytest.mark.parametrize("operation", ["terminate", "suspend", "resume"])
-def test_q78_operations_on_a_finished_instance_succeed_silently(operation: str) -> None:
+def test_operations_on_a_finished_instance_succeed_silently(operation: str) -> None:
+    """sdk.md Q78."""
     server = RecordingServer(status=410)
 
     assert talk(server, lambda c: getattr(c, operation)("i", "why")) is None
 
 
 @pytest.mark.parametrize("operation", ["terminate", "suspend", "resume", "rewind"])
-def test_q79_a_reason_may_be_left_out(operation: str) -> None:
+def test_a_reason_may_be_left_out(operation: str) -> None:
+    """sdk.md Q79."""
     server = RecordingServer(status=202)
 
     talk(server, lambda c: getattr(c, operation)("i", None))
@@ -153,7 +167,8 @@ def test_q79_a_reason_may_be_left_out(operation: str) -> None:
     assert server.asked[0].target.endswith(f"/{operation}?reason=")
 
 
-def test_q83_a_relative_request_url_keeps_the_bindings_origin() -> None:
+def test_a_relative_request_url_keeps_the_bindings_origin() -> None:
+    """sdk.md Q83."""
     links = client().get_client_response_links(request("/api/x"), "i")
 
     assert links["statusQueryGetUri"].startswith("http://localhost:7071/runtime")
@@ -169,11 +184,13 @@ def test_links_take_the_requests_origin() -> None:
     assert links["id"] == "IID"
 
 
-def test_q84_the_client_knows_its_task_hub() -> None:
+def test_the_client_knows_its_task_hub() -> None:
+    """sdk.md Q84."""
     assert client().task_hub_name == "Hub"
 
 
-def test_q85_the_check_status_response_is_json() -> None:
+def test_the_check_status_response_is_json() -> None:
+    """sdk.md Q85."""
     response = client().create_check_status_response(request("http://h/api"), "i")
 
     assert response.mimetype == "application/json"
@@ -200,7 +217,8 @@ def status_of(state: Status, output: object = None) -> dict[str, Any]:
     return {"name": "X", "instanceId": "i", "runtimeStatus": state.value, "output": output, **times}
 
 
-def test_q86_a_text_output_is_given_raw() -> None:
+def test_a_text_output_is_given_raw() -> None:
+    """sdk.md Q86."""
     response, asked = wait([status_of(Status.Completed, "text")])
 
     assert (response.status_code, response.get_body(), asked) == (200, b"text", 1)
@@ -240,7 +258,8 @@ CALLS_WITHOUT_BASE = {
 
 
 @pytest.mark.parametrize("name", CALLS_WITHOUT_BASE)
-def test_q88_without_an_rpc_address_every_call_says_so(name: str) -> None:
+def test_without_an_rpc_address_every_call_says_so(name: str) -> None:
+    """sdk.md Q88."""
     with pytest.raises(ValueError, match="has not RPC base url"):
         asyncio.run(CALLS_WITHOUT_BASE[name](client(None)))
 

@@ -27,8 +27,8 @@ def no_pool_left() -> Iterator[None]:
     http._client_session = None
 
 
-def test_q80_a_second_event_loop_gets_a_pool_of_its_own() -> None:
-    """1.7.0 says "Event loop is closed" at every call of a second asyncio.run (sdk.md Q80)."""
+def test_a_second_event_loop_gets_a_pool_of_its_own() -> None:
+    """sdk.md Q80: 1.7.0 says "Event loop is closed" at each call of a second asyncio.run."""
     for _ in range(3):
         server = RecordingServer(answers=[STARTED])
         assert talk(server, lambda client: client.start_new("Orch")) == "i1"
@@ -54,8 +54,8 @@ def test_loops_that_run_at_once_keep_their_pools() -> None:
     assert not {id(pool) for pool in here} & {id(pool) for pool in there}
 
 
-def test_q81_one_failed_request_does_not_abort_its_neighbours() -> None:
-    """1.7.0 closes the shared pool under the others: "Connector is closed." (sdk.md Q81)."""
+def test_one_failed_request_does_not_abort_its_neighbours() -> None:
+    """sdk.md Q81: 1.7.0 closes the shared pool under the others: "Connector is closed."."""
 
     async def scenario() -> tuple[Any, Any]:
         async with RecordingServer(answers=[STARTED]) as server:
@@ -82,8 +82,8 @@ def test_a_failed_request_closes_the_pool_when_it_was_alone() -> None:
     assert asyncio.run(scenario()) == (True, None)
 
 
-def test_q75_an_answer_that_is_not_json_is_told_with_its_status() -> None:
-    """1.7.0 raises a JSONDecodeError that hides the status (sdk.md Q75)."""
+def test_an_answer_that_is_not_json_is_told_with_its_status() -> None:
+    """sdk.md Q75: 1.7.0 raises a JSONDecodeError that hides the status (sdk.md Q75)."""
     server = RecordingServer(status=502, raw=b"<html>bad gateway</html>")
 
     with pytest.raises(Exception, match="answered 502 with a body that is not JSON: '<html>"):
@@ -136,8 +136,8 @@ def test_a_transport_within_the_process_can_stand_in() -> None:
     assert transport.asked == [("POST", f"{base_url}orchestrators/Orch", '"1"')]
 
 
-def test_q69_lists_follow_the_continuation_token() -> None:
-    """1.7.0 reads one page only (sdk.md Q69)."""
+def test_lists_follow_the_continuation_token() -> None:
+    """sdk.md Q69: 1.7.0 reads one page only (sdk.md Q69)."""
     status = {"name": "X", "instanceId": "i", "runtimeStatus": "Running"}
     server = RecordingServer(
         answers=[
@@ -161,8 +161,8 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_q82_nothing_is_left_open_at_exit(end: str) -> None:
-    """1.7.0 leaves ResourceWarnings behind (sdk.md Q82)."""
+def test_nothing_is_left_open_at_exit(end: str) -> None:
+    """sdk.md Q82: 1.7.0 leaves ResourceWarnings behind (sdk.md Q82)."""
     code = (
         "import asyncio, atexit, http.server, threading\n"
         "loop = asyncio.new_event_loop()\n"

@@ -133,7 +133,9 @@ def call_starter(app: df.DFApp, starter: Any, **arguments: Any) -> Any:
     return asyncio.run(given) if inspect.iscoroutine(given) else given
 
 
-def test_q110_a_client_function_may_be_a_plain_one(app: df.DFApp) -> None:
+def test_a_client_function_may_be_a_plain_one(app: df.DFApp) -> None:
+    """sdk.md Q110."""
+
     def starter(req: Any, client: Any) -> Any:
         return client
 
@@ -141,7 +143,9 @@ def test_q110_a_client_function_may_be_a_plain_one(app: df.DFApp) -> None:
     assert isinstance(given, df.SyncDurableOrchestrationClient)
 
 
-def test_q111_a_binding_that_is_not_given_is_named(app: df.DFApp) -> None:
+def test_a_binding_that_is_not_given_is_named(app: df.DFApp) -> None:
+    """sdk.md Q111."""
+
     @app.durable_client_input(client_name="client")
     async def starter(client: Any) -> None: ...
 
@@ -149,7 +153,9 @@ def test_q111_a_binding_that_is_not_given_is_named(app: df.DFApp) -> None:
         asyncio.run(starter._function._func())
 
 
-def test_q112_the_context_may_have_any_name(app: df.DFApp) -> None:
+def test_the_context_may_have_any_name(app: df.DFApp) -> None:
+    """sdk.md Q112."""
+
     @app.orchestration_trigger(context_name="ctx")
     def orchestrator(ctx: df.DurableOrchestrationContext) -> Any:
         return ctx.instance_id
@@ -168,7 +174,9 @@ def test_q112_the_context_may_have_any_name(app: df.DFApp) -> None:
     assert json.loads(handle(ctx=text))["output"] == "the-instance"
 
 
-def test_q113_the_invocation_id_comes_from_a_parameter_named_context(app: df.DFApp) -> None:
+def test_the_invocation_id_comes_from_a_parameter_named_context(app: df.DFApp) -> None:
+    """sdk.md Q113."""
+
     class Invocation:
         invocation_id = "abc"
 
@@ -178,7 +186,9 @@ def test_q113_the_invocation_id_comes_from_a_parameter_named_context(app: df.DFA
     assert call_starter(app, starter, req=None, context=Invocation()) == "abc"
 
 
-def test_q115_wrappers_keep_docstring_module_and_name(app: df.DFApp) -> None:
+def test_wrappers_keep_docstring_module_and_name(app: df.DFApp) -> None:
+    """sdk.md Q115."""
+
     @app.orchestration_trigger(context_name="context")
     def orchestrator(context: Any) -> Any:
         """Documented."""
@@ -191,7 +201,9 @@ def test_q115_wrappers_keep_docstring_module_and_name(app: df.DFApp) -> None:
     assert not hasattr(handle, "__wrapped__")
 
 
-def test_q116_the_type_cache_lets_functions_go() -> None:
+def test_the_type_cache_lets_functions_go() -> None:
+    """sdk.md Q116."""
+
     def activity(x: int) -> int:
         return x
 
@@ -204,7 +216,9 @@ def test_q116_the_type_cache_lets_functions_go() -> None:
     assert gone() is None
 
 
-def test_q116_callables_that_cannot_be_hashed_are_read_too() -> None:
+def test_callables_that_cannot_be_hashed_are_read_too() -> None:
+    """sdk.md Q116."""
+
     class Unhashable:
         __hash__ = None  # type: ignore[assignment]
         __name__ = "unhashable"
@@ -217,7 +231,9 @@ def test_q116_callables_that_cannot_be_hashed_are_read_too() -> None:
     type_discovery.activity_output_type(builder)  # must not raise
 
 
-def test_q130_the_testing_wrapper_takes_an_orchestrator_without_a_yield() -> None:
+def test_the_testing_wrapper_takes_an_orchestrator_without_a_yield() -> None:
+    """sdk.md Q130."""
+
     def orchestrator(context: Any) -> Any:
         if context:
             yield

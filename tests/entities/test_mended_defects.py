@@ -45,7 +45,9 @@ def test_the_clock_can_be_patched_in_the_module() -> None:
     assert (result["startTime"], result["duration"]) == (moments[0].timestamp() * 1000, 3000)
 
 
-def test_q90_a_result_belongs_to_its_operation() -> None:
+def test_a_result_belongs_to_its_operation() -> None:
+    """sdk.md Q90."""
+
     def entity(context: Context) -> None:
         if context.operation_name == "one":
             context.set_result(1)
@@ -53,7 +55,8 @@ def test_q90_a_result_belongs_to_its_operation() -> None:
     assert results(run(entity, "one", "two")) == [1, None]
 
 
-def test_q91_a_result_is_what_it_was_when_the_operation_ended() -> None:
+def test_a_result_is_what_it_was_when_the_operation_ended() -> None:
+    """sdk.md Q91."""
     items: list[int] = []
 
     def entity(context: Context) -> None:
@@ -63,7 +66,9 @@ def test_q91_a_result_is_what_it_was_when_the_operation_ended() -> None:
     assert results(run(entity, "a", "b")) == [[0], [0, 1]]
 
 
-def test_q92_state_that_was_set_before_an_exception_stays() -> None:
+def test_state_that_was_set_before_an_exception_stays() -> None:
+    """sdk.md Q92."""
+
     def entity(context: Context) -> None:
         context.set_state(7)
         raise ValueError("too late")
@@ -73,14 +78,18 @@ def test_q92_state_that_was_set_before_an_exception_stays() -> None:
     assert (answer["entityState"], answer["results"][0]["isError"]) == ("7", True)
 
 
-def test_q93_state_that_is_changed_in_place_is_kept() -> None:
+def test_state_that_is_changed_in_place_is_kept() -> None:
+    """sdk.md Q93."""
+
     def entity(context: Context) -> None:
         context.get_state()["n"] = 2
 
     assert run(entity, "x", exists=True, state='{"n": 1}')["entityState"] == '{"n": 2}'
 
 
-def test_q94_a_result_after_destruct_leaves_an_entity_without_state() -> None:
+def test_a_result_after_destruct_leaves_an_entity_without_state() -> None:
+    """sdk.md Q94."""
+
     def entity(context: Context) -> None:
         context.destruct_on_exit()
         context.set_result("gone")
@@ -99,14 +108,17 @@ def _generator_entity(context: Context) -> Any:
 
 
 @pytest.mark.parametrize("entity", [_async_entity, _generator_entity], ids=["async", "generator"])
-def test_q96_entities_that_do_not_run_say_so(entity: Callable[[Context], Any]) -> None:
+def test_entities_that_do_not_run_say_so(entity: Callable[[Context], Any]) -> None:
+    """sdk.md Q96."""
     answer = run(entity, "x")
 
     assert answer["results"][0]["isError"] is True
     assert "must be a plain function" in results(answer)[0]
 
 
-def test_q97_a_result_that_cannot_be_sent_fails_its_operation_only() -> None:
+def test_a_result_that_cannot_be_sent_fails_its_operation_only() -> None:
+    """sdk.md Q97."""
+
     def entity(context: Context) -> None:
         context.set_result(object() if context.operation_name == "bad" else 2)
 
@@ -115,14 +127,18 @@ def test_q97_a_result_that_cannot_be_sent_fails_its_operation_only() -> None:
     assert [item["isError"] for item in answer["results"]] == [True, False]
 
 
-def test_q98_unknown_keys_are_ignored_and_a_missing_input_is_none() -> None:
+def test_unknown_keys_are_ignored_and_a_missing_input_is_none() -> None:
+    """sdk.md Q98."""
+
     def entity(context: Context) -> None:
         context.set_result([context.get_input()])
 
     assert results(run(entity, {"name": "x"}, later="release")) == [[None]]
 
 
-def test_q63_an_operation_without_input_gets_none() -> None:
+def test_an_operation_without_input_gets_none() -> None:
+    """sdk.md Q63."""
+
     def reads(context: Context) -> None:
         context.set_result([context.get_input()])
 
@@ -134,14 +150,17 @@ def test_q63_an_operation_without_input_gets_none() -> None:
     [('"5"', 5), ("5", 5), ('"null"', None), (None, None), ('"words"', "words"), ("[1]", [1])],
     ids=["twice", "once", "null", "missing", "not JSON", "list"],
 )
-def test_q64_inputs_may_be_encoded_once_or_twice(text: str | None, value: object) -> None:
+def test_inputs_may_be_encoded_once_or_twice(text: str | None, value: object) -> None:
+    """sdk.md Q64."""
+
     def entity(context: Context) -> None:
         context.set_result([context.get_input()])
 
     assert results(run(entity, {"name": "x", "input": text})) == [[value]]
 
 
-def test_q99_entity_ids_can_be_hashed_and_keys_may_hold_an_at_sign() -> None:
+def test_entity_ids_can_be_hashed_and_keys_may_hold_an_at_sign() -> None:
+    """sdk.md Q99."""
     assert len({df.EntityId("a", "b"), df.EntityId("a", "b")}) == 1
     assert df.EntityId.get_entity_id("@name@k@y") == df.EntityId("name", "k@y")
     assert df.EntityId("A", "k") != df.EntityId("a", "k")

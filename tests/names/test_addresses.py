@@ -247,7 +247,8 @@ def test_no_home_imports_models_or_the_root() -> None:
         assert not any(name.split(".")[0] == "models" for name in names), path
 
 
-def test_q3_importing_is_light(tmp_path: Path) -> None:
+def test_importing_is_light(tmp_path: Path) -> None:
+    """sdk.md Q3."""
     (tmp_path / "agents.py").write_text("raise SystemExit('must not be imported')")
     code = (
         "import sys, azure.durable_functions\n"
@@ -265,7 +266,8 @@ def test_q3_importing_is_light(tmp_path: Path) -> None:
     assert printed.stdout.strip() == "[]"
 
 
-def test_q4_what_is_not_there_is_told_with_the_reason() -> None:
+def test_what_is_not_there_is_told_with_the_reason() -> None:
+    """sdk.md Q4."""
     code = (
         "import sys; sys.modules['agents'] = None\n"
         "import azure.durable_functions as df\n"

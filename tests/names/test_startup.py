@@ -36,7 +36,8 @@ BUNDLE = '{"version": "2.0", "extensionBundle": {"id": "x", "version": "[1.*, 2.
     ["", "{", "\ufeff{}", '{"version": "2.0" /* noted */} // so', "[]"],
     ids=["empty", "broken", "byte order mark", "comments", "array"],
 )
-def test_q2_no_host_json_makes_the_import_fail(tmp_path: Path, content: str) -> None:
+def test_no_host_json_makes_the_import_fail(tmp_path: Path, content: str) -> None:
+    """sdk.md Q2."""
     (tmp_path / "host.json").write_text(content, "utf-8")
 
     assert import_in(tmp_path) == ""

@@ -36,7 +36,9 @@ def names(answer: dict[str, Any]) -> list[str]:
     return found
 
 
-def test_q10_early_events_wait_in_order_and_are_taken_once() -> None:
+def test_early_events_wait_in_order_and_are_taken_once() -> None:
+    """sdk.md Q10."""
+
     def two(context: Context) -> Any:
         yield context.call_activity("A")
         first = yield context.wait_for_external_event("E")
@@ -50,7 +52,9 @@ def test_q10_early_events_wait_in_order_and_are_taken_once() -> None:
     assert one.replay(two)["isDone"] is False
 
 
-def test_q11_simultaneous_waits_are_served_newest_first() -> None:
+def test_simultaneous_waits_are_served_newest_first() -> None:
+    """sdk.md Q11."""
+
     def stack(context: Context) -> Any:
         waits = [context.wait_for_external_event("E") for _ in range(2)]
         return (yield context.task_all(waits))
@@ -58,7 +62,9 @@ def test_q11_simultaneous_waits_are_served_newest_first() -> None:
     assert History().episode().raised("E", 1).raised("E", 2).replay(stack)["output"] == [2, 1]
 
 
-def test_q12_names_of_events_ignore_case_and_keep_their_spelling() -> None:
+def test_names_of_events_ignore_case_and_keep_their_spelling() -> None:
+    """sdk.md Q12."""
+
     def waits(context: Context) -> Any:
         task = context.wait_for_external_event("Straße")
         value = yield task
@@ -70,7 +76,9 @@ def test_q12_names_of_events_ignore_case_and_keep_their_spelling() -> None:
     assert answer["actions"][0][0]["externalEventName"] == "Straße"
 
 
-def test_q13_early_events_do_not_warn_and_doubles_are_not_kept() -> None:
+def test_early_events_do_not_warn_and_doubles_are_not_kept() -> None:
+    """sdk.md Q13."""
+
     def chain(context: Context) -> Any:
         first = yield context.call_activity("A")
         second = yield context.call_activity("B")
@@ -82,7 +90,9 @@ def test_q13_early_events_do_not_warn_and_doubles_are_not_kept() -> None:
     assert answer["output"] == [1, 2]
 
 
-def test_q14_a_failed_task_all_stays_failed() -> None:
+def test_a_failed_task_all_stays_failed() -> None:
+    """sdk.md Q14."""
+
     def again(context: Context) -> Any:
         both = context.task_all([context.call_activity("A"), context.call_activity("B")])
         try:
@@ -99,7 +109,9 @@ def test_q14_a_failed_task_all_stays_failed() -> None:
     assert answer["output"] == "reason \n details"
 
 
-def test_q15_a_nested_task_all_fails_once() -> None:
+def test_a_nested_task_all_fails_once() -> None:
+    """sdk.md Q15."""
+
     def nested(context: Context) -> Any:
         inner = context.task_all([context.call_activity("A"), context.call_activity("B")])
         try:
@@ -112,7 +124,9 @@ def test_q15_a_nested_task_all_fails_once() -> None:
     assert answer["output"] == "ok"
 
 
-def test_q16_a_task_that_stands_twice_in_a_compound_is_listed_once() -> None:
+def test_a_task_that_stands_twice_in_a_compound_is_listed_once() -> None:
+    """sdk.md Q16."""
+
     def twice(context: Context) -> Any:
         a = context.call_activity("A")
         both = yield context.task_all([a, a])
@@ -131,7 +145,9 @@ def test_q16_a_task_that_stands_twice_in_a_compound_is_listed_once() -> None:
     assert names(History().done(0, 7).done(1, "x").replay(nested)) == ["A", "B"]
 
 
-def test_q16_a_finished_task_may_stand_twice() -> None:
+def test_a_finished_task_may_stand_twice() -> None:
+    """sdk.md Q16."""
+
     def later(context: Context) -> Any:
         a = context.call_activity("A")
         yield a
@@ -140,7 +156,9 @@ def test_q16_a_finished_task_may_stand_twice() -> None:
     assert History().done(0, 7).replay(later)["output"] == [7, 7]
 
 
-def test_q17_a_task_tells_every_compound_it_stands_in() -> None:
+def test_a_task_tells_every_compound_it_stands_in() -> None:
+    """sdk.md Q17."""
+
     def shared(context: Context) -> Any:
         a, b = context.call_activity("A"), context.call_activity("B")
         first = context.task_all([a, b])
@@ -152,7 +170,9 @@ def test_q17_a_task_tells_every_compound_it_stands_in() -> None:
     assert History().done(1, "b").done(0, "a").replay(shared)["output"] == ["b", ["a", "b"]]
 
 
-def test_q18_a_child_that_was_yielded_alone_is_not_listed_again() -> None:
+def test_a_child_that_was_yielded_alone_is_not_listed_again() -> None:
+    """sdk.md Q18."""
+
     def alone(context: Context) -> Any:
         a = context.call_activity("A")
         both = context.task_all([a, context.call_activity("B")])
@@ -166,7 +186,9 @@ def test_q18_a_child_that_was_yielded_alone_is_not_listed_again() -> None:
     assert answer["output"] == "end"
 
 
-def test_q19_what_happens_to_the_callers_list_later_has_no_effect() -> None:
+def test_what_happens_to_the_callers_list_later_has_no_effect() -> None:
+    """sdk.md Q19."""
+
     def changes(context: Context) -> Any:
         tasks = [context.call_activity("A")]
         compound = context.task_all(tasks)
@@ -178,7 +200,9 @@ def test_q19_what_happens_to_the_callers_list_later_has_no_effect() -> None:
     assert (names(answer), answer["output"]) == (["A"], [1])
 
 
-def test_q20_ten_thousand_finished_tasks_can_be_yielded_in_a_row() -> None:
+def test_ten_thousand_finished_tasks_can_be_yielded_in_a_row() -> None:
+    """sdk.md Q20."""
+
     def many(context: Context) -> Any:
         task = context.call_activity("A")
         for _ in range(10_000):
@@ -188,7 +212,9 @@ def test_q20_ten_thousand_finished_tasks_can_be_yielded_in_a_row() -> None:
     assert History().done(0, 7).replay(many)["output"] == 7
 
 
-def test_q21_deeply_nested_compounds_work_or_fail_inside_the_envelope() -> None:
+def test_deeply_nested_compounds_work_or_fail_inside_the_envelope() -> None:
+    """sdk.md Q21."""
+
     def deep(context: Context) -> Any:
         task = context.call_activity("A")
         for _ in range(200):
@@ -199,7 +225,9 @@ def test_q21_deeply_nested_compounds_work_or_fail_inside_the_envelope() -> None:
     assert History().done(0).replay(deep)["output"] == "done"
 
 
-def test_q22_time_stamps_that_nobody_reads_may_be_anything() -> None:
+def test_time_stamps_that_nobody_reads_may_be_anything() -> None:
+    """sdk.md Q22."""
+
     def chain(context: Context) -> Any:
         return (yield context.call_activity("A"))
 
@@ -209,8 +237,8 @@ def test_q22_time_stamps_that_nobody_reads_may_be_anything() -> None:
     assert history.replay(chain)["output"] == 1
 
 
-def test_q23_a_shrinking_task_any_informs_each_task_once() -> None:
-    """1.7.0 builds the tree of every earlier round again: quadratic."""
+def test_a_shrinking_task_any_informs_each_task_once() -> None:
+    """sdk.md Q23: 1.7.0 builds the tree of every earlier round again: quadratic."""
     told: list[int | None] = []
 
     def drain(context: Context) -> Any:
@@ -234,14 +262,18 @@ def test_q23_a_shrinking_task_any_informs_each_task_once() -> None:
     assert len(told) <= 2 * 100
 
 
-def test_q24_task_all_of_nothing_gives_an_empty_list() -> None:
+def test_task_all_of_nothing_gives_an_empty_list() -> None:
+    """sdk.md Q24."""
+
     def nothing(context: Context) -> Any:
         return [(yield context.task_all([])), (yield context.task_any([]))]
 
     assert History().replay(nothing)["output"] == [[], None]
 
 
-def test_q26_a_task_that_was_complete_already_leaves_the_replay_flag_alone() -> None:
+def test_a_task_that_was_complete_already_leaves_the_replay_flag_alone() -> None:
+    """sdk.md Q26."""
+
     def looks(context: Context) -> Any:
         first = context.call_activity("A")
         yield first
@@ -260,7 +292,9 @@ def test_q26_a_task_that_was_complete_already_leaves_the_replay_flag_alone() -> 
 
 
 @pytest.mark.parametrize("value", [5, None, [1], "text"], ids=repr)
-def test_q27_yielding_something_else_can_be_caught(value: object) -> None:
+def test_yielding_something_else_can_be_caught(value: object) -> None:
+    """sdk.md Q27."""
+
     def careless(context: Context) -> Any:
         try:
             yield value
@@ -270,14 +304,18 @@ def test_q27_yielding_something_else_can_be_caught(value: object) -> None:
     assert "can only yield tasks" in History().replay(careless)["output"]
 
 
-def test_q27_yielding_a_list_suggests_task_all() -> None:
+def test_yielding_a_list_suggests_task_all() -> None:
+    """sdk.md Q27."""
+
     def careless(context: Context) -> Any:
         yield [context.call_activity("A")]
 
     assert "yield context.task_all(...)" in History().replay(careless)["error"]
 
 
-def test_q28_a_plain_function_that_raises_keeps_status_and_signals() -> None:
+def test_a_plain_function_that_raises_keeps_status_and_signals() -> None:
+    """sdk.md Q28."""
+
     def plain(context: Context) -> None:
         context.set_custom_status("here")
         context.signal_entity(df.EntityId("Counter", "a"), "add", 1)
@@ -289,7 +327,9 @@ def test_q28_a_plain_function_that_raises_keeps_status_and_signals() -> None:
     assert answer["actions"][0][0]["actionType"] == 9
 
 
-def test_q29_an_async_orchestrator_that_awaits_what_is_no_task_is_told_so() -> None:
+def test_an_async_orchestrator_that_awaits_what_is_no_task_is_told_so() -> None:
+    """sdk.md Q29."""
+
     async def modern(context: Context) -> None:
         await asyncio.sleep(0)
 
@@ -309,27 +349,33 @@ class Parcel:
         return Parcel(weight)
 
 
-def test_q30_an_orchestrator_may_return_a_custom_object() -> None:
+def test_an_orchestrator_may_return_a_custom_object() -> None:
+    """sdk.md Q30."""
     answer = History().replay(lambda context: Parcel(3))
 
     assert answer["output"]["__data__"] == 3
 
 
-def test_q30_what_no_codec_takes_is_told_by_the_plain_encoder() -> None:
+def test_what_no_codec_takes_is_told_by_the_plain_encoder() -> None:
+    """sdk.md Q30."""
     answer = History().replay(lambda context: {1, 2})
 
     assert answer["error"] == "Object of type set is not JSON serializable"
 
 
 @pytest.mark.parametrize("status", ["", 0, False, {}, []], ids=repr)
-def test_q31_falsy_custom_statuses_are_sent(status: object) -> None:
+def test_falsy_custom_statuses_are_sent(status: object) -> None:
+    """sdk.md Q31."""
+
     def shows(context: Context) -> None:
         context.set_custom_status(status)
 
     assert History().replay(shows)["customStatus"] == status
 
 
-def test_q32_a_custom_status_that_cannot_be_sent_fails_inside_the_envelope() -> None:
+def test_a_custom_status_that_cannot_be_sent_fails_inside_the_envelope() -> None:
+    """sdk.md Q32."""
+
     def shows(context: Context) -> None:
         context.set_custom_status({1, 2})
 
@@ -337,9 +383,10 @@ def test_q32_a_custom_status_that_cannot_be_sent_fails_inside_the_envelope() -> 
 
 
 @pytest.mark.parametrize("strict", ["", "1"], ids=["loose", "strict"])
-def test_q30_q32_what_no_codec_takes_stays_in_the_envelope(
+def test_what_no_codec_takes_stays_in_the_envelope(
     strict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """sdk.md Q30, Q32."""
     monkeypatch.setenv("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", strict)
 
     def odd(context: Context) -> Any:
@@ -352,9 +399,10 @@ def test_q30_q32_what_no_codec_takes_stays_in_the_envelope(
     assert "customStatus" not in answer
 
 
-def test_q33_retried_calls_decode_with_the_expected_type(
+def test_retried_calls_decode_with_the_expected_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """sdk.md Q33."""
     monkeypatch.setenv("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "1")
     envelope = {"__class__": "Parcel", "__module__": __name__, "__data__": 4}
 
@@ -370,9 +418,11 @@ def test_q33_retried_calls_decode_with_the_expected_type(
     assert second.replay(retried)["output"] == 4
 
 
-def test_q34_an_entitys_answer_is_checked_inside_its_envelope_only(
+def test_an_entitys_answer_is_checked_inside_its_envelope_only(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """sdk.md Q34."""
+
     def calls(context: Context) -> Any:
         entity = df.EntityId("Counter", "a")
         return (yield context.call_entity(entity, "get", expected_type=int))
@@ -393,9 +443,10 @@ def make_app() -> df.DFApp:
     return df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
-def test_q35_a_sub_orchestrator_by_reference_may_return_anything(
+def test_a_sub_orchestrator_by_reference_may_return_anything(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """sdk.md Q35."""
     app = make_app()
 
     @app.orchestration_trigger(context_name="context")
@@ -411,7 +462,8 @@ def test_q35_a_sub_orchestrator_by_reference_may_return_anything(
     assert caplog.text == ""
 
 
-def test_q36_a_call_by_reference_sends_the_name_that_the_host_knows() -> None:
+def test_a_call_by_reference_sends_the_name_that_the_host_knows() -> None:
+    """sdk.md Q36."""
     app = make_app()
 
     @app.activity_trigger(input_name="x", activity="RenamedByTrigger")
@@ -443,7 +495,8 @@ def test_q36_a_call_by_reference_sends_the_name_that_the_host_knows() -> None:
     ]
 
 
-def test_q37_a_function_without_a_trigger_is_told_as_such() -> None:
+def test_a_function_without_a_trigger_is_told_as_such() -> None:
+    """sdk.md Q37."""
     app = make_app()
 
     @app.function_name(name="bare")
@@ -456,7 +509,9 @@ def test_q37_a_function_without_a_trigger_is_told_as_such() -> None:
     assert History().replay(calls)["error"].startswith("Received function with Trigger-type `None`")
 
 
-def test_q38_an_error_names_the_method_that_was_called() -> None:
+def test_an_error_names_the_method_that_was_called() -> None:
+    """sdk.md Q38."""
+
     def calls(context: Context) -> Any:
         yield context.call_sub_orchestrator(print)
 
@@ -465,7 +520,9 @@ def test_q38_an_error_names_the_method_that_was_called() -> None:
     assert "call_activity" not in error
 
 
-def test_q39_a_failed_task_says_more_than_its_text() -> None:
+def test_a_failed_task_says_more_than_its_text() -> None:
+    """sdk.md Q39."""
+
     def catches(context: Context) -> Any:
         try:
             yield context.call_activity("A")
@@ -482,7 +539,9 @@ def test_q39_a_failed_task_says_more_than_its_text() -> None:
     ]
 
 
-def test_q39_a_failed_task_names_what_it_has_called() -> None:
+def test_a_failed_task_names_what_it_has_called() -> None:
+    """sdk.md Q39."""
+
     def calls(context: Context) -> Any:
         retry = df.RetryOptions(1000, 2)
         names = []
@@ -504,7 +563,9 @@ def test_q39_a_failed_task_names_what_it_has_called() -> None:
     assert history.replay(calls)["output"] == ["Once", "Twice", "operation"]
 
 
-def test_q40_a_payload_that_is_not_json_can_be_caught() -> None:
+def test_a_payload_that_is_not_json_can_be_caught() -> None:
+    """sdk.md Q40."""
+
     def careful(context: Context) -> Any:
         caught = []
         for task in (context.call_activity("A"), context.wait_for_external_event("E")):
@@ -520,8 +581,8 @@ def test_q40_a_payload_that_is_not_json_can_be_caught() -> None:
     assert history.replay(careful)["output"] == ["caught", "caught"]
 
 
-def test_q40_a_retried_call_whose_result_cannot_be_read_fails_at_once() -> None:
-    """The host does not try again what has succeeded, so nothing may wait for that."""
+def test_a_retried_call_whose_result_cannot_be_read_fails_at_once() -> None:
+    """sdk.md Q40: The host does not try again what has succeeded, so nothing may wait for that."""
 
     def retried(context: Context) -> Any:
         try:
@@ -534,7 +595,9 @@ def test_q40_a_retried_call_whose_result_cannot_be_read_fails_at_once() -> None:
     assert answer["output"] == ["JSONDecodeError", "b"]
 
 
-def test_q41_missing_fields_count_as_null() -> None:
+def test_missing_fields_count_as_null() -> None:
+    """sdk.md Q41."""
+
     def chain(context: Context) -> Any:
         value = yield context.call_activity("A")
         return [value, context.version]
@@ -547,7 +610,9 @@ def test_q41_missing_fields_count_as_null() -> None:
 
 
 @pytest.mark.parametrize("answer", [{"result": None}, {}], ids=["null", "missing"])
-def test_q42_an_entity_may_answer_nothing(answer: dict[str, Any]) -> None:
+def test_an_entity_may_answer_nothing(answer: dict[str, Any]) -> None:
+    """sdk.md Q42."""
+
     def calls(context: Context) -> Any:
         value = yield context.call_entity(df.EntityId("Counter", "a"), "get")
         return [value]
@@ -555,7 +620,9 @@ def test_q42_an_entity_may_answer_nothing(answer: dict[str, Any]) -> None:
     assert History().sent(0, "g").answered("g", answer).replay(calls)["output"] == [None]
 
 
-def test_q45_aware_times_are_converted_to_utc() -> None:
+def test_aware_times_are_converted_to_utc() -> None:
+    """sdk.md Q45."""
+
     def sleeps(context: Context) -> Any:
         zone = timezone(timedelta(hours=5))
         yield context.create_timer(datetime(2026, 1, 15, 1, 2, 3, tzinfo=zone))
@@ -564,7 +631,9 @@ def test_q45_aware_times_are_converted_to_utc() -> None:
     assert timer["fireAt"] == "2026-01-14T20:02:03.000000Z"
 
 
-def test_q46_a_bare_date_is_its_midnight() -> None:
+def test_a_bare_date_is_its_midnight() -> None:
+    """sdk.md Q46."""
+
     def sleeps(context: Context) -> Any:
         yield context.create_timer(date(2026, 2, 1))
 
@@ -581,7 +650,9 @@ LIMITS = {
 @pytest.mark.parametrize(
     "fire_at", [datetime(2026, 1, 25, 10), date(2026, 1, 25)], ids=["naive", "date"]
 )
-def test_q47_naive_times_are_utc_for_long_timers_too(fire_at: date) -> None:
+def test_naive_times_are_utc_for_long_timers_too(fire_at: date) -> None:
+    """sdk.md Q47."""
+
     def sleeps(context: Context) -> Any:
         yield context.create_timer(fire_at)
 
@@ -589,7 +660,9 @@ def test_q47_naive_times_are_utc_for_long_timers_too(fire_at: date) -> None:
     assert compound["compoundActions"][0]["fireAt"] == "2026-01-18T10:00:00.000000Z"
 
 
-def test_q48_cancelling_a_long_timer_cancels_the_one_that_runs() -> None:
+def test_cancelling_a_long_timer_cancels_the_one_that_runs() -> None:
+    """sdk.md Q48."""
+
     def cancels(context: Context) -> Any:
         timer = context.create_timer(context.current_utc_datetime + timedelta(days=10))
         yield context.task_any([context.call_activity("A"), timer])
@@ -603,7 +676,9 @@ def test_q48_cancelling_a_long_timer_cancels_the_one_that_runs() -> None:
     assert answer["output"] == [True, True]
 
 
-def test_q48_a_long_timer_that_has_fired_cannot_be_cancelled() -> None:
+def test_a_long_timer_that_has_fired_cannot_be_cancelled() -> None:
+    """sdk.md Q48."""
+
     def late(context: Context) -> Any:
         timer = context.create_timer(datetime(2026, 1, 25, 10, tzinfo=timezone.utc))
         yield timer
@@ -620,7 +695,9 @@ def test_q48_a_long_timer_that_has_fired_cannot_be_cancelled() -> None:
     assert history.replay(late)["output"] == "late"
 
 
-def test_q49_yielding_a_signal_goes_on_at_once() -> None:
+def test_yielding_a_signal_goes_on_at_once() -> None:
+    """sdk.md Q49."""
+
     def signals(context: Context) -> Any:
         value = yield context.signal_entity(df.EntityId("Counter", "a"), "add", 1)
         after = yield context.call_activity("A")
@@ -632,7 +709,9 @@ def test_q49_yielding_a_signal_goes_on_at_once() -> None:
     assert [action["actionType"] for action in answer["actions"][0]] == [9, 0]
 
 
-def test_q49_under_schema_v1_a_signal_in_a_compound_is_listed_once() -> None:
+def test_under_schema_v1_a_signal_in_a_compound_is_listed_once() -> None:
+    """sdk.md Q49."""
+
     def signals(context: Context) -> Any:
         signal: Any = context.signal_entity(df.EntityId("E", "k"), "op")
         yield context.task_all([signal, context.call_activity("A")])
@@ -643,7 +722,9 @@ def test_q49_under_schema_v1_a_signal_in_a_compound_is_listed_once() -> None:
     assert kinds == [[9], [0]]
 
 
-def test_q50_after_continue_as_new_nothing_more_is_recorded() -> None:
+def test_after_continue_as_new_nothing_more_is_recorded() -> None:
+    """sdk.md Q50."""
+
     def again(context: Context) -> Any:
         context.continue_as_new(1)
         context.continue_as_new(2)
@@ -653,7 +734,9 @@ def test_q50_after_continue_as_new_nothing_more_is_recorded() -> None:
     assert History().replay(again)["actions"] == [[{"actionType": 4, "input": "1"}]]
 
 
-def test_q53_an_orchestrator_object_can_be_used_again() -> None:
+def test_an_orchestrator_object_can_be_used_again() -> None:
+    """sdk.md Q53."""
+
     def chain(context: Context) -> Any:
         return (yield context.call_activity("A"))
 
@@ -666,11 +749,14 @@ def test_q53_an_orchestrator_object_can_be_used_again() -> None:
 
 
 @pytest.mark.parametrize("given", [[1, 2], 5, True, "plain text", {"a": 1}], ids=repr)
-def test_q54_inputs_of_any_shape_can_be_read(given: object) -> None:
+def test_inputs_of_any_shape_can_be_read(given: object) -> None:
+    """sdk.md Q54."""
     assert History(input=given).replay(lambda context: context.get_input())["output"] == given
 
 
-def test_q57_under_schema_v1_scheduled_children_are_listed_again() -> None:
+def test_under_schema_v1_scheduled_children_are_listed_again() -> None:
+    """sdk.md Q57."""
+
     def grows(context: Context) -> Any:
         a = context.call_activity("A")
         yield context.task_any([a])

@@ -49,7 +49,8 @@ def check(installed: Path, *command: str) -> str:
     return f"{ended.returncode}\n{ended.stdout}{ended.stderr}"
 
 
-def test_q1_the_wheel_holds_our_package_only(installed: Path) -> None:
+def test_the_wheel_holds_our_package_only(installed: Path) -> None:
+    """sdk.md Q1."""
     roots = {path.relative_to(installed).parts[0] for path in installed.rglob("*.py*")}
     folders = {path.name for path in (installed / "azure").iterdir()}
 
@@ -59,14 +60,16 @@ def test_q1_the_wheel_holds_our_package_only(installed: Path) -> None:
     assert not (installed / "azure/__init__.py").exists()
 
 
-def test_q6_only_three_libraries_are_required(installed: Path) -> None:
+def test_only_three_libraries_are_required(installed: Path) -> None:
+    """sdk.md Q6."""
     [metadata] = installed.glob("*.dist-info/METADATA")
     required = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata.read_text(), re.MULTILINE)
 
     assert sorted(required) == ["aiohttp", "azure-functions", "python-dateutil"]
 
 
-def test_q5_mypy_is_quiet_about_an_app(installed: Path) -> None:
+def test_mypy_is_quiet_about_an_app(installed: Path) -> None:
+    """sdk.md Q5."""
     # As for most users: without the libraries of agents, 2,000 modules that the app does not use.
     (installed.parent / "mypy.ini").write_text("[mypy]\n[mypy-agents.*]\nfollow_imports = skip\n")
     printed = check(
@@ -76,7 +79,8 @@ def test_q5_mypy_is_quiet_about_an_app(installed: Path) -> None:
     assert printed.startswith("0\n"), printed
 
 
-def test_q5_pyright_is_quiet_about_an_app(installed: Path) -> None:
+def test_pyright_is_quiet_about_an_app(installed: Path) -> None:
+    """sdk.md Q5."""
     (installed.parent / "pyrightconfig.json").write_text(
         f'{{"typeCheckingMode": "strict", "extraPaths": ["{installed}"],'
         ' "reportUntypedFunctionDecorator": false,'

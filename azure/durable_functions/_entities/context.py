@@ -49,7 +49,7 @@ class DurableEntityContext:
         missing = [key for key in ("name", "key") if key not in address]
         if missing or not shapes.is_array(batch):
             lacks = f"self.{missing[0]}" if missing else "an array in batch"
-            raise ValueError(f"The entity trigger lacks {lacks} (protocol.md 5.2)")
+            raise ValueError(f"The entity trigger lacks {lacks}")
         context = cls(
             name=address["name"],
             key=address["key"],

@@ -85,9 +85,7 @@ def read(text: str | bytes) -> dict[str, Any]:
         history: list[Any] = _REQUIRED_FIELDS(trigger)[0]
     except KeyError:
         missing = [name for name in _REQUIRED if name not in trigger]
-        raise ValueError(
-            f"The orchestration trigger lacks {', '.join(missing)} (protocol.md 1)"
-        ) from None
+        raise ValueError(f"The orchestration trigger lacks {', '.join(missing)}") from None
     kind = type(history)
     if kind is not list:
         raise ValueError(
