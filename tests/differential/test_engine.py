@@ -29,7 +29,7 @@ from azure.durable_functions.local.engine.invoker import (
     Outcome,
     WorkerLost,
 )
-from azure.durable_functions.local.engine.scheduling import dispatcher
+from azure.durable_functions.local.engine.scheduling.dispatcher import Load
 from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.worker.sessions import Sessions
 
@@ -169,22 +169,24 @@ async def _run(
         result_patience_seconds=60,  # however slow the machine is
     )
     async with Engine(invoker, time=StandingClock(), http=invoker, settings=settings) as engine:
-        held = engine.hub.dispatcher
+        held = engine.dispatcher
         await engine.hub.start_instance("Main", instance_id="main", input_text='"0"')
 
         async def until_held() -> None:
             """Until only gates, time and events can change anything."""
             now = clock.stored(engine.clock.now())
-            while (
-                (held.next_due or "9999") <= now
-                or held._queued
-                or held._waiting_activities
-                or held._pausing
-                or held._resting
-                or len(held._running) != invoker.turns_held
-                or len(invoker.gates) != invoker.turns_held + held._unrecorded_activities
-            ):
+            while not is_held(held.load) or (held.next_due or "9999") <= now:
                 await asyncio.sleep(0)
+
+        def is_held(load: Load) -> bool:
+            return (
+                load.running_turns == invoker.turns_held
+                and len(invoker.gates) == invoker.turns_held + load.unrecorded_activities
+                and not load.waiting_turns
+                and not load.waiting_activities
+                and not load.held_instances
+                and not load.resting_instances
+            )
 
         for _ in range(_MOST_STEPS):
             await until_held()
@@ -260,7 +262,6 @@ def test_programs_end_alike_with_both_packages() -> None:
 
 def test_programs_end_alike_however_workers_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only when they are asked, by themselves behind an activity, or in sessions."""
-    monkeypatch.setattr(dispatcher, "_FIRST_PAUSE_SECONDS", 1e-9)
     advanced = continued = 0
     for seed in SEEDS:
         program = programs.random_program(random.Random(seed))

@@ -9,12 +9,12 @@ import traceback
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine import clock
-from azure.durable_functions.local.engine.hub import TaskHub
+from azure.durable_functions.local.engine import clock, engine
 from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Continuation,
@@ -161,38 +161,54 @@ class Engine:
         settings: HubSettings | None = None,
         http: HttpSender | None = None,
     ) -> None:
+        settings = settings or HubSettings(max_episodes=20, max_activities=20)
         self.database = database or Database(IN_MEMORY)
         self.clock = time or ManualClock()
         self.invoker = invoker
         invoker.now = self.clock.now
         self.http = DurableHttpSender()
-        self.hub = TaskHub(
+        self._engine = engine.Engine(
             self.database,
             self.clock,
             invoker,
             invoker.registry(),
-            settings or HubSettings(max_episodes=20, max_activities=20),
+            replace(settings, retry_pause_seconds=0.0),
             http or self.http,
         )
+        self.hub = self._engine.hub
+        self.dispatcher = self._engine.dispatcher
+        self.orchestrations = self._engine.orchestrations
+        self.start = self._engine.start
+        self.stop = self._engine.stop
+        self.pause = self._engine.pause
+        self.resume = self._engine.resume
+
+    @property
+    def registry(self) -> Registry:
+        return self._engine.registry
+
+    @registry.setter
+    def registry(self, registry: Registry) -> None:
+        self._engine.registry = registry
 
     async def __aenter__(self) -> Engine:
         self.database.open()
-        await self.hub.start()
+        await self._engine.start()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        await self.hub.stop(patience_seconds=1)
+        await self._engine.stop(patience_seconds=1)
         await self.http.close()
         await self.database.close()
 
     async def settle(self) -> None:
         """Run until only time or a client can change anything."""
-        await self.hub.dispatcher.wait_until_quiet()
+        await self.dispatcher.wait_until_quiet()
 
     async def run_out(self) -> None:
         """Settle, and let time jump from timer to timer until none is left."""
         await self.settle()
-        while (due := self.hub.dispatcher.next_due) is not None:
+        while (due := self.dispatcher.next_due) is not None:
             self.clock.move_to(clock.from_stored(due))
             await self.settle()
 

@@ -14,7 +14,7 @@ import pytest
 from engine_kit import DirectInvoker, Engine, ManualClock
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import InstanceEnded
+from azure.durable_functions.local.engine.errors import InstanceEnded
 from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store.database import Database, StoreClosed
 
@@ -49,22 +49,22 @@ class MortalDatabase(Database):
     """Dies at one commit: just before it, or when it is on disk but nobody knows yet."""
 
     def __init__(self, path: Path, dies_at: int | None, moment: Moment) -> None:
-        super().__init__(path, synchronous="NORMAL")
+        super().__init__(path, synchronous="NORMAL", flush=self._die_or_commit)
         self.commits = 0
         self.died = asyncio.Event()
         self._dies_at = dies_at
         self._moment = moment
         self._loop = asyncio.get_running_loop()
 
-    def _flush(self, connection: sqlite3.Connection) -> None:
+    def _die_or_commit(self, connection: sqlite3.Connection) -> None:
         self.commits += 1
         if self._dies_at is not None and self.commits >= self._dies_at:
             if self._moment == "after" and self.commits == self._dies_at:
-                super()._flush(connection)
-            self._closed = True
+                connection.execute("COMMIT")
+            self.abandon()
             self._loop.call_soon_threadsafe(self.died.set)
             raise StoreClosed("killed")
-        super()._flush(connection)
+        connection.execute("COMMIT")
 
     def bury(self) -> None:
         """Let the file go without writing anything more."""
@@ -112,13 +112,13 @@ async def live(
     for task in (acting, dying):
         task.cancel()
     await asyncio.gather(acting, dying, return_exceptions=True)
-    await engine.hub.stop(patience_seconds=0)
+    await engine.stop(patience_seconds=0)
     return engine
 
 
 async def _act(engine: Engine, client: Client) -> None:
     engine.database.open()
-    await engine.hub.start()
+    await engine.start()
     await client.act(engine)
 
 
@@ -225,7 +225,7 @@ async def rewind_with_one_death(path: Path, dies_at: int, moment: Moment) -> boo
     async def act(engine: Engine) -> None:
         nonlocal is_told
         engine.database.open()
-        await engine.hub.start()
+        await engine.start()
         found = await engine.hub.find("the-instance")
         if not is_told and found is not None and found.status == "Failed":
             await engine.hub.rewind("the-instance", None)
@@ -243,7 +243,7 @@ async def rewind_with_one_death(path: Path, dies_at: int, moment: Moment) -> boo
         for task in (acting, dying):
             task.cancel()
         await asyncio.gather(acting, dying, return_exceptions=True)
-        await engine.hub.stop(patience_seconds=0)
+        await engine.stop(patience_seconds=0)
         if not mortal.died.is_set():
             assert await engine.result("the-instance") == ("Completed", [1, 2, 3]), place
             assert await engine.result("the-kid") == ("Completed", 2)

@@ -10,7 +10,7 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import AlreadyExists, InstanceEnded
+from azure.durable_functions.local.engine.errors import AlreadyExists, InstanceEnded
 from azure.durable_functions.local.engine.invoker import Outcome
 from azure.durable_functions.local.store.instances import Filter
 

@@ -145,11 +145,11 @@ def test_a_request_that_was_under_way_at_the_end_is_sent_again(tmp_path: Path) -
         store = tmp_path / "hub.sqlite"
         first = Engine(invoker, Database(store), http=http)
         first.database.open()
-        await first.hub.start()
+        await first.start()
         await first.hub.start_instance("main", instance_id="one")
         while not http.sent:
             await asyncio.sleep(0)
-        await first.hub.stop(patience_seconds=0)
+        await first.stop(patience_seconds=0)
         await first.database.close()
         http.is_hanging = False
         async with Engine(invoker, Database(store), first.clock, http=http) as second:

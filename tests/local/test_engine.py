@@ -13,14 +13,13 @@ import pytest
 from engine_kit import DirectInvoker, Engine, ManualClock, run_to_end
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import AlreadyExists, InstanceEnded
+from azure.durable_functions.local.engine.errors import AlreadyExists, InstanceEnded
 from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Outcome,
     TimedOut,
     UnknownFunction,
 )
-from azure.durable_functions.local.engine.scheduling import dispatcher
 from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store.database import IN_MEMORY, Database, StoreClosed
 from azure.durable_functions.local.store.space import StoreFull
@@ -472,7 +471,7 @@ def test_cancelled_timers_are_forgotten() -> None:
         async with Engine(DirectInvoker({"main": orchestrator}, {"noop": lambda _: 0})) as engine:
             instance_id = await engine.hub.start_instance("main")
             await engine.settle()
-            return await engine.result(instance_id), len(engine.hub.dispatcher._timers)
+            return await engine.result(instance_id), engine.dispatcher.load.timers
 
     result, kept = asyncio.run(scenario())
     assert result == ("Completed", "done")
@@ -480,16 +479,12 @@ def test_cancelled_timers_are_forgotten() -> None:
 
 
 def test_a_store_that_cannot_roll_back_accepts_nothing_more() -> None:
-    class Broken(Database):
-        def _flush(self, connection: sqlite3.Connection) -> None:
-            raise sqlite3.OperationalError("disk I/O error")
-
-        def _roll_back(self, connection: sqlite3.Connection) -> None:
-            connection.close()  # the next statement on it fails
-            super()._roll_back(connection)
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.close()  # the next statement on it fails, a rollback too
+        raise sqlite3.OperationalError("disk I/O error")
 
     async def scenario() -> None:
-        database = Broken(IN_MEMORY)
+        database = Database(IN_MEMORY, flush=fail)
         database.open()
         with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
             await database.write(lambda connection: None)
@@ -553,8 +548,6 @@ class Slow(DirectInvoker):
 def test_an_orchestrator_that_never_returns_fails_at_the_third_try(
     time_outs: int, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher, "_FIRST_PAUSE_SECONDS", 0.001)
-
     def one(context: Context) -> Orchestration:
         return (yield context.call_activity("step", 1))
 

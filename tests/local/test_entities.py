@@ -13,7 +13,7 @@ from engine_kit import DirectInvoker, Engine
 from host_process import WEBHOOK, HostProcess
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import BadArgument
+from azure.durable_functions.local.engine.errors import BadArgument
 from azure.durable_functions.local.engine.invoker import (
     Failure,
     Outcome,
@@ -149,10 +149,10 @@ def test_waiting_operations_run_as_one_batch_up_to_the_limit() -> None:
         started.database.open()
         for _ in range(10):
             await started.hub.signal_entity("COUNTER", "a", "add", '"1"')
-        await started.hub.start()
+        await started.start()
         await started.settle()
         assert await started.hub.entity_state("counter", "a") == "10"
-        await started.hub.stop(1)
+        await started.stop(1)
         await started.database.close()
         return [len(batch["batch"]) for batch in started.invoker.batches]
 
@@ -322,15 +322,11 @@ def test_a_batch_that_has_ended_three_workers_fails_and_says_so() -> None:
     async def scenario() -> tuple[str, Any]:
         invoker = Deadly({"main": orchestrator}, {}, {"Counter": counter})
         async with Engine(invoker) as started:
-            started.hub.dispatcher._pause = no_pause  # type: ignore[method-assign]
             instance_id = await started.hub.start_instance("main")
             await started.settle()
             while (await started.result(instance_id))[0] != "Completed":
                 await started.settle()
             return await started.result(instance_id)
-
-    async def no_pause(seconds: float) -> None:
-        return None
 
     status, text = asyncio.run(scenario())
     assert status == "Completed"
@@ -360,7 +356,7 @@ def test_a_batch_that_is_refused_is_tried_again_once_not_once_per_message() -> N
             await released.wait()
 
         async with Engine(invoker) as started:
-            started.hub.dispatcher._pause = pause  # type: ignore[method-assign]
+            started.dispatcher.backoff.sleep = pause
             await started.hub.signal_entity("counter", "a", "add", '"1"')
             await paused.wait()
             for _ in range(4):

@@ -15,7 +15,7 @@ from rich.console import Console
 
 import azure.durable_functions as df
 from azure.durable_functions.local.cli import tables
-from azure.durable_functions.local.engine.hub import NotPossible
+from azure.durable_functions.local.engine.errors import NotPossible
 from azure.durable_functions.local.engine.settings import HubSettings, Limits
 from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.web import instance_views
@@ -145,7 +145,7 @@ def test_a_waiting_one_is_tried_again_when_the_app_is_loaded_anew() -> None:
             code.first = "steady"
             await engine.settle()
             assert (await engine.result("one"))[0] == "Running"
-            engine.hub.registry = engine.invoker.registry()
+            engine.registry = engine.invoker.registry()
             await engine.settle()
             assert await engine.result("one") == ("Completed", [1, 2, 3])
 
@@ -171,7 +171,7 @@ def test_the_result_of_an_activity_waits_too() -> None:
             await started(e)
             assert (await e.result("one"))[0] == "Running"
             code.first = "steady"
-            e.hub.registry = e.invoker.registry()
+            e.registry = e.invoker.registry()
             await e.settle()
             assert await e.result("one") == ("Completed", [1, 2])
             assert e.invoker.started["slow(1)"] == 1
@@ -226,7 +226,7 @@ def test_show_says_that_it_waits_and_why_and_then_no_more() -> None:
             assert "Non-Deterministic workflow detected" in text
             assert "now the code asks for CALL_ACTIVITY 'other'" in text
             code.first = "steady"
-            engine.hub.registry = engine.invoker.registry()
+            engine.registry = engine.invoker.registry()
             await engine.settle()
             assert "Waits: " not in await shown(engine)
 

@@ -13,7 +13,7 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import (
+from azure.durable_functions.local.engine.errors import (
     AlreadyExists,
     InstanceEnded,
     NoSuchInstance,
@@ -93,7 +93,7 @@ def test_an_instance_suspended_before_it_began_keeps_its_start_first() -> None:
         engine.database.open()  # not started yet: everything stays in the store
         await engine.hub.start_instance("main", instance_id="one")
         await engine.hub.suspend("one", None)
-        await engine.hub.start()
+        await engine.start()
         await engine.settle()
         assert await shown(engine, "one") == ("Suspended", None, None)
         assert await engine.history("one") == []
@@ -101,7 +101,7 @@ def test_an_instance_suspended_before_it_began_keeps_its_start_first() -> None:
         await engine.hub.resume("one", None)
         await engine.settle()
         assert kinds(await engine.history("one")) == [12, 0, 19, 20, 13]
-        await engine.hub.stop(1)
+        await engine.stop(1)
         await engine.database.close()
 
     asyncio.run(scenario())

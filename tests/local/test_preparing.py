@@ -16,7 +16,8 @@ from engine_kit import DirectInvoker, Engine
 import azure.durable_functions as df
 from azure.durable_functions.local.engine.invoker import ActivityCall, Outcome, WorkerLost
 from azure.durable_functions.local.engine.settings import HubSettings
-from azure.durable_functions.local.store.database import IN_MEMORY, KEPT, Commit, Database
+from azure.durable_functions.local.store.commit import KEPT, Commit
+from azure.durable_functions.local.store.database import IN_MEMORY, Database
 from azure.durable_functions.local.store.messages import Activity
 
 Context = df.DurableOrchestrationContext
@@ -27,7 +28,7 @@ class HeldDatabase(Database):
     """Can be made to take its time for a commit, and to fail then."""
 
     def __init__(self, path: Path, *, fails: bool = False) -> None:
-        super().__init__(path)
+        super().__init__(path, flush=self._hold_or_commit)
         self.is_held = asyncio.Event()
         self._fails = fails
         self._may_flush = threading.Event()
@@ -42,25 +43,21 @@ class HeldDatabase(Database):
     def let_go(self) -> None:
         self._may_flush.set()
 
-    def _flush(self, connection: sqlite3.Connection) -> None:
+    def _hold_or_commit(self, connection: sqlite3.Connection) -> None:
         if not self._may_flush.is_set():
             self._loop.call_soon_threadsafe(self.is_held.set)
             assert self._may_flush.wait(10)
             if self._fails:
                 self._fails = False
                 raise sqlite3.OperationalError("disk I/O error")
-        super()._flush(connection)
+        connection.execute("COMMIT")
 
 
 @asynccontextmanager
 async def engine_on(
     database: HeldDatabase, invoker: DirectInvoker, **more: Any
 ) -> AsyncIterator[Engine]:
-    async def no_pause(seconds: float) -> None:
-        await asyncio.sleep(0)
-
     async with Engine(invoker, database, **more) as engine:
-        engine.hub.dispatcher._pause = no_pause  # type: ignore[method-assign]
         yield engine
 
 
@@ -97,7 +94,7 @@ def test_behind_an_activity(tmp_path: Path, sessions: bool, fails: bool) -> None
             await some_turns_of_the_loop()
             assert invoker.started == {"step(1)": 1}
             # A turn prepares as many as there are places.
-            assert engine.hub.dispatcher._running_activities == 2
+            assert engine.dispatcher.load.running_activities == 2
             database.let_go()
             await engine.settle()
             assert await engine.result("one") == ("Completed", [2, 3, 4])
@@ -163,9 +160,8 @@ def test_no_episode_is_asked_for_on_top_of_a_turn_that_is_not_committed(tmp_path
             assert then.session is not None
             execution_id = then.session[0].partition("/")[2]
             activity = Activity("one", 1, execution_id, "step", "2")
-            orchestrations = engine.hub._orchestrations
-            assert orchestrations.continuation_of(activity, commit) == then
-            assert orchestrations.continuation_of(activity, KEPT) is None
+            assert engine.orchestrations.continuation_of(activity, commit) == then
+            assert engine.orchestrations.continuation_of(activity, KEPT) is None
             database.let_go()
             await engine.settle()
             assert await engine.result("one") == ("Completed", None)
@@ -216,7 +212,7 @@ def test_behind_the_first_turn(
             await database.is_held.wait()
             await some_turns_of_the_loop()
             assert (invoker.started, http.sent) == ({}, [])
-            assert engine.hub.dispatcher._running_activities == 2
+            assert engine.dispatcher.load.running_activities == 2
             database.let_go()
             await engine.settle()
             assert await engine.result("one") == ("Completed", [1, "http://x/"])
@@ -228,7 +224,7 @@ def test_behind_the_first_turn(
 def test_not_in_a_pause(tmp_path: Path) -> None:
     async def scenario() -> None:
         def one(context: Context) -> Orchestration:
-            engine.hub.dispatcher.pause()
+            engine.dispatcher.pause()
             return (yield context.call_activity("step", 1))
 
         database = HeldDatabase(tmp_path / "hub.sqlite")
@@ -239,7 +235,7 @@ def test_not_in_a_pause(tmp_path: Path) -> None:
                 await asyncio.sleep(0)
             await some_turns_of_the_loop()
             assert invoker.started == {}
-            engine.hub.dispatcher.go_on()
+            engine.dispatcher.resume()
             await engine.settle()
             assert await engine.result("one") == ("Completed", 1)
 

@@ -47,11 +47,13 @@ def first_of(context: Context) -> Orchestration:
 
 
 class CountingDatabase(Database):
-    commits = 0
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, flush=self._count)
+        self.commits = 0
 
-    def _flush(self, connection: sqlite3.Connection) -> None:
+    def _count(self, connection: sqlite3.Connection) -> None:
         self.commits += 1
-        super()._flush(connection)
+        connection.execute("COMMIT")
 
 
 class SecondEpisode(DirectInvoker):
@@ -106,7 +108,7 @@ def test_a_result_does_not_wait_for_a_turn_that_hangs(tmp_path: Path, goes_on: b
         may_go = asyncio.Event()
         invoker = SecondEpisode(may_go.wait, goes_on=goes_on)
         async with Engine(invoker, Database(tmp_path / "hub.sqlite"), settings=PATIENT) as engine:
-            engine.hub.dispatcher._result_patience = 0  # over before the turn is
+            engine.dispatcher.results.patience_seconds = 0  # over before the turn is
             await engine.hub.start_instance("three", instance_id="one")
             while not invoker.started or await engine.count("activities"):
                 await asyncio.sleep(0)
@@ -139,7 +141,7 @@ async def waiting_result(
 
     invoker.run_activity = waits  # type: ignore[method-assign]
     async with Engine(invoker, database, settings=replace(PATIENT, max_episodes=1)) as engine:
-        engine.hub.dispatcher._result_patience = patience_seconds
+        engine.dispatcher.results.patience_seconds = patience_seconds
         await engine.hub.start_instance(orchestrator, instance_id="one")
         while not await engine.count("activities"):
             await asyncio.sleep(0)
@@ -197,7 +199,7 @@ def test_a_result_that_waits_comes_before_what_is_sent_later(tmp_path: Path) -> 
     async def scenario() -> None:
         database = Database(tmp_path / "hub.sqlite")
         async with waiting_result(database, "first_of") as (engine, may_go):
-            while not engine.hub.dispatcher._in_hand:
+            while not engine.dispatcher.load.results_in_hand:
                 await asyncio.sleep(0)
             engine.clock.move_to(engine.clock.now() + timedelta(seconds=1))
             await engine.hub.raise_event("one", "stop", "null")
@@ -226,7 +228,7 @@ def test_a_result_does_not_wait_for_a_host_that_stops(tmp_path: Path) -> None:
             await engine.hub.start_instance("three", instance_id="one")
             while not await engine.count("activities"):
                 await asyncio.sleep(0)
-            stopping = asyncio.ensure_future(engine.hub.stop())
+            stopping = asyncio.ensure_future(engine.stop())
             await asyncio.sleep(0)
             may_end.set()
             await asyncio.wait_for(stopping, 30)
@@ -240,7 +242,7 @@ def test_a_result_that_waits_for_a_place_is_stored_when_the_host_stops(tmp_path:
     async def scenario() -> None:
         database = Database(tmp_path / "hub.sqlite")
         async with waiting_result(database) as (engine, may_go):
-            stopping = asyncio.ensure_future(engine.hub.stop())
+            stopping = asyncio.ensure_future(engine.stop())
             while await engine.count("activities"):
                 await asyncio.sleep(0)
             may_go.set()

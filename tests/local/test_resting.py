@@ -181,7 +181,7 @@ def test_what_the_turn_itself_has_sent_is_not_put_off(monkeypatch: pytest.Monkey
             )  # whose last attempt it was: a timer tells so, in a turn of its own
             while "mend(0)" not in engine.invoker.started:
                 await asyncio.sleep(0)
-            assert engine.hub.dispatcher._resting == {}
+            assert engine.dispatcher.load.resting_instances == 0
             for number in range(1, 10):
                 await finish(number)
             await engine.settle()

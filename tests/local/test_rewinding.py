@@ -13,7 +13,7 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.hub import NotPossible
+from azure.durable_functions.local.engine.errors import NotPossible
 
 Context = df.DurableOrchestrationContext
 Orchestration = Generator[Any, Any, Any]
@@ -283,10 +283,10 @@ def test_a_rewind_without_effect_can_be_repeated() -> None:
         async with Engine(app.invoker({"main": main})) as engine:
             await engine.hub.start_instance("main", instance_id="one")
             await engine.settle()
-            engine.hub.dispatcher.pause()
+            engine.dispatcher.pause()
             await engine.hub.rewind("one", None)
             app.calls["spoiled"] = 1
-            engine.hub.dispatcher.go_on()
+            engine.dispatcher.resume()
             await engine.settle()
             assert (await engine.result("one"))[0] == "Failed"
             app.calls["spoiled"] = 0
@@ -478,7 +478,7 @@ def test_without_its_function_nobody_can_tell_and_that_is_said() -> None:
         async with Engine(invoker) as engine:
             await engine.hub.start_instance("main", instance_id="one")
             await engine.run_out()
-            engine.hub.registry = app.invoker({}).registry()
+            engine.registry = app.invoker({}).registry()
             with pytest.raises(NotPossible, match=r"main is not loaded.*durable start"):
                 await engine.hub.rewind("one", None)
 

@@ -17,7 +17,7 @@ from engine_kit import BEGINNING, DirectInvoker, Engine
 import azure.durable_functions as df
 from azure.durable_functions._wire import timestamps
 from azure.durable_functions._wire.vocabulary import HistoryEventType
-from azure.durable_functions.local.engine.hub import InstanceEnded, NotPossible
+from azure.durable_functions.local.engine.errors import InstanceEnded, NotPossible
 from azure.durable_functions.local.engine.invoker import (
     ActivityCall,
     Continuation,
@@ -340,7 +340,7 @@ def test_what_a_disk_does_not_take_runs_again() -> None:
     async def scenario() -> Any:
         invoker = DirectInvoker({"chain": chain}, {"same": same})
         async with Engine(invoker, settings=SESSIONS) as engine:
-            flush = engine.database._flush
+            flush = engine.database.flush
 
             def full(connection: Any) -> None:
                 nonlocal failures
@@ -349,15 +349,11 @@ def test_what_a_disk_does_not_take_runs_again() -> None:
                     raise sqlite3.OperationalError("database or disk is full")
                 flush(connection)
 
-            engine.database._flush = full  # type: ignore[method-assign]
-            engine.hub.dispatcher._pause = no_pause  # type: ignore[method-assign]
+            engine.database.flush = full
             await engine.hub.start_instance("chain", instance_id="one", input_text="5")
             await engine.settle()
             kinds = [event["EventType"] for event in await engine.history("one")]
             return await engine.result("one"), kinds.count(HistoryEventType.TASK_COMPLETED)
-
-    async def no_pause(seconds: float) -> None:
-        await asyncio.sleep(0)
 
     assert asyncio.run(scenario()) == (("Completed", 0), 5)
     assert failures == 2

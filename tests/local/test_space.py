@@ -18,7 +18,6 @@ import pytest
 from engine_kit import DirectInvoker, Engine
 
 import azure.durable_functions as df
-from azure.durable_functions.local.engine.scheduling import dispatcher
 from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import schema, space
 from azure.durable_functions.local.store.database import Database
@@ -168,8 +167,6 @@ def test_a_full_disk_is_told_once_and_work_is_done_when_there_is_space(
             await engine.run_out()
             return await engine.result("i4")
 
-    monkeypatch.setattr(dispatcher, "_FIRST_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(dispatcher, "_LONGEST_PAUSE_SECONDS", 0.0)
     caplog.set_level(logging.INFO)
     status, output = asyncio.run(run())
     assert (status, output) == ("Completed", 100_000)

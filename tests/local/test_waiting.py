@@ -46,7 +46,7 @@ async def settle(engine: Engine) -> None:
 
 
 async def next_timer(engine: Engine) -> None:
-    due = engine.hub.dispatcher.next_due
+    due = engine.dispatcher.next_due
     assert due is not None
     engine.clock.move_to(clock.from_stored(due))
     await engine.settle()
@@ -95,7 +95,7 @@ def test_an_event_that_no_turn_has_taken_yet_means_the_next_turn() -> None:
         yield context.wait_for_external_event("Go")
 
     async def stop(engine: Engine) -> None:
-        await engine.hub.stop()
+        await engine.stop()
 
     waits = details_after(main, stop, raising("Go")).waits
     assert [wait.kind for wait in waits] == ["turn"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from azure.durable_functions.local.engine.invoker import ActivityCall, Continuation, WorkerLost
-from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.store.commit import KEPT, Commit
 from azure.durable_functions.local.worker import app_loader
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.workers import pool

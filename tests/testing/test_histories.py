@@ -242,10 +242,10 @@ async def recordings(app: df.DFApp, name: str, *, ends: bool = True) -> list[Any
         await one.wait()
         if not ends:
             # What has arrived before it is looked at together with the end, and nobody runs.
-            host._hub.dispatcher.pause()
-            await host._hub.raise_event("one", "Go", "1")
-            await host._hub.terminate("one", "enough")
-            host._hub.dispatcher.go_on()
+            host._engine.pause()
+            await host._engine.hub.raise_event("one", "Go", "1")
+            await host._engine.hub.terminate("one", "enough")
+            host._engine.resume()
             await host.settle()
             assert one.status == "Terminated"
         query = "showHistory=true&showHistoryOutput=true&showInput=true"

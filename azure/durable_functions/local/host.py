@@ -23,6 +23,7 @@ from azure.durable_functions.local.config.host_json import HostJson
 from azure.durable_functions.local.config.requirements_txt import DISTRIBUTION
 from azure.durable_functions.local.console_log import Console
 from azure.durable_functions.local.engine.clock import SystemClock
+from azure.durable_functions.local.engine.engine import Engine
 from azure.durable_functions.local.engine.hub import TaskHub
 from azure.durable_functions.local.engine.registry import Registry
 from azure.durable_functions.local.engine.texts import events
@@ -111,7 +112,7 @@ class _Rooms:
     state: StateFolder
     database: Database
     pool: WorkerPool
-    hub: TaskHub
+    engine: Engine
     timers: TimerTriggers
     server: Server
 
@@ -184,7 +185,7 @@ class LocalHost:
             raise WorkerFailed("\n".join([str(error), *hidden])) from None
         if rooms.doors.rpc is not None:
             await rooms.server.open_rpc(rooms.doors.rpc)
-        unfinished, newest = await rooms.hub.unfinished(_MOST_NAMED)
+        unfinished, newest = await rooms.engine.hub.unfinished(_MOST_NAMED)
         await self._serve(app)
         for hint in start_output.release_hint(app, self._setup.root):
             logger.warning("%s", hint)
@@ -239,7 +240,7 @@ class LocalHost:
     async def _reload(self) -> None:
         """Replaces the app's code; unfinished instances continue with the new code."""
         pool = self._rooms.pool
-        self._rooms.hub.dispatcher.pause()
+        self._rooms.engine.pause()
         self._rooms.timers.halt()
         try:
             await pool.reload()
@@ -266,16 +267,16 @@ class LocalHost:
             self._console.say(line)
         if app.failure is not None:
             return  # unfinished instances wait until the app is fixed
-        rooms.hub.registry = registry_of(app)
+        rooms.engine.registry = registry_of(app)
         if not self._is_working:
-            await rooms.hub.start()
+            await rooms.engine.start()
             self._is_working = True
         self._timer_functions = [each for each in timers if not each.function.is_disabled]
         self._resume()
 
     def _resume(self) -> None:
         """Lets instances and timer functions run after a pause."""
-        self._rooms.hub.dispatcher.go_on()
+        self._rooms.engine.resume()
         self._rooms.timers.start(self._timer_functions)
 
     def _report(self, app: AppInfo, errors: Mapping[str, str]) -> None:
@@ -344,7 +345,8 @@ async def _open_rooms(
     pool = make_pool(setup, host_json, options, console.show_user_record, doors.port)
     stack.push_async_callback(pool.stop)
     clock, http = SystemClock(), DurableHttpSender()
-    hub = TaskHub(database, clock, pool, Registry(), options.applied_to(host_json.hub), http)
+    engine = Engine(database, clock, pool, Registry(), options.applied_to(host_json.hub), http)
+    hub = engine.hub
     pool.client_texts = lambda function: client_texts(function, links)
     pool.start_instances = partial(_start_instances, hub)
     timers = TimerTriggers(database, clock, pool)
@@ -364,14 +366,14 @@ async def _open_rooms(
     )
     stack.push_async_callback(server.close_rpc)
     stack.push_async_callback(http.close)
-    stack.push_async_callback(_finish, server, hub, timers)
-    return _Rooms(doors, changes, state, database, pool, hub, timers, server)
+    stack.push_async_callback(_finish, server, engine, timers)
+    return _Rooms(doors, changes, state, database, pool, engine, timers, server)
 
 
-async def _finish(server: Server, hub: TaskHub, timers: TimerTriggers) -> None:
+async def _finish(server: Server, engine: Engine, timers: TimerTriggers) -> None:
     """Takes nothing new, and lets what runs finish for a while."""
     await asyncio.gather(
-        server.close_public(), hub.stop(PATIENCE_SECONDS), timers.stop(PATIENCE_SECONDS)
+        server.close_public(), engine.stop(PATIENCE_SECONDS), timers.stop(PATIENCE_SECONDS)
     )
 
 

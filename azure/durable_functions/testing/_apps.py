@@ -17,7 +17,7 @@ import azure.functions as func
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local.config.host_json import HostJson, read_host_json
-from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.store.commit import KEPT, Commit
 from azure.durable_functions.local.worker import app_loader, runtime
 from azure.durable_functions.local.worker.binding_types import DURABLE_CLIENTS
 from azure.durable_functions.local.worker.functions import Functions
@@ -114,7 +114,9 @@ class _InlineFunctions(Functions):
         context = contextvars.copy_context()
         if self._is_awaited(function, header):
             run = self._run_async(function, header, payload)
-            return await context.run(asyncio.get_running_loop().create_task, run)
+            frame = await context.run(asyncio.get_running_loop().create_task, run)
+            assert frame is not None  # without anybody to stream to, an answer is whole
+            return frame
         if any(binding["type"] in DURABLE_CLIENTS for binding in function.bindings):
             blocking = partial(self._run, function, header, payload)
             loop = asyncio.get_running_loop()

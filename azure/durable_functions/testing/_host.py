@@ -24,7 +24,7 @@ from azure.durable_functions._wire.payloads import decode, encode, expected
 from azure.durable_functions._wire.vocabulary import OrchestrationRuntimeStatus
 from azure.durable_functions.local import failure_texts
 from azure.durable_functions.local.engine import clock as clocks
-from azure.durable_functions.local.engine.hub import TaskHub
+from azure.durable_functions.local.engine.engine import Engine
 from azure.durable_functions.local.engine.invoker import Failure, Outcome
 from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.engine.texts import entity_rows, events
@@ -105,35 +105,30 @@ class _MemoryStore(Database):
     """A store that can die between two commits, and be opened again as it was left."""
 
     def __init__(self) -> None:
-        super().__init__(IN_MEMORY)
+        super().__init__(IN_MEMORY, flush=self._die_or_commit)
         self.commits = 0
+        """How many transactions have been committed."""
         self.dies_at: int | None = None
+        """The number of the commit, from 1, that the store does not survive."""
         self.has_died = asyncio.Event()
 
     def die(self) -> None:
         """Take nothing more, as the store of a process that is gone."""
-        self._closed = True
+        self.abandon()
         self.has_died.set()
 
     def live_again(self) -> None:
         """What was committed is there, and nothing else."""
-        self._closed = False
+        self.take_up()
         self.has_died.clear()
-        self._waiting.clear()
-        self._idle.set()
 
-    def _flush(self, connection: Any) -> None:
+    def _die_or_commit(self, connection: Any) -> None:
         if self.commits + 1 == self.dies_at:
             self.dies_at = None
             self.die()
             raise StoreClosed("the test has crashed the host here")
         self.commits += 1
-        super()._flush(connection)
-
-    def peek(self, query: Callable[[Any], Result]) -> Result:
-        """As `read`, at once, also while the host is down; nothing is ever half written here."""
-        assert self._writer is not None  # open from the beginning to the end of a test
-        return query(self._writer)
+        connection.execute("COMMIT")
 
 
 @dataclass(frozen=True)
@@ -392,7 +387,7 @@ class DurableTestHost:
         self._store: _MemoryStore
         self._pool: DoublingPool
         self._converter: DataConverter | None = None
-        self._hub: TaskHub
+        self._engine: Engine
         self._functions: FunctionsApi
         self._management: ManagementApi
         self._timers: FunctionTimers
@@ -460,7 +455,7 @@ class DurableTestHost:
         trace: TracebackType | None,
     ) -> None:
         http.remove_transport(f"{self._origin}/")
-        await self._hub.stop(patience_seconds=0)
+        await self._engine.stop(patience_seconds=0)
         await self._pool.stop()
         if self._store.has_died.is_set():
             self._store.live_again()
@@ -483,7 +478,7 @@ class DurableTestHost:
         self._sync.close()
 
     async def _begin(self) -> None:
-        self._hub = TaskHub(
+        self._engine = Engine(
             self._store,
             self._clock,
             self._pool,
@@ -492,8 +487,8 @@ class DurableTestHost:
             replace(self._settings or HubSettings(), result_patience_seconds=0),
             self.http_responses,
         )
-        self._management = ManagementApi(self._hub, self._links)
-        await self._hub.start()
+        self._management = ManagementApi(self._engine.hub, self._links)
+        await self._engine.start()
 
     # -- instances, events, entities ------------------------------------------------------------
 
@@ -532,8 +527,8 @@ class DurableTestHost:
         name = orchestrator
         if not isinstance(name, str):
             name = references.function_name_of(orchestrator, references.ORCHESTRATION)
-        if self._hub.registry.find("orchestrator", name) is None:
-            raise LookupError(self._hub.registry.explained("orchestrator", name))
+        if self._engine.hub.registry.find("orchestrator", name) is None:
+            raise LookupError(self._engine.hub.registry.explained("orchestrator", name))
         chosen = instance_id or uuid.uuid4().hex
 
         async def begin() -> None:
@@ -579,7 +574,7 @@ class DurableTestHost:
             name_segment("event name", name)
 
             async def send() -> None:
-                await self._hub.raise_event(instance_id, name, encode(data))
+                await self._engine.hub.raise_event(instance_id, name, encode(data))
         else:
 
             async def send() -> None:
@@ -668,7 +663,7 @@ class DurableTestHost:
     async def settle(self) -> None:
         """Let everything happen that can happen now; time stands still."""
         while True:
-            quiet = asyncio.ensure_future(self._hub.dispatcher.wait_until_quiet())
+            quiet = asyncio.ensure_future(self._engine.dispatcher.wait_until_quiet())
             died = asyncio.ensure_future(self._store.has_died.wait())
             await asyncio.wait({quiet, died}, return_when=asyncio.FIRST_COMPLETED)
             quiet.cancel()
@@ -704,7 +699,7 @@ class DurableTestHost:
 
     @property
     def _next_due(self) -> datetime | None:
-        due = self._hub.dispatcher.next_due
+        due = self._engine.dispatcher.next_due
         return None if due is None else clocks.from_stored(due)
 
     async def _drive(self, is_over: Callable[[], bool]) -> None:
@@ -802,7 +797,7 @@ class DurableTestHost:
         return self._stub("entity", name, Stub(returns, raises, calls, times))
 
     def _stub(self, kind: Any, name: str, stub: Stub) -> Stub:
-        if hasattr(self, "_hub"):  # else it is looked at when the block is entered
+        if hasattr(self, "_engine"):  # else it is looked at when the block is entered
             self._check(kind, name)
         return self._stubs.add(kind, name, stub)
 
@@ -812,7 +807,7 @@ class DurableTestHost:
         Raises:
             LookupError: It has none; says which there are.
         """
-        registry = self._hub.registry
+        registry = self._engine.hub.registry
         if registry.find(kind, name) is None:
             raise LookupError(registry.explained(kind, name))
 
@@ -821,13 +816,13 @@ class DurableTestHost:
     async def crash(self) -> None:
         """End the host as a power cut does: what is not committed is lost. See `recover`."""
         self._store.die()
-        await self._hub.stop(patience_seconds=0)
+        await self._engine.stop(patience_seconds=0)
 
     async def recover(self) -> None:
         """Start the host again on what was committed."""
         if not self._store.has_died.is_set():
             raise RuntimeError("the host has not crashed")
-        await self._hub.stop(patience_seconds=0)
+        await self._engine.stop(patience_seconds=0)
         self._store.live_again()
         await self._begin()
 
@@ -968,13 +963,13 @@ class DurableTestHost:
         return Response(
             response.status,
             {name.lower(): value for name, value in response.headers},
-            response.body,
+            await response.whole(),
         )
 
     async def _start_instances(self, starts: list[dict[str, Any]]) -> None:
         for start in starts:
             given = start.get("Input")
-            await self._hub.start_instance(
+            await self._engine.hub.start_instance(
                 start["FunctionName"],
                 instance_id=start.get("InstanceId"),
                 input_text=None if given is None else encode(given),

@@ -21,7 +21,6 @@ from azure.durable_functions.local.config.app_folder import Setup
 from azure.durable_functions.local.engine.clock import SystemClock
 from azure.durable_functions.local.engine.hub import TaskHub
 from azure.durable_functions.local.engine.registry import Kind, Registry
-from azure.durable_functions.local.http_sender import DurableHttpSender
 from azure.durable_functions.local.options import AppFailed
 from azure.durable_functions.local.state_folder import StateFolder
 from azure.durable_functions.local.store import settings as stored_settings
@@ -30,7 +29,6 @@ from azure.durable_functions.local.web.exchange import Request
 from azure.durable_functions.local.web.links import WEBHOOK_PATH, Links
 from azure.durable_functions.local.web.management_api import ManagementApi
 from azure.durable_functions.local.workers.app_info import registry_of
-from azure.durable_functions.local.workers.pool import WorkerPool
 from azure.durable_functions.local.workers.starting import load_app
 
 _JSON = "application/json"
@@ -272,14 +270,7 @@ async def of_folder(folder: Path, *, needs_names: bool = False) -> AsyncGenerato
         try:
             # A killed host may have left its URL, where another server may listen now.
             await database.write(lambda c: stored_settings.remove(c, stored_settings.URL))
-            hub = TaskHub(
-                database,
-                SystemClock(),
-                WorkerPool(_no_worker, 0),
-                registry,
-                host_json.hub,
-                DurableHttpSender(),
-            )
+            hub = TaskHub(database, SystemClock(), registry, host_json.hub)
             links = Links(_ORIGIN, host_json.hub_name, host_json.connection_name, "", None)
             yield StoppedHost(ManagementApi(hub, links), registry)
         finally:
@@ -325,7 +316,3 @@ async def _registry(setup: Setup) -> Registry:
     if app.failure is not None:
         raise AppFailed(f"the app cannot be loaded:\n{app.failure}")
     return registry_of(app)
-
-
-async def _no_worker() -> Any:
-    raise NeedsHost("no function runs here")

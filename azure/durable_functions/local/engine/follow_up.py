@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from azure.durable_functions.local.store.database import Commit
+from azure.durable_functions.local.store.commit import Commit
 from azure.durable_functions.local.store.messages import Activity
 
 

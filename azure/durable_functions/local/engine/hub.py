@@ -1,20 +1,31 @@
-"""The task hub: the one door to the engine. Source: http-api.md 5 and 6, host.md 8."""
+"""The task hub: verbs on stored instances. Source: http-api.md 5 and 6, host.md 8."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
-import re
 import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
-from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions._wire.vocabulary import HistoryEventType
+from azure.durable_functions.local.engine.errors import (
+    AlreadyExists,
+    BadArgument,
+    InstanceEnded,
+    NoSuchInstance,
+    NotPossible,
+    WrongStatus,
+)
+from azure.durable_functions.local.engine.instance_ids import (
+    check_instance_id,
+    has_forbidden_character,
+)
 from azure.durable_functions.local.engine.settings import HubSettings
 from azure.durable_functions.local.store import history, instances, messages
 from azure.durable_functions.local.store.database import Database
@@ -29,24 +40,17 @@ from . import (
     waiting,
 )
 from .clock import Clock
-from .follow_up import StartActivities
-from .invoker import HasRun, HttpSender, Invoker
+from .invoker import Replay
 from .registry import Registry
-from .scheduling.activities import Activities
-from .scheduling.dispatcher import Dispatcher, Turn
 from .texts import entity_requests, entity_rows, events
 from .texts.new_instance import SOURCE_TAG, new_execution_id, new_instance
 from .turns.children import answer_to_parent
-from .turns.entities import Entities
-from .turns.orchestrations import Orchestrations
+from .waiters import EndWaiters
 
 logger = logging.getLogger("azure.durable_functions.local")
 
-_FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _MOST_PURGED_AT_ONCE = 200
 _MOST_PLANS = 3
-_LONGEST_INSTANCE_ID = 256
-_LONGEST_EXPIRY_PAUSE = timedelta(hours=1)
 _REPLACED = (
     "A new instance creation request has been issued for instance {} which currently has status "
     "{}. Since the dedupe statuses of the creation request, [] (all statuses reusable), do not "
@@ -59,118 +63,41 @@ _REPLACED = (
 IfExists = Literal["error", "skip", "replace"]
 
 
-class BadArgument(DurableFunctionsError):
-    """What was asked cannot be done for anybody: answered with 400."""
-
-
-class AlreadyExists(DurableFunctionsError):
-    """An instance of the id is there and must not be replaced."""
-
-    def __init__(self, status: str) -> None:
-        super().__init__(f"An Orchestration instance with the status {status} already exists.")
-
-
-class NoSuchInstance(DurableFunctionsError):
-    """There is no instance of the id."""
-
-
-class NotPossible(DurableFunctionsError):
-    """The instance's status does not allow it; the text is the extension's."""
-
-
-class WrongStatus(NotPossible):
-    """The same of a purge or a rewind, which only take instances in certain statuses."""
-
-
-class InstanceEnded(DurableFunctionsError):
-    """The instance has ended and takes nothing any more."""
-
-
 class TaskHub:
-    """Instances of one app: starts, steers and shows them, and keeps them going."""
+    """The instances of one app in the store: starts, steers and shows them.
+
+    Needs no workers; `engine.Engine` keeps instances going.
+    """
 
     def __init__(
         self,
         database: Database,
         time: Clock,
-        invoker: Invoker,
         registry: Registry,
         settings: HubSettings,
-        http: HttpSender,
+        *,
+        wake: Callable[[str], None] = lambda instance_id: None,
+        replay: Replay | None = None,
     ) -> None:
-        """Prepare; the database must be open, `start` begins work."""
+        """Take what is needed; the database must be open when a verb is used.
+
+        Args:
+            database: The store.
+            time: Says when things happen.
+            registry: Names of the app's functions.
+            settings: What host.json says.
+            wake: Called with the id of an instance for which something waits now.
+            replay: Runs functions for `rewind`; None while no host runs.
+        """
         self._database = database
         self._clock = time
         self._settings = settings
-        self._invoker = invoker
-        self._orchestrations = Orchestrations(
-            database,
-            time,
-            invoker,
-            registry,
-            settings.limits,
-            keeps_sessions=settings.keeps_sessions,
-            result_patience_seconds=settings.result_patience_seconds,
-        )
-        self._entities = Entities(database, time, invoker, registry, settings.limits)
-        self.dispatcher = Dispatcher(
-            database,
-            time,
-            self._run_turn,
-            Activities(database, time, invoker, http, self._orchestrations),
-            max_episodes=settings.max_episodes,
-            max_activities=settings.max_activities,
-            max_entity_turns=settings.max_entity_turns,
-            result_patience_seconds=settings.result_patience_seconds,
-            on_finished=self._tell_finished,
-        )
-        self._expiry: asyncio.Task[None] | None = None
-        self._finish_waiters: dict[str, list[asyncio.Event]] = {}
-        self._is_stopping = False
-        """Whether nobody may wait any more for an instance to end."""
-
-    @property
-    def registry(self) -> Registry:
-        """The durable functions of the app."""
-        return self._orchestrations.registry
-
-    @registry.setter
-    def registry(self, registry: Registry) -> None:
-        self._orchestrations.registry = registry
-        self._entities.registry = registry
-        for instance_id in self._orchestrations.take_waiting():
-            self.dispatcher.wake(instance_id)
-
-    def _run_turn(self, instance_id: str, has_run: HasRun, begin: StartActivities) -> Turn:
-        if entity_rows.is_entity(instance_id):
-            return self._entities.run_turn(instance_id, has_run)
-        return self._orchestrations.run_turn(instance_id, has_run, begin)
-
-    async def start(self) -> None:
-        """Go on with everything that is unfinished."""
-        await self.dispatcher.start()
-        if self._settings.retention is not None:
-            self._expiry = asyncio.create_task(self._expire(self._settings.retention))
-
-    async def stop(self, patience_seconds: float = 10.0) -> None:
-        """Let running functions finish for a while; what is abandoned runs again later."""
-        if self._expiry is not None:
-            self._expiry.cancel()
-        self._is_stopping = True
-        for waiters in self._finish_waiters.values():
-            for waiter in waiters:
-                waiter.set()
-        await self.dispatcher.stop(patience_seconds)
-
-    async def _expire(self, retention: timedelta) -> None:
-        """Purge what ended too long ago, now and from time to time."""
-        never = asyncio.Event()
-        while True:
-            now = self._clock.now()
-            expired = await self.purge_ended(Filter(updated_to=clock.stored(now - retention)))
-            if expired:
-                logger.info("Purged %d instances that ended before %s", expired, now - retention)
-            await self._clock.wait(now + min(retention, _LONGEST_EXPIRY_PAUSE), never)
+        self.registry = registry
+        """Names of the app's functions; a reload replaces it."""
+        self._wake = wake
+        self._replay = replay
+        self.waiters = EndWaiters()
+        """Requests that wait for an instance to end."""
 
     async def unfinished(self, most: int) -> tuple[int, list[str]]:
         """How many instances have not ended, and the ids of the newest, at most so many."""
@@ -249,7 +176,7 @@ class TaskHub:
                 "Instance %s was started, and fails: %s", instance_id, explanation, extra=about
             )
         for woken in (*parents, instance_id):
-            self.dispatcher.wake(woken)
+            self._wake(woken)
         return instance_id
 
     def _make_room(
@@ -361,8 +288,15 @@ class TaskHub:
                     f"This orchestration has status {found.status}, but only orchestrations in the "
                     '"Failed" state can be rewound.'
                 )
+            if self._replay is None:
+                raise NotPossible(
+                    f"Instance {instance_id} can only be rewound while its host runs, because its "
+                    "code must be replayed. Start the host with: durable start FOLDER"
+                )
+            limits = self._settings.limits
+            planner = rewinding.Planner(self._database, self._replay, self.registry, limits)
             try:
-                plan = await self._planner.plan(found)
+                plan = await planner.plan(found)
                 change = partial(
                     rewinding.carry_out, plan=plan, now=self._clock.now(), reason=reason
                 )
@@ -372,15 +306,9 @@ class TaskHub:
             except rewinding.Changed:
                 continue
             for woken_id in woken:
-                self.dispatcher.wake(woken_id)
+                self._wake(woken_id)
             return
         raise NotPossible(f"Instance {instance_id} or its children are being changed. Try again.")
-
-    @property
-    def _planner(self) -> rewinding.Planner:
-        return rewinding.Planner(
-            self._database, self._invoker, self.registry, self._settings.limits
-        )
 
     async def restart(
         self, instance_id: str, *, new_id: str | None = None, version: str | None = None
@@ -465,7 +393,7 @@ class TaskHub:
         """
         if self.registry.find("entity", name) is None:
             raise BadArgument(self.registry.unknown("entity", name.lower()))
-        if _has_forbidden_character(key):
+        if has_forbidden_character(key):
             raise BadArgument(
                 "entityKey (Parameter 'Entity keys must not contain /, \\, #, ?, or control "
                 "characters.')"
@@ -475,7 +403,7 @@ class TaskHub:
         _, request = entity_requests.new_request(now, operation, input_text, is_signal=True)
         message = entity_requests.to_entity(now, entity, request)
         await self._database.write(lambda c: messages.send(c, [message]))
-        self.dispatcher.wake(entity)
+        self._wake(entity)
 
     async def entity_state(self, name: str, key: str) -> str | None:
         """JSON text of an entity's state as last committed; None if there is none."""
@@ -505,23 +433,14 @@ class TaskHub:
     async def wait_until_finished(
         self, instance_id: str, timeout_seconds: float
     ) -> Instance | None:
-        """The instance as soon as it has ended, or as it is when time is up or the hub stops."""
-        ended = asyncio.Event()
-        waiters = self._finish_waiters.setdefault(instance_id, [])
-        waiters.append(ended)
-        try:
+        """The instance as soon as it has ended, or as it is when time is up or the host stops."""
+        with self.waiters.waiting(instance_id) as ended:
             found = await self.find(instance_id)
-            if found is None or found.is_terminal or self._is_stopping:
+            if found is None or found.is_terminal:
                 return found
-            try:
+            with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(ended.wait(), timeout_seconds)
-            except asyncio.TimeoutError:
-                pass  # the caller sees from the status that it has not ended
             return await self.find(instance_id)
-        finally:
-            waiters.remove(ended)
-            if not waiters:
-                self._finish_waiters.pop(instance_id, None)
 
     async def _send(
         self,
@@ -555,11 +474,7 @@ class TaskHub:
             return [instance_id]
 
         for woken in await self._database.write(change):
-            self.dispatcher.wake(woken)
-
-    def _tell_finished(self, instance_id: str) -> None:
-        for ended in self._finish_waiters.get(instance_id, ()):
-            ended.set()
+            self._wake(woken)
 
 
 def _delete(connection: sqlite3.Connection, wanted: Sequence[Instance], recursive: bool) -> int:
@@ -577,28 +492,3 @@ def _cannot(operation: str, instance: Instance) -> str:
         f"Cannot {operation} the orchestration instance {instance.instance_id} because instance is "
         f"in the {instance.status} state."
     )
-
-
-def _has_forbidden_character(text: str) -> bool:
-    return _FORBIDDEN.search(text) is not None
-
-
-def check_instance_id(instance_id: str, parameter: str = "instanceId") -> None:
-    """Refuse ids that no instance should have, in the extension's words (extension.md X51).
-
-    Args:
-        instance_id: The id.
-        parameter: What the text calls it.
-
-    Raises:
-        BadArgument: The id breaks a rule.
-    """
-    rule = None
-    if instance_id.startswith("@"):
-        rule = "Orchestration instance IDs must not start with @."
-    elif _has_forbidden_character(instance_id):
-        rule = "Orchestration instance IDs must not contain /, \\, #, ?, or control characters."
-    elif len(instance_id) > _LONGEST_INSTANCE_ID:
-        rule = f"Instance ID lengths must not exceed {_LONGEST_INSTANCE_ID} characters."
-    if rule is not None:
-        raise BadArgument(f"{rule} (Parameter '{parameter}')")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.store.commit import KEPT, Commit
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Outcome(NamedTuple):
     """The answer's actions are those that no answer of the session has listed before."""
     continued: Awaitable[Continued | None] | None = None
     """What comes of a `Continuation`, or None; to be awaited, once."""
+
+
+Replay = Callable[[str, str], Awaitable[Outcome]]
+"""Runs an orchestrator, given its name and a trigger, without effect on the instance."""
 
 
 class Continuation(NamedTuple):

@@ -27,7 +27,7 @@ from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import NewMessage
 
 from . import clock
-from .invoker import Invoker, TimedOut, UnknownFunction, WorkerLost
+from .invoker import Replay, TimedOut, UnknownFunction, WorkerLost
 from .recorded_calls import CREATED, SCHEDULING, FailedCall, RecordedCalls
 from .registry import Registry
 from .settings import Limits
@@ -93,10 +93,10 @@ class Planner:
     """Makes plans; changes nothing."""
 
     def __init__(
-        self, database: Database, invoker: Invoker, registry: Registry, limits: Limits
+        self, database: Database, replay: Replay, registry: Registry, limits: Limits
     ) -> None:
         self._database = database
-        self._invoker = invoker
+        self._replay = replay
         self._registry = registry
         self._limits = limits
 
@@ -107,7 +107,7 @@ class Planner:
             CannotRewind: See there.
         """
         recorded = await self._database.read(lambda connection: _read(connection, instance))
-        search = _Search(self._invoker, self._registry, self._limits, recorded)
+        search = _Search(self._replay, self._registry, self._limits, recorded)
         try:
             found = await search.find()
         except (WorkerLost, TimedOut, UnknownFunction) as error:
@@ -142,9 +142,9 @@ class _Search:
     """Finds the calls whose failures have ended an instance."""
 
     def __init__(
-        self, invoker: Invoker, registry: Registry, limits: Limits, recorded: RecordedCalls
+        self, replay: Replay, registry: Registry, limits: Limits, recorded: RecordedCalls
     ) -> None:
-        self._invoker = invoker
+        self._replay = replay
         self._limits = limits
         self._recorded = recorded
         self._instance = recorded.instance
@@ -277,7 +277,7 @@ class _Search:
             raise self._refusal("it has more failures than can be looked through. Change the code")
         begin, end = triggers.around(self._instance, self._limits, recorded[1])
         trigger = f"{begin}{','.join(recorded)}{end}"
-        outcome = await self._invoker.orchestrate(self._name, trigger)
+        outcome = await self._replay(self._name, trigger)
         text = outcome.value or ""
         error = None
         if outcome.failure is not None:

@@ -42,6 +42,11 @@ class HubSettings:
     """How long the result of an activity may wait for the turn that it makes possible, to be stored
     together with it, and before that twice as long until there is a place for the turn; with 0 it
     is always stored by itself, at once."""
+    retry_pause_seconds: float = 1.0
+    """How long a turn that has failed, for instance because its worker was lost, waits before it is
+    tried again the first time; each further pause is twice as long, up to 30 times the first."""
     may_replace_running: bool = False
+    """Whether a start may replace an instance that has not ended, as
+    ``overridableExistingInstanceStates`` says."""
     retention: timedelta | None = None
     """How long ended instances are kept; None keeps them."""

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from azure.durable_functions._errors import DurableFunctionsError
+from azure.durable_functions.local.store.commit import Commit
 
 from . import schema, space
 from .space import StoreFull
@@ -37,6 +38,7 @@ Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Result]
 Meanwhile = Callable[[Result, "Commit"], object]
 Synchronous = Literal["FULL", "NORMAL"]
+Flush = Callable[[sqlite3.Connection], None]
 
 IN_MEMORY = ":memory:"
 
@@ -49,80 +51,8 @@ class StoreClosed(DurableFunctionsError):
     """The store has been closed or has failed; nothing more is read or written."""
 
 
-class Commit:
-    """A transaction on its way to the disk."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[Callable[[], object]] | None = []
-        """What is to be called; None when all has been and later callbacks need not wait."""
-        self._told: list[Callable[[], object]] | None = []
-        """The same, of those that the loop calls."""
-        self.kept_at: float | None = None
-        """When it was on disk, as `time.monotonic` says; None before, and for ever if it fails."""
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether the transaction is on disk."""
-        return self.kept_at is not None
-
-    def then(self, callback: Callable[[], object]) -> None:
-        """Have something called when the transaction is on disk; never if it is not kept.
-
-        That is at once, or later by the thread that commits, which must not be held up. Callbacks
-        are called in order.
-        """
-        with self._lock:
-            if self._waiting is not None:
-                self._waiting.append(callback)
-                return
-        callback()
-
-    def when_told(self, callback: Callable[[], object]) -> None:
-        """As `then`, but called on the loop, when those who wait for the transaction are told."""
-        if self._told is None:
-            callback()
-        else:
-            self._told.append(callback)
-
-    def tell(self) -> None:
-        """It is on disk, and the loop knows."""
-        told, self._told = self._told or [], None
-        _call(told)
-
-    async def kept(self) -> None:
-        """Wait until the transaction is on disk: for ever, if it is not kept."""
-        if self.is_kept:
-            return
-        loop = asyncio.get_running_loop()
-        on_disk = asyncio.Event()
-        self.then(lambda: loop.call_soon_threadsafe(on_disk.set))
-        await on_disk.wait()
-
-    def keep(self) -> None:
-        """It is on disk."""
-        self.kept_at = time.monotonic()  # before anybody can answer
-        while True:
-            with self._lock:
-                waiting = self._waiting
-                self._waiting = [] if waiting else None
-            if not waiting:
-                return
-            _call(waiting)
-
-
-def _call(callbacks: list[Callable[[], object]]) -> None:
-    for callback in callbacks:
-        try:
-            callback()
-        except Exception:  # what waits for others must go on
-            logger.exception("What was to follow a commit failed")
-
-
-KEPT = Commit()
-"""One that has been on disk from the start."""
-KEPT.keep()
-KEPT.tell()
+def _flush(connection: sqlite3.Connection) -> None:
+    connection.execute("COMMIT")
 
 
 @dataclass
@@ -137,14 +67,23 @@ class _Job:
 class Database:
     """An open store; it belongs to one event loop at a time."""
 
-    def __init__(self, path: Path | str, *, synchronous: Synchronous = "FULL") -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        synchronous: Synchronous = "FULL",
+        flush: Flush = _flush,
+    ) -> None:
         """Prepare; `open` does the work.
 
         Args:
             path: The file, or `IN_MEMORY`.
             synchronous: ``FULL`` survives loss of power, ``NORMAL`` only the end of the process.
+            flush: Commits a transaction; a test may pass one that fails, waits or kills the host.
         """
         self.path = path
+        self.flush = flush
+        """Commits a transaction, on the thread that waits for the disk."""
         self._synchronous = synchronous
         self._waiting: list[_Job] = []
         self._batch: list[_Job] = []
@@ -298,6 +237,22 @@ class Database:
                 return
             free = left
 
+    def peek(self, query: Change[Result]) -> Result:
+        """As `read`, at once, and also while an in-memory store is abandoned."""
+        connection = self._reader or self._writer
+        assert connection is not None  # open
+        return query(connection)
+
+    def abandon(self) -> None:
+        """Take nothing more, as the store of a process that was killed; `take_up` ends that."""
+        self._closed = True
+
+    def take_up(self) -> None:
+        """Work again after `abandon`: what was committed is there, and nothing else."""
+        self._closed = False
+        self._waiting.clear()
+        self._idle.set()
+
     async def close(self) -> None:
         """Commit what waits, then close the file."""
         if self._closed:
@@ -401,7 +356,7 @@ class Database:
 
     def _finish(self, connection: sqlite3.Connection, commit: Commit) -> None:
         try:
-            self._flush(connection)
+            self.flush(connection)
             self.demand_file()
         except BaseException as error:
             self._fail(error)
@@ -480,9 +435,6 @@ class Database:
             # told of something that is not on disk.
             logger.exception("The store %s cannot be used any more; restart the host", self.path)
             self._usable = False
-
-    def _flush(self, connection: sqlite3.Connection) -> None:
-        connection.execute("COMMIT")
 
     @staticmethod
     def _run(job: _Job, connection: sqlite3.Connection) -> None:

@@ -189,7 +189,7 @@ class AdminApi:
             response = await self._workers.answer_http(
                 function, described, text.encode("utf-8"), new_trace_parent()
             )
-            return _failed(response) if isinstance(response, Failure) else _answered(response)
+            return _failed(response) if isinstance(response, Failure) else await _answered(response)
         try:
             if function.kind == TIMER_TRIGGER:
                 text = await self._timer_payload(function.name)
@@ -228,6 +228,6 @@ def _failed(failure: Failure) -> Answer:
     return exchange.as_json(200, {"failure": told})
 
 
-def _answered(response: Response) -> Answer:
-    body = response.body.decode("utf-8", "replace")
+async def _answered(response: Response) -> Answer:
+    body = (await response.whole()).decode("utf-8", "replace")
     return exchange.as_json(200, {"response": {"status": response.status, "body": body}})

@@ -11,17 +11,16 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from azure.durable_functions.local.engine import clock
-from azure.durable_functions.local.engine.hub import (
+from azure.durable_functions.local.engine.errors import (
     AlreadyExists,
     BadArgument,
-    IfExists,
     InstanceEnded,
     NoSuchInstance,
     NotPossible,
-    TaskHub,
     WrongStatus,
-    check_instance_id,
 )
+from azure.durable_functions.local.engine.hub import IfExists, TaskHub
+from azure.durable_functions.local.engine.instance_ids import check_instance_id
 from azure.durable_functions.local.engine.texts import entity_rows, events
 from azure.durable_functions.local.engine.texts.entity_rows import is_entity
 from azure.durable_functions.local.store.instances import Filter, Instance

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from .streams import Stream
+
 _BASE = "azurefunctions.extensions.base"
 
 Run = Callable[[Any], Awaitable[Any]]
@@ -31,39 +33,73 @@ def is_service_client(annotation: object) -> bool:
     return base is not None and bool(base.get_binding_registry().check_supported_type(annotation))
 
 
-async def answer(run: Run, request: Mapping[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+class Responder:
+    """Takes the response of an application: in pieces where there is a stream, else whole."""
+
+    def __init__(
+        self, stream: Stream | None = None, more_header: Callable[[], dict[str, Any]] = dict
+    ) -> None:
+        """Prepare for one response.
+
+        Args:
+            stream: Sends pieces; None collects them.
+            more_header: Gives what the header of a streamed result holds beside the response.
+        """
+        self._stream = stream
+        self._more_header = more_header
+        self.response: dict[str, Any] = {"status": 500, "headers": []}
+        """Status and headers."""
+        self.body = b""
+        """What has been collected."""
+        self.is_streaming = False
+        """Whether a part of the response is on its way to the client."""
+
+    async def receive_disconnect(self) -> dict[str, Any]:
+        """Wait until the client is gone, which only a stream notices."""
+        await (asyncio.Event() if self._stream is None else self._stream.is_cut).wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Take a message of the application (ASGI)."""
+        if message["type"] == "http.response.start":
+            named = message.get("headers", [])
+            headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in named]
+            self.response = {"status": message["status"], "headers": headers}
+        elif message["type"] == "http.response.body":
+            await self._take(bytes(message.get("body", b"")), bool(message.get("more_body")))
+
+    async def _take(self, piece: bytes, has_more: bool) -> None:
+        if self._stream is None or not (self.is_streaming or has_more):
+            self.body += piece
+            return
+        if not self.is_streaming:
+            self.is_streaming = True
+            await self._stream.start({**self._more_header(), "response": self.response}, piece)
+        elif piece:
+            await self._stream.send(piece)
+        if not has_more:
+            self._stream.end()
+
+
+async def answer(run: Run, request: Mapping[str, Any], body: bytes, responder: Responder) -> None:
     """Have the extension's web application make a request object and a response.
 
     Args:
         run: The function; what it gives is made a response as the application does it.
         request: Method, URL, headers and route parameters.
         body: Of the request.
-
-    Returns:
-        Status and headers, and the body.
+        responder: Takes the response.
 
     Raises:
         Exception: What the function raises, unless it stands for a response.
     """
     application = _application(run, request["routeParams"])
-    started: dict[str, Any] = {"status": 500, "headers": []}
-    parts: list[bytes] = []
     unread = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> dict[str, Any]:
-        if not unread:
-            await asyncio.Event().wait()  # for a client that goes away, which nobody is told here
-        return unread.pop()
+        return unread.pop() if unread else await responder.receive_disconnect()
 
-    async def send(message: Mapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            started.update(status=message["status"], headers=message.get("headers", []))
-        elif message["type"] == "http.response.body":
-            parts.append(bytes(message.get("body", b"")))
-
-    await application(_scope(request), receive, send)
-    headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in started["headers"]]
-    return {"status": started["status"], "headers": headers}, b"".join(parts)
+    await application(_scope(request), receive, responder.send)
 
 
 def _application(run: Run, route_parameters: Mapping[str, str]) -> Any:

@@ -32,6 +32,7 @@ from .binding_types import (
 from .continuations import NO_LIMIT, Places, following, own
 from .link import Frame
 from .sessions import Sessions
+from .streams import Stream
 
 Invocation = tuple[str, str, "str | None"]
 """Function name, invocation id and, if it is run for one, instance id."""
@@ -155,6 +156,8 @@ class Functions:
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._streams: dict[int, Stream] = {}
+        """Responses that are being sent in pieces, by the numbers of their invocations."""
         self._context = contextvars.copy_context()
         """With what the app has set while it was loaded; every invocation has a copy."""
 
@@ -187,6 +190,19 @@ class Functions:
             pool = self._episode_threads if is_episode else self._threads
             pool.submit(self._run_on_thread, function, header, payload, answer)
 
+    def steer(self, header: dict[str, Any]) -> None:
+        """Let a stream continue, or end, as the host says; from any thread."""
+        self._loop.call_soon_threadsafe(self._steer, header)
+
+    def _steer(self, header: dict[str, Any]) -> None:
+        stream = self._streams.get(header["id"])
+        if stream is None:  # it has ended meanwhile
+            return
+        if header["type"] == "more":
+            stream.more(header["bytes"])
+        else:
+            stream.cut()
+
     def close(self) -> None:
         """End the threads that are idle."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -209,7 +225,9 @@ class Functions:
         answer: Callable[[Frame], object],
     ) -> None:
         async def run() -> None:
-            frame = await self._run_async(function, header, own(header, payload))
+            frame = await self._run_async(function, header, own(header, payload), answer)
+            if frame is None:
+                return  # a stream has sent it
             goes_on = self._take_next(header, frame)
             _tell_result(frame, answer, goes_on=goes_on)  # first, as what follows may log
             if goes_on:
@@ -301,16 +319,33 @@ class Functions:
         return _succeeded(header, result)
 
     async def _run_async(
-        self, function: LoadedFunction, header: dict[str, Any], payload: bytes
-    ) -> Frame:
-        """As `_run`, for a function that must be awaited."""
+        self,
+        function: LoadedFunction,
+        header: dict[str, Any],
+        payload: bytes,
+        answer: Callable[[Frame], object] | None = None,
+    ) -> Frame | None:
+        """As `_run`, for a function that must be awaited.
+
+        Args:
+            function: Which one.
+            header: Of the invocation.
+            payload: Of the same.
+            answer: Sends a response in pieces as the function makes it; without it, it is whole.
+
+        Returns:
+            None if `answer` has been given everything.
+        """
         try:
             _enter(function, header)
             arguments, outputs = self._arguments(function, header, payload)
             if function.web_request is None:
                 result = self._answer(function, await function.call(**arguments), outputs)
             else:
-                result = await self._answer_web(function, header, payload, arguments, outputs)
+                web = await self._answer_web(function, header, payload, arguments, outputs, answer)
+                if web is None:
+                    return None
+                result = web
         except BaseException as error:  # CancelledError and SystemExit of user code as well
             return _failed(header, error)
         finally:
@@ -324,8 +359,13 @@ class Functions:
         payload: bytes,
         arguments: dict[str, Any],
         outputs: dict[str, conversions.Out],
-    ) -> Frame:
-        """Run a function that takes the request of an HTTP extension, and has it answer."""
+        answer: Callable[[Frame], object] | None,
+    ) -> Frame | None:
+        """Run a function that takes the request of an HTTP extension, and has it answer.
+
+        Returns:
+            None if the answer went out in pieces.
+        """
 
         async def run(request: Any) -> Any:
             given = {**arguments, str(function.web_request): request}
@@ -334,8 +374,23 @@ class Functions:
             in_context = partial(contextvars.copy_context().run, function.call, **given)
             return await self._loop.run_in_executor(self._threads, in_context)
 
-        response, body = await extensions.answer(run, header["request"], payload)
-        return Frame({**_starts(function, outputs), "response": response}, body)
+        number: int = header["id"]
+        stream = None if answer is None else Stream(number, answer)
+        responder = extensions.Responder(stream, lambda: _starts(function, outputs))
+        if stream is not None:
+            self._streams[number] = stream
+        try:
+            await extensions.answer(run, header["request"], payload, responder)
+        except BaseException as error:
+            if stream is None or not responder.is_streaming:
+                raise
+            # The client has a part of the response, so it cannot get another one.
+            stream.end(None if stream.is_cut.is_set() else describe(error))
+        finally:
+            self._streams.pop(number, None)
+        if responder.is_streaming:
+            return None
+        return Frame({**_starts(function, outputs), "response": responder.response}, responder.body)
 
     def _arguments(
         self, function: LoadedFunction, header: dict[str, Any], payload: bytes

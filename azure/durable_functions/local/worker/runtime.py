@@ -36,6 +36,8 @@ async def _serve(socket_fd: int, root: Path, only: Sequence[str], places: tuple[
     def begin(frame: Frame) -> None:  # the host is silent until it has been told what there is
         if frame.header["type"] == "invoke":
             functions.begin(frame.header, frame.payload, answer)
+        elif frame.header["type"] in ("more", "cancel"):
+            functions.steer(frame.header)
 
     def answer(frame: Frame) -> None:
         try:

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from azure.durable_functions._errors import DurableFunctionsError
@@ -30,12 +31,17 @@ from azure.durable_functions.local.engine.invoker import (
     WorkerLost,
     WorkerRetired,
 )
-from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.store.commit import KEPT, Commit
 from azure.durable_functions.local.worker.binding_types import MOST_SESSIONS
 from azure.durable_functions.local.worker.continuations import put_behind
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
-from azure.durable_functions.local.workers.workers import Worker, WorkerFailed, WorkerProcess
+from azure.durable_functions.local.workers.workers import (
+    ResponseStream,
+    Worker,
+    WorkerFailed,
+    WorkerProcess,
+)
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -47,6 +53,23 @@ REASON_BY_HAND = "This function was programmatically called via the host APIs."
 _NO_REASON = "(null)"
 
 
+class Rest:
+    """The pieces of a response that follow the first one."""
+
+    def __init__(self, stream: ResponseStream, hand_back: Callable[[], Awaitable[None]]) -> None:
+        self._stream = stream
+        self._hand_back = hand_back
+        """Lets the worker have other work, or end."""
+
+    def __aiter__(self) -> ResponseStream:
+        return self._stream
+
+    async def close(self) -> None:
+        """Take nothing more."""
+        self._stream.close()
+        await self._hand_back()
+
+
 @dataclass(frozen=True)
 class Response:
     """What an HTTP function answered."""
@@ -54,6 +77,22 @@ class Response:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    """All of it, or the first piece."""
+    rest: Rest | None = None
+    """Further pieces, for a response that the function makes bit by bit; to be closed."""
+
+    async def whole(self) -> bytes:
+        """The body with all its pieces.
+
+        Raises:
+            WorkerLost, StreamBroken: The response has no end.
+        """
+        if self.rest is None:
+            return self.body
+        try:
+            return self.body + b"".join([piece async for piece in self.rest])
+        finally:
+            await self.rest.close()
 
 
 class _Limited:
@@ -457,15 +496,22 @@ class WorkerPool:
         """
         header = self._header(function)
         header.update(request=request, traceParent=trace_parent)
+        worker = await self._pick()
         try:
-            frame = await self._call(function, header, body)
+            frame = await self._call(function, header, body, worker=worker)
         except (WorkerLost, TimedOut) as error:
             return Failure(type(error).__name__, str(error), "")
         if "error" in frame.header:
+            if "streams" in frame.header:
+                worker.stream(frame.header["id"]).close()
             return _failure(frame.header["error"])
         response = frame.header["response"]
         headers = [(name, value) for name, value in response["headers"]]
-        return Response(response["status"], headers, frame.payload)
+        rest = None
+        if "streams" in frame.header:
+            worker.load += 1  # until the response has ended
+            rest = Rest(worker.stream(frame.header["id"]), partial(self._hand_back, worker))
+        return Response(response["status"], headers, frame.payload, rest)
 
     async def run_function(
         self,
@@ -526,7 +572,7 @@ class WorkerPool:
             await self.start_instances(frame.header["starts"])
         except Exception as error:  # as user code that raises: it fails the invocation
             described = {"typeName": type(error).__name__, "message": str(error)}
-            return Frame({"error": {**described, "stack": "", "details": {}}})
+            return Frame({**frame.header, "error": {**described, "stack": "", "details": {}}})
         return frame
 
     async def _send(

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local import operating_system
 from azure.durable_functions.local.engine.invoker import WorkerLost, WorkerRetired
-from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.store.commit import KEPT, Commit
 from azure.durable_functions.local.worker.continuations import NO_LIMIT
 from azure.durable_functions.local.worker.link import Frame, Link
 from azure.durable_functions.local.workers.app_info import AppInfo
@@ -61,15 +61,80 @@ class Worker(Protocol):
         """Nobody waits for an answer any more."""
         ...
 
+    def stream(self, number: int) -> ResponseStream:
+        """The rest of a response that is sent in pieces; to be closed."""
+        ...
+
     async def stop(self) -> None:
         """End it, at once if it does not end by itself."""
         ...
+
+
+class StreamBroken(Exception):
+    """A function has raised after a part of its response was sent; the text says what."""
+
+
+class ResponseStream:
+    """The pieces of one response, as they arrive from a worker."""
+
+    def __init__(
+        self,
+        number: int,
+        arrived: asyncio.Queue[Frame | WorkerLost],
+        steer: Callable[[dict[str, Any]], None],
+        on_close: Callable[[int], object],
+    ) -> None:
+        self._number = number
+        self._arrived = arrived
+        self._steer = steer
+        """Tells the worker that more may come, or that nobody wants more."""
+        self._on_close = on_close
+        self._has_ended = False
+        """Whether the worker has nothing more to send."""
+        self._unconfirmed = 0
+        """Bytes given to the caller, who has them when he asks for the next."""
+
+    def __aiter__(self) -> ResponseStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next piece.
+
+        Raises:
+            WorkerLost: The worker has ended before the response.
+            StreamBroken: The function has raised.
+        """
+        if self._unconfirmed:
+            self._steer({"type": "more", "id": self._number, "bytes": self._unconfirmed})
+            self._unconfirmed = 0
+        while not self._has_ended:
+            piece = await self._arrived.get()
+            if isinstance(piece, WorkerLost):
+                self._has_ended = True
+                raise piece
+            self._has_ended = "last" in piece.header
+            if "error" in piece.header:
+                error = piece.header["error"]
+                raise StreamBroken(f"{error['typeName']}: {error['message']}")
+            if piece.payload:
+                self._unconfirmed = len(piece.payload)
+                return piece.payload
+        raise StopAsyncIteration
+
+    def close(self) -> None:
+        """Take nothing more; the function is told if it has not ended."""
+        if not self._has_ended:
+            self._has_ended = True
+            self._steer({"type": "cancel", "id": self._number})
+        self._on_close(self._number)
 
 
 class Answers:
     """What a worker still owes to the host."""
 
     def __init__(self) -> None:
+        self._streams: dict[int, asyncio.Queue[Frame | WorkerLost]] = {}
+        """Pieces of responses that have arrived, by the numbers of their invocations."""
         self._numbers = itertools.count(1)
         self._last_number = 0
         self._waiting: dict[int, asyncio.Future[Frame]] = {}
@@ -87,10 +152,25 @@ class Answers:
         if answer is not None and answer.done() and not answer.cancelled():
             answer.exception()  # else asyncio would complain that nobody has looked
 
+    def stream(self, number: int) -> ResponseStream:
+        """The rest of a response that is sent in pieces; to be closed."""
+        return ResponseStream(number, self._streams[number], self._steer, self._streams.pop)
+
+    def _steer(self, header: dict[str, Any]) -> None:
+        """Tell the worker how a stream goes on."""
+        raise NotImplementedError
+
     def _take(self, frame: Frame) -> None:
         number = frame.header["id"]
         if type(number) is not int or not 0 < number <= self._last_number:
             raise ValueError(f"an answer to {number!r}, which nobody has asked")
+        if frame.header.get("type") == "chunk":
+            arrived = self._streams.get(number)
+            if arrived is not None:  # else the client is gone
+                arrived.put_nowait(frame)
+            return
+        if "streams" in frame.header:  # pieces may follow before anybody looks at this one
+            self._streams[number] = asyncio.Queue()
         waiting = self._waiting.get(number)
         if waiting is not None and not waiting.done():
             waiting.set_result(frame)
@@ -99,6 +179,8 @@ class Answers:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(reason())
+        for arrived in self._streams.values():
+            arrived.put_nowait(reason())
 
 
 class WorkerProcess(Answers):
@@ -212,6 +294,10 @@ class WorkerProcess(Answers):
             self._started.process.kill()
             await self._ended.wait()
 
+    def _steer(self, header: dict[str, Any]) -> None:
+        if self._link is not None and not self.lost.is_set():
+            self._link.send(Frame(header))
+
     def _receive(self, frame: Frame) -> bool:
         """Take a frame; True if that is too early."""
         kind = frame.header["type"]
@@ -224,6 +310,8 @@ class WorkerProcess(Answers):
             self._loaded.set_result(frame)
         elif kind == "result":
             self._has_gone_on = "goesOn" in frame.header
+            self._take(frame)
+        elif kind == "chunk":
             self._take(frame)
         else:
             raise ValueError(f"a message of the type {kind!r}")
@@ -342,6 +430,10 @@ class InProcessWorker(Answers):
         await loop.run_in_executor(None, self._thread.join, _END_SECONDS)
         if not self._thread.is_alive():
             self._loop.close()
+
+    def _steer(self, header: dict[str, Any]) -> None:
+        if not self.lost.is_set():
+            self._functions.steer(header)
 
     async def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))

@@ -31,7 +31,8 @@ from azure.durable_functions.local.engine.lost_workers import MOST_LOST_WORKERS,
 from azure.durable_functions.local.engine.texts import events, failures
 from azure.durable_functions.local.engine.turns.orchestrations import Orchestrations
 from azure.durable_functions.local.store import messages
-from azure.durable_functions.local.store.database import Commit, Database
+from azure.durable_functions.local.store.commit import Commit
+from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.messages import Activity, NewMessage
 
 logger = logging.getLogger("azure.durable_functions.local")

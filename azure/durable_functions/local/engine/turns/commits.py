@@ -13,7 +13,7 @@ from azure.durable_functions.local.engine.log_fields import about
 from azure.durable_functions.local.engine.texts import events
 from azure.durable_functions.local.engine.texts.new_instance import instance_started_by
 from azure.durable_functions.local.store import history, instances, messages
-from azure.durable_functions.local.store.database import Commit
+from azure.durable_functions.local.store.commit import Commit
 from azure.durable_functions.local.store.instances import Instance
 
 from . import generations

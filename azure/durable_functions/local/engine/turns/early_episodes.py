@@ -10,7 +10,7 @@ from azure.durable_functions.local.engine.invoker import Continuation
 from azure.durable_functions.local.engine.registry import Registry
 from azure.durable_functions.local.engine.settings import Limits
 from azure.durable_functions.local.engine.texts import events, triggers
-from azure.durable_functions.local.store.database import Commit
+from azure.durable_functions.local.store.commit import Commit
 from azure.durable_functions.local.store.messages import Activity
 
 from .memory import Memory, Remembered

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from azure.durable_functions.local.engine.texts.answers import Listed
-from azure.durable_functions.local.store.database import KEPT, Commit
+from azure.durable_functions.local.store.commit import KEPT, Commit
 from azure.durable_functions.local.store.history import Leaf, OpenTask
 from azure.durable_functions.local.store.instances import Instance
 

@@ -31,7 +31,8 @@ from azure.durable_functions.local.engine.log_fields import about
 from azure.durable_functions.local.engine.registry import Registry
 from azure.durable_functions.local.engine.settings import Limits
 from azure.durable_functions.local.store import instances, messages
-from azure.durable_functions.local.store.database import Commit, Database
+from azure.durable_functions.local.store.commit import Commit
+from azure.durable_functions.local.store.database import Database
 from azure.durable_functions.local.store.instances import Instance
 from azure.durable_functions.local.store.messages import Activity, Message
 
