@@ -1,7 +1,7 @@
 """The two ports of the host: the public one and the RPC port. Source: http-api.md 1, 10.
 
-Only this module and `connections` know the HTTP library. The RPC port is for the durable clients
-in the app.
+Only this module, `connections` and `streamed` know the HTTP library. The RPC port is for
+the durable clients in the app.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,10 +22,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from azure.durable_functions._errors import DurableFunctionsError, SettingsError
-from azure.durable_functions.local.engine.invoker import Failure, WorkerLost
+from azure.durable_functions.local.engine.invoker import Failure
 from azure.durable_functions.local.store.space import StoreFull
-from azure.durable_functions.local.workers.pool import Response, Rest
-from azure.durable_functions.local.workers.workers import StreamBroken
+from azure.durable_functions.local.workers.pool import Response
 
 from . import exchange, links
 from .access import Access
@@ -34,6 +33,7 @@ from .connections import NEXT_REQUEST_SECONDS, Connections, body_of
 from .exchange import Answer, Request
 from .functions_api import FunctionsApi, HttpFunction
 from .management_api import ManagementApi
+from .streamed import StreamedResponse
 from .throttle import Throttle, TooManyRequests
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -76,9 +76,6 @@ _HOLDS_KEYS = {
     "X-Content-Type-Options": "nosniff",
 }
 """Headers of responses that may contain the key: no cache, no referrer for other sites."""
-
-_LOOK_AT_CLIENT_SECONDS = 1.0
-"""How often, while a function makes the next piece of a response, the client is looked for."""
 
 _NO_ENCODING = "Content-Encoding is not supported: send the body as it is"
 
@@ -309,7 +306,7 @@ class Server:
             for name, value in _HOLDS_KEYS.items():
                 answer.headers.setdefault(name, value)
         answer.headers.update(self._settings.custom_headers)
-        if isinstance(answer, _Streamed):
+        if isinstance(answer, StreamedResponse):
             await answer.send(request)
         _log(request, request.rel_url.raw_path, answer, began)
         return answer
@@ -481,56 +478,16 @@ def _body_of(answer: web.StreamResponse) -> bytes:
     return body if isinstance(body, bytes) else b""
 
 
-class _Streamed(web.StreamResponse):
-    """A response that a function makes bit by bit, and that goes out the same way."""
-
-    def __init__(self, response: Response, rest: Rest) -> None:
-        super().__init__(status=response.status)
-        self._first = response.body
-        self._rest = rest
-
-    async def send(self, request: web.Request) -> None:
-        """Send all pieces; the connection is cut if the function raises in the middle."""
-        try:
-            await self.prepare(request)
-            await self.write(self._first)
-            pieces = aiter(self._rest)
-            while (piece := await self._next(pieces, request)) is not None:
-                await self.write(piece)
-            await self.write_eof()
-        except ConnectionError:
-            logger.debug("A client has closed the connection before its response had ended")
-        except (WorkerLost, StreamBroken) as error:
-            logger.error("A response was cut off: %s", error)
-            if request.transport is not None:
-                request.transport.abort()
-        finally:
-            await self._rest.close()
-
-    @staticmethod
-    async def _next(pieces: AsyncIterator[bytes], request: web.Request) -> bytes | None:
-        """The next piece; None at the end. Meanwhile it is noticed that the client is gone."""
-        coming = asyncio.ensure_future(anext(pieces, None))
-        try:
-            while not coming.done():
-                await asyncio.wait({coming}, timeout=_LOOK_AT_CLIENT_SECONDS)
-                if request.transport is None or request.transport.is_closing():
-                    raise ConnectionResetError
-            return coming.result()
-        finally:
-            coming.cancel()
-
-
 def _from_function(response: Response) -> web.StreamResponse:
-    answered: web.Response | _Streamed
+    answered: web.Response | StreamedResponse
     if response.rest is None:
         answered = web.Response(status=response.status)
     else:
-        answered = _Streamed(response, response.rest)
+        answered = StreamedResponse(response, response.rest)
     for name, value in response.headers:
         if name.lower() == "set-cookie":
             answered.headers.add(name, value)
-        elif name.lower() == "content-length" and isinstance(answered, _Streamed):
+        elif name.lower() == "content-length" and isinstance(answered, StreamedResponse):
             answered.content_length = int(value)
         elif name.lower() not in ("content-length", "transfer-encoding"):
             answered.headers[name] = value
