@@ -1,1 +1,1 @@
-"""What was asked, what is the answer? HTTP statuses live here, SQL does not."""
+"""Answers HTTP requests. HTTP statuses live here, SQL does not."""

@@ -1,7 +1,7 @@
-"""Who may talk to the host. Source: http-api.md 1.3, 1.4.
+"""Who may send requests to the host. Source: http-api.md 1.3, 1.4.
 
-On a developer's machine everybody may, but no web page of another site: what such a page sends
-carries its `Origin`, and what reaches the host under a foreign name carries that in `Host`.
+On a developer's machine every program may, but no web page of another site: requests of such a page
+carry its `Origin`, and requests that reach the host under a foreign name carry that in `Host`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Access:
     key: str
     is_key_required: bool
     host_names: frozenset[str]
-    """Names in `Host` that are ours, lower case."""
+    """Accepted names in `Host`, in lower case."""
     is_any_address_ours: bool = False
-    """Listening on every interface without names given: addresses are ours, too."""
+    """Whether IP addresses are accepted: on every interface, if no names are given."""
     cors: Cors = field(default_factory=Cors)
     is_loopback: bool = False
-    """Only who sits at this machine reaches the host."""
+    """Whether only this machine can reach the host."""
 
     @staticmethod
     def of_address(
@@ -42,7 +42,7 @@ class Access:
         is_key_wanted: bool = False,
         cors: Cors | None = None,
     ) -> Access:
-        """The rules for an address to listen on; one that is not loopback turns the key on."""
+        """Returns the rules for an address to listen on; without loopback, the key is required."""
         names = {name.lower() for name in (*_LOOPBACK, *allowed_hosts)}
         is_any_address_ours = address in _ANY_ADDRESS and not allowed_hosts
         if address not in _ANY_ADDRESS:
@@ -59,11 +59,11 @@ class Access:
         )
 
     def is_foreign(self, method: str, headers: Mapping[str, str], *, is_rpc: bool = False) -> bool:
-        """Whether a request comes from somewhere it must not: answered with 403."""
+        """Returns whether the origin of a request is forbidden: the response is 403."""
         host = headers.get("host", "")
         name = _name_of(host)
-        # The workers' door listens on loopback alone, whatever the public one does. A page may make
-        # its own name lead to any address, but it cannot make an address its name.
+        # The RPC port only listens on loopback, whatever the public one does. A page can make its
+        # own name resolve to any address, but it cannot use an address as its name.
         is_ours = name in _LOOPBACK if is_rpc else name in self.host_names
         if not is_ours and not (not is_rpc and self.is_any_address_ours and _is_address(name)):
             return True
@@ -77,14 +77,14 @@ class Access:
         return is_rpc or urlsplit(origin).netloc.lower() != host.lower()
 
     def _is_fetched_by_foreign_page(self, headers: Mapping[str, str], origin: str | None) -> bool:
-        """Whether a page of another origin fetches this, as an image for instance.
+        """Returns whether a page of another origin fetches this, for example as an image.
 
-        It could not read the answer, but a GET may also start something. Only browsers send these
-        headers. Links may lead here: what a person opens is no business of the other page. One that
-        navigates by itself has no such person behind it.
+        The page could not read the response, but a GET may also start something. Only browsers send
+        these headers. Links that a person opens are allowed, because the other page has no part in
+        that; a page that navigates by itself is not.
         """
         site = headers.get("sec-fetch-site")
-        if site is None:  # no browser of today; one of yesterday names the page, if it must
+        if site is None:  # an old browser, which names the page in some cases, or another program
             if origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower():
                 return False
         elif site in ("none", "same-origin") or _is_opened_by_a_person(headers):
@@ -92,11 +92,11 @@ class Access:
         return not self.cors.permits(origin) and not self.cors.permits_all
 
     def has_key(self, headers: Mapping[str, str], code: str | None) -> bool:
-        """Whether a request carries the key, where one is required; the header wins."""
+        """Returns whether a request has the key, if one is required. The header is read first."""
         if not self.is_key_required:
             return True
         given = headers.get("x-functions-key", code or "")
-        if not self.key:  # none is known, so nobody can have it
+        if not self.key:  # there is no key, so no request can have it
             return False
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.key.encode())
 
@@ -120,7 +120,7 @@ def _is_address(name: str) -> bool:
 
 
 def _name_of(host: str) -> str:
-    """The name in a `Host` header, without the port."""
+    """Returns the name in a `Host` header, without the port."""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:

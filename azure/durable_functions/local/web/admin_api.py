@@ -1,4 +1,4 @@
-"""The admin API: what is loaded, how the host is, functions run by hand. Source: host.md 13."""
+"""The admin API: loaded functions, status of the host, running a function. Source: host.md 13."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class AdminApi:
         public_origin: str,
         timer_payload: Callable[[str], Awaitable[str]],
     ) -> None:
-        """Prepare.
+        """Prepares the API; `set_functions` follows when the app is loaded.
 
         Args:
             workers: Run the functions.
-            host_id: Name of the task hub.
-            version: Of this host.
-            public_origin: Scheme and authority of its URLs.
-            timer_payload: Gives the trigger text of a timer function that is run by hand.
+            host_id: The name of the task hub.
+            version: The version of this host.
+            public_origin: Scheme and authority of the host's URLs.
+            timer_payload: Returns the trigger text for a run of a timer function by hand.
         """
         self._workers = workers
         self._host_id = host_id
@@ -75,7 +75,7 @@ class AdminApi:
         self._errors = errors
 
     async def answer(self, request: Request) -> Answer:
-        """Answer one request; its path is below ``/admin``."""
+        """Answers a request; its path is below ``/admin``."""
         match [request.method, *(segment.lower() for segment in request.segments)]:
             case ["GET", "functions"]:
                 found = [self._describe(function) for function in self._app.functions]
@@ -151,7 +151,7 @@ class AdminApi:
         }
 
     async def _run(self, request: Request, name: str) -> Answer:
-        """Begin to run a function; with ``wait=true``, not of Core Tools, also how it ends."""
+        """Starts a function; ``wait=true``, which Core Tools lacks, waits for its result."""
         function = self._app.find(name)
         if self._app.failure is not None:
             return exchange.problem(503, f"the app cannot be loaded:\n{self._app.failure}")
@@ -182,7 +182,7 @@ class AdminApi:
         return await asyncio.shield(running) if is_waited_for else exchange.empty(202)
 
     async def _invoke(self, function: FunctionInfo, text: str) -> Answer:
-        """Run a function, and tell how it has ended; the log tells it too."""
+        """Runs a function and returns its result or failure, which is also logged."""
         if function.kind == HTTP_TRIGGER:
             url = self._url_templates.get(function.name, self._public_origin)
             headers = {"content-type": "application/json"}
@@ -199,7 +199,7 @@ class AdminApi:
             outcome = await self._workers.run_function(function, text)
         except (WorkerLost, TimedOut) as error:  # the pool has logged it
             return _failed(Failure(type(error).__name__, str(error), ""))
-        except Exception as error:  # perhaps nobody waits who could be told
+        except Exception as error:  # perhaps nobody waits for the result
             logger.exception("%s could not be run by hand", function.name)
             return _failed(Failure(type(error).__name__, str(error), ""))
         if outcome.failure is not None:
@@ -208,7 +208,7 @@ class AdminApi:
         return exchange.as_json(200, {"result": shown(outcome.value)} if has_result else {})
 
     async def stop(self, patience_seconds: float) -> None:
-        """Let functions that were run by hand finish for a while."""
+        """Lets functions that were run by hand finish for a while."""
         if self._running:
             await asyncio.wait(self._running, timeout=patience_seconds)
 

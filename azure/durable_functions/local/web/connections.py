@@ -1,4 +1,4 @@
-"""Connections that say nothing: they end, so that nobody can hold places by keeping silent."""
+"""Closes silent connections, so that no client can occupy the host by sending nothing."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import ssl
 from aiohttp import web
 
 FIRST_REQUEST_SECONDS = 30.0
-"""How long a new connection may take to send the first request up to its body."""
+"""How long a new connection may take to send the head of its first request."""
 NEXT_REQUEST_SECONDS = 75.0
 """How long a connection may be idle between two requests."""
 BODY_SECONDS = 30.0
 """How long a body may pause."""
 _SWEEP_SECONDS = 5.0
 _BACKLOG = 4096
-"""Connections that may wait to be taken; whom there is no place for tries again after a second."""
+"""How many connections may wait to be accepted; further clients retry after a second."""
 _TAKEN_AT_ONCE = 128
-"""Connections that asyncio takes in one go; where no descriptor is left it tries each of them."""
+"""How many connections asyncio accepts in one go; it tries all even without descriptors."""
 _PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 120_000}
-"""When the system gives up a peer that has vanished; connections take it over from the listener."""
+"""When the system gives up a lost peer; connections inherit this from the listening socket."""
 
 
 class Connections:
     """Accepts the connections of one port and closes those on which no request arrives.
 
-    The HTTP library watches what comes between two requests; before the first, older releases of it
-    wait for ever.
+    The HTTP library limits the time between two requests, but older releases of it wait for ever
+    for the first one.
     """
 
     def __init__(self, server: web.Server) -> None:
@@ -38,7 +38,7 @@ class Connections:
         """Connections without a request yet, and when each was accepted, by the loop's clock."""
 
     async def open(self, reserved: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Accept connections.
+        """Begins to accept connections.
 
         Raises:
             OSError: The port cannot be listened on.
@@ -59,14 +59,14 @@ class Connections:
         self._sweep = loop.call_later(_SWEEP_SECONDS, self._close_silent)
 
     def close(self) -> None:
-        """Accept no more; open connections stay."""
+        """Accepts no more connections; open ones stay."""
         if self._listening is not None:
             self._listening.close()
         if self._sweep is not None:
             self._sweep.cancel()
 
     def heard(self, request: web.Request) -> None:
-        """A request has arrived on its connection."""
+        """Notes that a request has arrived on its connection."""
         self._silent.pop(request.protocol, None)
 
     def _accept(self) -> web.RequestHandler:
@@ -79,18 +79,18 @@ class Connections:
         latest = loop.time() - FIRST_REQUEST_SECONDS
         for connection, accepted_at in list(self._silent.items()):
             if accepted_at > latest:
-                break  # those behind it are younger
+                break  # all later ones are younger
             del self._silent[connection]
             connection.force_close()
         self._sweep = loop.call_later(_SWEEP_SECONDS, self._close_silent)
 
 
 async def body_of(request: web.Request, most_bytes: int) -> bytes:
-    """A request's body; one that has arrived already, as most have, costs no timer.
+    """Returns a request's body; one that has arrived completely, like most, needs no timer.
 
     Raises:
-        web.HTTPRequestTimeout: It pauses for longer than `BODY_SECONDS`.
-        web.HTTPRequestEntityTooLarge: It is longer than `most_bytes`.
+        web.HTTPRequestTimeout: The body pauses for longer than `BODY_SECONDS`.
+        web.HTTPRequestEntityTooLarge: The body is longer than `most_bytes`.
     """
     content = request.content
     body = bytearray()

@@ -1,4 +1,4 @@
-"""Which pages of other origins may use the public port. Source: http-api.md 1.4."""
+"""Which web pages of other origins may use the public port. Source: http-api.md 1.4."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ANY = "*"
 
 @dataclass(frozen=True)
 class Cors:
-    """Permitted origins; without any, browsers keep other origins out."""
+    """Permitted origins; if there are none, browsers block other origins."""
 
     origins: frozenset[str] = frozenset()
     """As browsers write them, or ``*``."""
@@ -20,7 +20,7 @@ class Cors:
 
     @staticmethod
     def of_text(text: str | None, *, with_credentials: bool) -> Cors:
-        """The rules in a comma-separated list.
+        """Returns the rules of a comma-separated list.
 
         Raises:
             SettingsError: ``*`` with credentials, which browsers refuse.
@@ -34,16 +34,16 @@ class Cors:
         return Cors(origins, with_credentials)
 
     def permits(self, origin: str | None) -> bool:
-        """Whether a page of the origin may send requests and read answers."""
+        """Returns whether pages of the origin may send requests and read responses."""
         return origin is not None and (ANY in self.origins or origin.lower() in self.origins)
 
     @property
     def permits_all(self) -> bool:
-        """Whether pages of every origin may."""
+        """Whether pages of every origin may do so."""
         return ANY in self.origins
 
     def preflight(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Headers of the answer to a permitted preflight: what was asked for is allowed."""
+        """Returns the headers of the response to a permitted preflight request."""
         allowed = self.headers(headers["origin"])
         allowed["Access-Control-Allow-Methods"] = headers["access-control-request-method"]
         asked = headers.get("access-control-request-headers")
@@ -52,7 +52,7 @@ class Cors:
         return allowed
 
     def headers(self, origin: str) -> dict[str, str]:
-        """Headers that let a permitted page read an answer."""
+        """Returns the headers that let a permitted page read a response."""
         found = {"Access-Control-Allow-Origin": ANY if ANY in self.origins else origin}
         if self.with_credentials:
             found["Access-Control-Allow-Credentials"] = "true"

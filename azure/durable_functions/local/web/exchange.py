@@ -1,4 +1,4 @@
-"""Requests and answers, free of any HTTP library, and the rules that all routes share.
+"""Requests and responses without an HTTP library, and the rules that all routes share.
 
 Source: http-api.md 2 and 3.
 """
@@ -25,12 +25,12 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked."""
+    """An HTTP request."""
 
     method: str
     """Upper case."""
     url: str
-    """Absolute, with query, as the client wrote it."""
+    """Absolute, with the query, as the client sent it."""
     path: str
     """Below the base, still percent-encoded."""
     query_text: str
@@ -39,14 +39,14 @@ class Request:
     body: bytes
     has_body: bool
     is_of_worker: bool = False
-    """Whether it came through the workers' door."""
+    """Whether it came through the RPC port."""
 
     @property
     def segments(self) -> list[str]:
-        """Parts of the path, as the extension reads them (extension.md X20, X21).
+        """The parts of the path, as the extension reads them (extension.md X20, X21).
 
-        Its web server decodes the whole path, and it decodes that once more, as a form, before it
-        splits it: ``+`` and ``%2B`` are a blank, ``%2F`` and ``%252F`` separate.
+        Its web server decodes the whole path; the extension form-decodes the result again before
+        it splits it: ``+`` and ``%2B`` are a blank, ``%2F`` and ``%252F`` separate parts.
         """
         path = unquote_plus(unquote(self.path)).strip("/")
         return path.split("/") if path else []
@@ -64,7 +64,7 @@ class Request:
 
 
 class Query:
-    """Parameters of a query string: names ignore case, a repeated one reads as a comma list."""
+    """The parameters of a query string: names in any case, repeated ones joined by commas."""
 
     def __init__(self, text: str) -> None:
         self._values: dict[str, list[str]] = {}
@@ -72,35 +72,35 @@ class Query:
             self._values.setdefault(name.lower(), []).append(value)
 
     def text(self, name: str) -> str | None:
-        """The value; None if the parameter is absent."""
+        """Returns the value; None if the parameter is missing."""
         values = self._values.get(name.lower())
         return None if values is None else ",".join(values)
 
     def flag(self, name: str) -> bool | None:
-        """``true`` or ``false`` in any case; anything else counts as absent."""
+        """Returns ``true`` or ``false`` in any case; None for anything else."""
         text = (self.text(name) or "").strip().lower()
         return {"true": True, "false": False}.get(text)
 
     def number(self, name: str) -> float | None:
-        """A number as .NET writes them, ``NaN`` included; anything else counts as absent."""
+        """Returns a number in .NET's notation, including ``NaN``; None for anything else."""
         text = (self.text(name) or "").strip()
         return float(text.replace(",", "")) if _NUMBER.fullmatch(text) else None
 
     def integer(self, name: str) -> int | None:
-        """A whole number; anything else counts as absent."""
+        """Returns a whole number; None for anything else."""
         try:
             return int((self.text(name) or "").strip())
         except ValueError:
             return None
 
     def moment(self, name: str) -> datetime | None:
-        """A moment in UTC; naive ones are UTC already, unreadable ones count as absent."""
+        """Returns a time in UTC, which is also the default zone; None for anything else."""
         text = (self.text(name) or "").strip()
         if not text:
             return None
         if len(text) > 6 and text[-6] == " ":  # an unescaped "+01:00"
             text = f"{text[:-6]}+{text[-5:]}"
-        if _SHORT_YEAR.match(text):  # as Python writes years before 1000
+        if _SHORT_YEAR.match(text):  # Python's notation of years before 1000
             text = text.partition("-")[0].zfill(4) + text[text.index("-") :]
         try:
             return timestamps.to_utc(timestamps.parse_moment(text))
@@ -110,7 +110,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered."""
+    """An HTTP response."""
 
     status: int
     body: bytes = b""
@@ -119,21 +119,21 @@ class Answer:
 
 
 def empty(status: int) -> Answer:
-    """An answer without a body."""
+    """Returns a response without a body."""
     return Answer(status)
 
 
 def plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer that people read."""
+    """Returns a plain text response."""
     kind = {"Content-Type": "text/plain; charset=utf-8"}
     return Answer(status, text.encode("utf-8", "backslashreplace"), {**kind, **(headers or {})})
 
 
 def as_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer with a JSON body: compact, not escaped."""
+    """Returns a response with a JSON body: compact and unescaped."""
     try:
         text = _dump(value, allow_nan=False)
-    except ValueError:  # NaN or an infinity, which JSON lacks; as .NET writes them
+    except ValueError:  # NaN or an infinity, which JSON lacks; use .NET's notation
         value = json.loads(json.dumps(value), parse_constant=str)
         text = _dump(value)
     try:
@@ -150,7 +150,7 @@ _CHARSETS = frozenset(
         *("iso-8859-1", "latin-1", "iso-8859-15", "windows-1252"),
     )
 )
-"""What bodies may be written in, beside UTF-8: some of Python's codecs take minutes for a text."""
+"""Accepted charsets besides UTF-8: some of Python's codecs take minutes to decode a text."""
 
 
 def _dump(value: Any, *, allow_nan: bool = True) -> str:
@@ -158,14 +158,14 @@ def _dump(value: Any, *, allow_nan: bool = True) -> str:
 
 
 class InvalidJson(ValueError):
-    """A request body that should be JSON is not; the text says where."""
+    """A request body is not JSON, although it must be; the text says where."""
 
 
 def read_text(request: Request) -> str:
-    """The text of a body in the charset that the request names, else UTF-8.
+    """Returns the text of a body in the charset of the request, or UTF-8.
 
     Raises:
-        InvalidJson: The bytes are no such text.
+        InvalidJson: The bytes are not valid in this charset.
     """
     charset = "utf-8-sig"
     content_type = request.headers.get("content-type", "")
@@ -182,7 +182,7 @@ def read_text(request: Request) -> str:
 
 
 def read_json_text(request: Request) -> str | None:
-    """The text of a JSON body as it came; None for a blank one.
+    """Returns the text of a JSON body unchanged; None if it is blank.
 
     Raises:
         InvalidJson: It is not JSON.
@@ -200,7 +200,7 @@ def read_json_text(request: Request) -> str | None:
 
 
 def read_json(request: Request) -> Any:
-    """The value of a JSON body; None for a blank one.
+    """Returns the value of a JSON body; None if it is blank.
 
     Raises:
         InvalidJson: It is not JSON.
@@ -210,12 +210,12 @@ def read_json(request: Request) -> Any:
 
 
 def problem(status: int, message: str) -> Answer:
-    """The first form of an error body (http-api.md 3.3)."""
+    """Returns an error response of the first form (http-api.md 3.3)."""
     return as_json(status, {"Message": message})
 
 
 def exception(status: int, message: str, text: str, kind: str) -> Answer:
-    """The second form of an error body; `kind` is the extension's exception type."""
+    """Returns an error response of the second form; `kind` is the extension's exception type."""
     return as_json(
         status,
         {
@@ -228,12 +228,12 @@ def exception(status: int, message: str, text: str, kind: str) -> Answer:
 
 
 def bad_argument(text: str) -> Answer:
-    """400 for an argument that breaks a rule."""
+    """Returns 400 for an argument that breaks a rule."""
     return exception(
         400, "One or more of the arguments submitted is incorrect", text, "System.ArgumentException"
     )
 
 
 def unexpected(text: str, kind: str = "System.InvalidOperationException") -> Answer:
-    """500 for something that cannot be done as things stand."""
+    """Returns 500 for something that is not possible in the current state."""
     return exception(500, "Something went wrong while processing your request", text, kind)

@@ -46,10 +46,10 @@ class HttpFunction:
 def http_functions(
     functions: list[FunctionInfo], prefix: str
 ) -> tuple[list[HttpFunction], list[tuple[str, str]]]:
-    """The HTTP functions in matching order, and those whose route cannot be used with the reason.
+    """Returns the HTTP functions in matching order, and why others cannot be used.
 
-    The order is by name and the first match wins: there is no ranking by how specific a route is,
-    as officially (host.md 4.1).
+    As in the Functions host, they are matched in the order of their names and the first match wins,
+    however specific a later route is (host.md 4.1).
     """
     usable: list[HttpFunction] = []
     errors: list[tuple[str, str]] = []
@@ -82,7 +82,7 @@ def http_functions(
 
 
 def _methods(given: Any) -> frozenset[str]:
-    """Upper case; a single text is one method."""
+    """Returns the methods in upper case; a single text is one method."""
     found: list[object] = [given] if isinstance(given, str) else given or []
     if not shapes.is_array(found) or not all(isinstance(method, str) for method in found):
         raise RouteError(f"methods must be a list of texts, got {json.dumps(given)}")
@@ -91,7 +91,7 @@ def _methods(given: Any) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class FoundFunction:
-    """A function with the request that is for it."""
+    """An HTTP function and the request that it matches."""
 
     http: HttpFunction
     request: Request
@@ -100,15 +100,15 @@ class FoundFunction:
 
 
 class FunctionsApi:
-    """Finds the function for a request and has it answer."""
+    """Finds the function for a request and calls it."""
 
     def __init__(self, workers: AppFunctions) -> None:
         self.functions: list[HttpFunction] = []
-        """In matching order; put others in their place when the app was loaded anew."""
+        """In matching order; replaced after every reload of the app."""
         self._workers = workers
 
     def find(self, request: Request) -> FoundFunction | None:
-        """The function that a request is for; None if there is none."""
+        """Returns the function for a request; None if there is none."""
         for candidate in self.functions:
             if candidate.methods and request.method not in candidate.methods:
                 continue
@@ -119,11 +119,11 @@ class FunctionsApi:
 
     @property
     def failure(self) -> str | None:
-        """Why the app as a whole cannot be used just now; None if it can."""
+        """Why the app cannot be used at the moment; None if it can."""
         return self._workers.app.failure
 
     async def run(self, found: FoundFunction) -> Response | Failure:
-        """The response of a function, or how it has failed."""
+        """Calls a function; returns its response or failure."""
         request = found.request
         described = describe_request(
             request.method, request.url, request.headers, request.query_text, found.values
@@ -141,7 +141,7 @@ def describe_request(
     query_text: str = "",
     values: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A request as the worker reads it."""
+    """Returns a request in the form that the worker reads."""
     return {
         "method": method,
         "url": url,
@@ -152,7 +152,7 @@ def describe_request(
 
 
 def client_texts(function: FunctionInfo, links: Links) -> dict[str, str]:
-    """Text of each durable client binding, by parameter."""
+    """Returns the text of each durable client binding, by parameter."""
     texts: dict[str, str] = {}
     for binding in function.bindings:
         if (
@@ -167,12 +167,12 @@ def client_texts(function: FunctionInfo, links: Links) -> dict[str, str]:
 
 
 def new_trace_parent() -> str:
-    """A W3C trace context of its own."""
+    """Returns a new W3C trace context."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
 
 
 def _parameters(query_text: str) -> dict[str, str]:
-    """Query values: repeated names joined by commas, empty ones dropped, as officially (4.2)."""
+    """Returns query values: repeated ones joined by commas, empty ones dropped (host.md 4.2)."""
     values: dict[str, list[str]] = {}
     for name, value in parse_qsl(query_text, keep_blank_values=False):
         values.setdefault(name, []).append(value)

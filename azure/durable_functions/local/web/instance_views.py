@@ -1,4 +1,4 @@
-"""How instances and their histories are shown. Source: http-api.md 5.3 and 5.4."""
+"""Instances and histories as the API shows them. Source: http-api.md 5.3 and 5.4."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ _FIELDS = {
     "ExecutionCompleted": ("OrchestrationStatus", "Result", "FailureDetails"),
     "GenericEvent": ("Data",),
 }
-"""What is shown of an event, beside its type and time, in this order (extension.md X28)."""
+"""The members of each event besides type and time, in this order (extension.md X28)."""
 _DEFAULTS: dict[str, Any] = {"GenerateNewTrace": False}
 
 
 def shown(text: str | None) -> Any:
-    """Stored text as it is shown: JSON as its value, other text as a string."""
+    """Returns the value of a stored text: JSON is decoded, other text stays a string."""
     if text is None:
         return None
     if not text.strip():
         return ""
-    if depth.is_too_deep(text):  # of an earlier release, or a function's
+    if depth.is_too_deep(text):  # from an earlier release, or from a function
         return text
     try:
         return json.loads(text)
@@ -77,7 +77,7 @@ def shown(text: str | None) -> Any:
 def status(
     instance: Instance, *, show_input: bool = True, history: list[dict[str, Any]] | None = None
 ) -> dict[str, Any]:
-    """The status object; keys in the order of extension.md X26."""
+    """Returns the status object, with members in the order of extension.md X26."""
     view: dict[str, Any] = {"name": instance.name}
     if instance.version:
         view["version"] = instance.version
@@ -97,7 +97,7 @@ def status(
 
 
 def details(found: waiting.Details) -> dict[str, Any]:
-    """What an instance waits for, and its relatives; members without a value are left out."""
+    """Returns what an instance waits for, its parent and children; omits empty members."""
     view: dict[str, Any] = {"waitsFor": [_wait(wait) for wait in found.waits]}
     if found.reason is not None:
         view["reason"] = found.reason
@@ -129,7 +129,7 @@ def _moment(text: str | None) -> str | None:
 
 
 def entity(instance: Instance, *, with_state: bool) -> dict[str, Any]:
-    """An entity as lists show it (http-api.md 7.2)."""
+    """Returns an entity for a list (http-api.md 7.2)."""
     name, _, key = instance.instance_id[1:].partition("@")
     moment = clock.from_stored(instance.updated_at)
     return {
@@ -151,14 +151,14 @@ def history(
     is_continued: bool = False,
     show_details: bool = False,
 ) -> list[dict[str, Any]]:
-    """The history as status queries show it: named, and with scheduling merged into results.
+    """Returns the history for a status query: named events, scheduling merged into results.
 
     Args:
-        stored: Events as JSON texts.
-        show_input: Whether inputs are shown.
-        show_output: Whether results are shown.
+        stored: The events as JSON texts.
+        show_input: Whether to include inputs.
+        show_output: Whether to include results.
         is_continued: Whether continue-as-new made this generation.
-        show_details: Whether activities that were repeated have their attempt.
+        show_details: Whether to include the attempt of retried activities.
     """
     attempts = waiting.attempts_of(stored) if show_details else {}
     events = [json.loads(text) for text in stored]
@@ -224,9 +224,9 @@ def _field(name: str, event: dict[str, Any]) -> Any:
 
 
 def _is_structured(event: dict[str, Any]) -> bool:
-    """Whether the app itself has sent the details, so that the extension shows them too (Y22, Y33).
+    """Returns whether the app itself sent the details: then the extension shows them (Y22, Y33).
 
-    Of a child only what is special tells that, as this host gives its parent details in any case.
+    This host always adds details to a child's failure, so there only special members prove it.
     """
     details = event.get("FailureDetails")
     if event["EventType"] != HistoryEventType.SUB_ORCHESTRATION_INSTANCE_FAILED:

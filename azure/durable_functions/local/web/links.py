@@ -1,4 +1,4 @@
-"""URLs that the host hands out. Source: http-api.md 4."""
+"""The URLs in the host's responses. Source: http-api.md 4."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLACEHOLDER = "INSTANCEID"
 
 @dataclass(frozen=True)
 class Links:
-    """What the URLs are made of."""
+    """The parts of these URLs."""
 
     public_origin: str
     """``http://localhost:7071``."""
@@ -22,7 +22,7 @@ class Links:
     connection_name: str
     key: str
     rpc_base_url: str | None
-    """None when the worker door is closed; ends with the secret of the run."""
+    """Ends with the secret of the run; None if the RPC port is disabled."""
 
     def of_instance(
         self,
@@ -33,7 +33,7 @@ class Links:
         connection: str | None = None,
         with_key: bool = True,
     ) -> dict[str, str]:
-        """The management URLs of an instance, with ``rewindPostUri``."""
+        """Returns the management URLs of an instance, including ``rewindPostUri``."""
         suffix = (
             f"taskHub={quote(hub_name or self.hub_name, safe='')}"
             f"&connection={quote(connection or self.connection_name, safe='')}"
@@ -55,7 +55,7 @@ class Links:
     def client_binding(
         self, *, task_hub: str | None = None, connection: str | None = None
     ) -> dict[str, Any]:
-        """What the durable client binding receives."""
+        """Returns what a durable client binding receives."""
         base = f"{self.public_origin}{WEBHOOK_PATH}"
         create = f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"
         wait = "timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}"
@@ -80,5 +80,5 @@ class Links:
 
 
 def _form_encoded(text: str) -> str:
-    """As the extension encodes ids in links: a blank is ``+``, which it reads as one."""
+    """Encodes an ID for URLs as the extension does: a blank becomes ``+``."""
     return quote_plus(text, safe="!*()").replace("~", "%7E")

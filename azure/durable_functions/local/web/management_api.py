@@ -1,12 +1,10 @@
 """The HTTP management API. Source: http-api.md.
 
-Routes are tried in the order of 2.1; whatever none of them takes is 404 without a body.
+Routes are tried in the order of 2.1; a request that matches none gets 404 without a body.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -27,7 +25,7 @@ from azure.durable_functions.local.engine.texts import entity_rows, events
 from azure.durable_functions.local.engine.texts.entity_rows import is_entity
 from azure.durable_functions.local.store.instances import Filter, Instance
 
-from . import exchange, instance_views, waiting
+from . import exchange, instance_views, page_tokens, waiting
 from .exchange import Answer, Request
 from .links import Links
 
@@ -44,19 +42,19 @@ class ManagementApi:
     """PendingAnswers requests about one task hub."""
 
     def __init__(self, hub: TaskHub, links: Links, *, uses_app_lease: bool = True) -> None:
-        """Prepare.
+        """Takes what it works on.
 
         Args:
             hub: The task hub.
-            links: What the URLs in answers are made of.
-            uses_app_lease: Whether the app could be made the primary one of several.
+            links: The parts of URLs in responses.
+            uses_app_lease: Whether ``makePrimary`` is accepted.
         """
         self._hub = hub
         self._links = links
         self._uses_app_lease = uses_app_lease
 
     async def answer(self, request: Request) -> Answer:
-        """Answer one request; its path is below the base of the door it came through."""
+        """Answers a request; its path is below the base of the port that it came through."""
         hub_name = request.query.text("taskHub")
         foreign = bool(hub_name) and (hub_name or "").lower() != self._links.hub_name.lower()
         segments = request.segments
@@ -100,7 +98,7 @@ class ManagementApi:
             return _invalid_json(error)
         if foreign:
             return exchange.bad_argument(f"This host has only the hub {self._links.hub_name}.")
-        if_exists: Any = request.query.text("ifExists")  # not of the extension
+        if_exists: Any = request.query.text("ifExists")  # this host's own
         if if_exists not in (None, *get_args(IfExists)):
             return exchange.bad_argument(f"ifExists is error, skip or replace, not {if_exists!r}")
         try:
@@ -122,7 +120,7 @@ class ManagementApi:
     async def _answer_started(
         self, request: Request, instance_id: str, refuse: Callable[[waiting.BadWait], Answer]
     ) -> Answer:
-        """At once, or when the instance has ended if both wait parameters are given (5.2)."""
+        """Answers at once or, with both wait parameters, when the instance has ended (5.2)."""
         timeout = request.query.number("timeout")
         interval = request.query.number("pollingInterval")
         if timeout is None or interval is None:
@@ -148,7 +146,7 @@ class ManagementApi:
             hub_name=request.query.text("taskHub"),
             connection=request.query.text("connection"),
         )
-        del links["rewindPostUri"]  # not in this answer, as officially (4.2)
+        del links["rewindPostUri"]  # the extension omits it here (4.2)
         headers = {"Location": links["statusQueryGetUri"], "Retry-After": "10"}
         return exchange.as_json(202, links, headers)
 
@@ -157,7 +155,7 @@ class ManagementApi:
         if instance is None:
             return exchange.empty(404)
         query = request.query
-        if query.flag("export"):  # not of the extension: it never gives the whole history
+        if query.flag("export"):  # this host's own: the complete history
             return exchange.as_json(200, await self._export(instance))
         show_input = query.flag("showInput") is not False
         history: list[dict[str, Any]] | None = None
@@ -170,9 +168,9 @@ class ManagementApi:
                 show_details=bool(query.flag("showDetails")),
             )
         view = instance_views.status(instance, show_input=show_input, history=history)
-        if query.flag("showFailure"):  # not of the extension: class, frames and causes
+        if query.flag("showFailure"):  # this host's own: class, frames and causes
             view["failure"] = await self._hub.failure_of(instance_id)
-        if query.flag("showDetails"):  # not of the extension, which cannot tell
+        if query.flag("showDetails"):  # this host's own
             found = await self._hub.details_of(instance_id)
             view.update({} if found is None else instance_views.details(found))
         if not instance.is_terminal:
@@ -182,7 +180,7 @@ class ManagementApi:
         return exchange.as_json(200, view)
 
     async def _export(self, instance: Instance) -> dict[str, Any]:
-        """The run as `testing.replay` takes it: the trigger with the whole history."""
+        """Returns a run in the format of `testing.replay`: the complete history and its input."""
         parent = None if instance.parent is None else json.loads(instance.parent)
         return {
             "instanceId": instance.instance_id,
@@ -202,7 +200,7 @@ class ManagementApi:
             created_from=_stored(query, "createdTimeFrom"),
             created_to=_stored(query, "createdTimeTo"),
             statuses=_statuses(query.text("runtimeStatus")),
-            # Not of the extension: for `durable list`.
+            # This host's own, for `durable list`.
             name=query.text("name") or None,
             custom_status=_piece(query.text("customStatus")),
             has_entities=query.flag("entities") is not False,
@@ -212,13 +210,13 @@ class ManagementApi:
         if isinstance(page, Answer):
             return page
         found, token = page
-        # The extension hides inputs only from a list that is filtered (X36).
+        # The extension only hides inputs in a filtered list (X36).
         show_input = query.flag("showInput") is not False or wanted == Filter()
         views = [instance_views.status(item, show_input=show_input) for item in found]
         return exchange.as_json(200, views, {_CONTINUATION: token})
 
     async def _entities(self, request: Request, rest: list[str], foreign: bool) -> Answer:
-        """Read, list, signal and delete entities (http-api.md 7)."""
+        """Reads, lists, signals and deletes entities (http-api.md 7)."""
         match (request.method, rest):
             case ("GET", [name, key]):
                 if foreign:
@@ -282,23 +280,23 @@ class ManagementApi:
             return page
         found, token = page
         with_state = query.flag("fetchState") is True
-        # As with the extension: state or existence decides, whichever it reads.
+        # As in the extension: either state or existence decides, depending on what it reads.
         is_shown = entity_rows.has_state if with_state else entity_rows.exists
         views = [instance_views.entity(e, with_state=with_state) for e in found if is_shown(e)]
         return exchange.as_json(200, views, {_CONTINUATION: token})
 
     async def _page(self, request: Request, wanted: Filter) -> tuple[list[Instance], str] | Answer:
-        """One page of a list, and the token of the next one; or the refusal of a wrong token."""
+        """Returns a page of a list and the token of the next one, or an error response."""
         top = request.query.integer("top")
         if top is not None and top < 1:
             return exchange.bad_argument(f"top must be at least 1, got {top}")
         size = _PAGE_SIZE if top is None else min(top, _LARGEST_PAGE)
         try:
-            after = _read_token(request.headers.get(_CONTINUATION, ""))
+            after = page_tokens.read(request.headers.get(_CONTINUATION, ""))
         except ValueError:
             return exchange.bad_argument(f"{_CONTINUATION} is not a token of this host")
         found = await self._hub.page(replace(wanted, after=after), limit=size + 1)
-        return found[:size], _make_token(found[size - 1]) if len(found) > size else ""
+        return found[:size], page_tokens.make(found[size - 1]) if len(found) > size else ""
 
     async def _operate(
         self, request: Request, instance_id: str, operation: str, rest: list[str], foreign: bool
@@ -345,7 +343,7 @@ class ManagementApi:
         found = await self._hub.find(instance_id)
         if found is None:
             return exchange.empty(404)
-        if found.is_terminal:  # 404 and 410 win over a wrong body (6.1)
+        if found.is_terminal:  # 404 and 410 take precedence over 400 (6.1)
             return exchange.empty(410)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json":
@@ -377,7 +375,7 @@ class ManagementApi:
     async def _rewind(self, request: Request, instance_id: str) -> Answer:
         try:
             await self._hub.rewind(instance_id, _reason(request))
-        except NoSuchInstance:  # the dollar is the extension's
+        except NoSuchInstance:  # official text, byte for byte
             return exchange.as_json(
                 404, f'No orchestration with instance ID "${instance_id}" found.'
             )
@@ -432,7 +430,7 @@ _OPERATIONS: Mapping[tuple[str, int], Any] = {
     ("restart", 0): ManagementApi._restart,
     ("restartwithoptions", 0): ManagementApi._restart_with_options,
 }
-"""By name and number of further segments."""
+"""By name and number of further path segments."""
 
 
 _NOT_FOUND = exchange.empty(404)
@@ -443,7 +441,7 @@ def _reason(request: Request) -> str | None:
 
 
 def _is_recursive(request: Request) -> bool:
-    """Not of the extension, which ignores it (X45)."""
+    """Returns whether children are included; the extension ignores this (X45)."""
     return request.query.flag("recursive") is True
 
 
@@ -468,7 +466,7 @@ def _stored(query: exchange.Query, name: str) -> str | None:
 
 
 def _statuses(text: str | None) -> frozenset[str] | None:
-    """Names or numbers; None if nothing valid remains (5.5). A number without a name fits none."""
+    """Parses names or numbers; None if none is valid (5.5). An unknown number matches nothing."""
     found: set[str] = set()
     for part in (text or "").split(","):
         part = part.strip()
@@ -481,21 +479,5 @@ def _statuses(text: str | None) -> frozenset[str] | None:
 
 
 def _piece(text: str | None) -> str | None:
-    """What a stored custom status must have: blanks count nowhere, and it is ASCII."""
+    """Returns a text to find in stored custom statuses: without blanks, escaped to ASCII."""
     return "".join((text or "").split()).encode("ascii", "backslashreplace").decode() or None
-
-
-def _make_token(last: Instance) -> str:
-    place = json.dumps([last.created_at, last.instance_id])
-    return base64.urlsafe_b64encode(place.encode("utf-8")).decode("ascii")
-
-
-def _read_token(token: str) -> tuple[str, str] | None:
-    if not token:
-        return None
-    try:
-        text = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
-        created_at, instance_id = json.loads(text)
-        return str(created_at), str(instance_id)
-    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
-        raise ValueError(token) from error

@@ -1,4 +1,4 @@
-"""Route templates of HTTP functions, as ASP.NET Core reads them. Source: host.md 4.1."""
+"""Route templates of HTTP functions, with the rules of ASP.NET Core. Source: host.md 4.1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PARAMETER = re.compile(
 
 
 class RouteError(DurableFunctionsError):
-    """A route template cannot be used; says why."""
+    """A route template cannot be used; the message says why."""
 
 
 Check = Callable[[str], bool]
@@ -131,7 +131,7 @@ class _Parameter:
 
 
 def _literal(path: str) -> str:
-    """The path with everything decoded that means nothing to routing: all but slashes."""
+    """Returns the path with everything decoded but slashes, which matter for routing."""
     return unquote(path.replace("%2F", "%252F").replace("%2f", "%252F"))
 
 
@@ -139,17 +139,17 @@ class Route:
     """A compiled template."""
 
     def __init__(self, template: str) -> None:
-        """Compile a template.
+        """Compiles a template.
 
         Raises:
-            RouteError: It is not well formed.
+            RouteError: It is malformed.
         """
         self.template = template
         self._parameters: list[_Parameter] = []
         self._pattern = re.compile(self._compile(template.strip("/")), re.IGNORECASE)
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Parameters of a percent-encoded path, decoded; None if it does not fit."""
+        """Returns the decoded parameters of a percent-encoded path; None if it does not match."""
         found = self._pattern.fullmatch(_literal(path.strip("/")))
         if found is None:
             return None
@@ -213,7 +213,7 @@ class Route:
 
 
 def _rejoin(segments: Sequence[str]) -> list[str]:
-    """Put together what a slash inside braces has cut, as in ``{x:regex(a/b)}``."""
+    """Joins segments that were split at a slash inside braces, as in ``{x:regex(a/b)}``."""
     joined: list[str] = []
     for segment in segments:
         if joined and joined[-1].count("{") > joined[-1].count("}"):

@@ -1,6 +1,7 @@
-"""The two doors of the host: the public port and the one for workers. Source: http-api.md 1, 10.
+"""The two ports of the host: the public one and the RPC port. Source: http-api.md 1, 10.
 
-This is the only module that knows the HTTP library.
+Only this module, `connections` and `streamed` know the HTTP library. The RPC port is for
+the durable clients in the app.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +22,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from azure.durable_functions._errors import DurableFunctionsError, SettingsError
-from azure.durable_functions.local.engine.invoker import Failure, WorkerLost
+from azure.durable_functions.local.engine.invoker import Failure
 from azure.durable_functions.local.store.space import StoreFull
-from azure.durable_functions.local.workers.responses import Response, Rest, StreamBroken
+from azure.durable_functions.local.workers.responses import Response
 
 from . import exchange, links
 from .access import Access
@@ -32,13 +33,14 @@ from .connections import NEXT_REQUEST_SECONDS, Connections, body_of
 from .exchange import Answer, Request
 from .functions_api import FunctionsApi, HttpFunction
 from .management_api import ManagementApi
+from .streamed import StreamedResponse
 from .throttle import Throttle, TooManyRequests
 
 logger = logging.getLogger("azure.durable_functions.local")
 
 
 class _WithoutData(logging.Filter):
-    """Takes out of what the HTTP library logs all that the request held: keys may be in it."""
+    """Removes contents of requests from the HTTP library's log records: they may contain keys."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         raised = record.exc_info[1] if record.exc_info else None
@@ -46,7 +48,7 @@ class _WithoutData(logging.Filter):
             return record.levelno == logging.DEBUG and _requests.isEnabledFor(logging.DEBUG)
         record.msg, record.args = "A request could not be answered: %s", (type(raised).__name__,)
         record.exc_info = record.exc_text = None
-        if isinstance(raised, HttpProcessingError):  # what was sent is no HTTP
+        if isinstance(raised, HttpProcessingError):  # the client did not send HTTP
             record.levelno, record.levelname = logging.DEBUG, "DEBUG"
         return _requests.isEnabledFor(record.levelno)
 
@@ -58,9 +60,9 @@ MAX_BODY_BYTES = 100 * 1024 * 1024
 _RPC_BODY_BYTES = 2**40
 RPC_PORT = 17071
 PATIENCE_SECONDS = 3.5
-"""How long functions and requests may still run when the host stops (host.md 12.5)."""
+"""How long functions and requests may continue when the host stops (host.md 12.5)."""
 _LAST_SECONDS = 0.5
-"""The same of requests at the worker door, once the functions have ended."""
+"""The same for requests at the RPC port, once the functions have ended."""
 _RPC_ATTEMPTS = 10
 _HOME_PAGE = b"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Your function app is up and running</title>
@@ -73,10 +75,7 @@ _HOLDS_KEYS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""Of answers that may hold links with the key: kept by nobody, told to no other site."""
-
-_LOOK_AT_CLIENT_SECONDS = 1.0
-"""How often, while a function makes the next piece of a response, the client is looked for."""
+"""Headers of responses that may contain the key: no cache, no referrer for other sites."""
 
 _NO_ENCODING = "Content-Encoding is not supported: send the body as it is"
 
@@ -84,10 +83,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def bind(address: str, port: int) -> socket.socket:
-    """Reserve the public port; requests are accepted only when the site is started.
+    """Reserves the public port; `Server.open_public` accepts requests.
 
     Raises:
-        SettingsError: The port is taken or the address is not this machine's.
+        SettingsError: The port is in use, or the address does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     reserved = socket.socket(family, socket.SOCK_STREAM)
@@ -96,7 +95,7 @@ def bind(address: str, port: int) -> socket.socket:
         reserved.bind((address, port))
     except OverflowError:
         reserved.close()
-        raise SettingsError(f"{port} is not a port number; 0 to 65535 are") from None
+        raise SettingsError(f"{port} is not a port number from 0 to 65535") from None
     except OSError as error:
         reserved.close()
         if error.errno == errno.EADDRINUSE:
@@ -106,7 +105,7 @@ def bind(address: str, port: int) -> socket.socket:
 
 
 def bind_rpc() -> socket.socket:
-    """Reserve the worker door: 17071, else up to nine random ports (http-api.md 10).
+    """Reserves the RPC port: 17071, else one of nine random ports (http-api.md 10).
 
     Raises:
         SettingsError: None of them is free.
@@ -161,7 +160,7 @@ class ServerSettings:
 
 
 class _Door:
-    """One port that is open."""
+    """An open port."""
 
     def __init__(self, runner: web.AppRunner, connections: Connections) -> None:
         self._runner = runner
@@ -177,10 +176,10 @@ class _Door:
         patience: float,
         tls: ssl.SSLContext | None = None,
     ) -> _Door:
-        """Accept requests.
+        """Opens a port and accepts requests.
 
         Raises:
-            SettingsError: The port is taken.
+            SettingsError: The port is in use.
         """
 
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -208,13 +207,13 @@ class _Door:
         return cls(runner, connections)
 
     async def close(self) -> None:
-        """Accept nothing more, and let requests that are being answered finish for a while."""
+        """Accepts no more requests; current ones may finish for a while."""
         self._connections.close()
         await self._runner.cleanup()
 
 
 class Server:
-    """Serves both doors."""
+    """Serves both ports."""
 
     def __init__(
         self,
@@ -225,15 +224,15 @@ class Server:
         settings: ServerSettings,
         rpc_secret: str,
     ) -> None:
-        """Take what answers.
+        """Takes what answers the requests.
 
         Args:
-            management: Requests about instances and entities.
-            functions: Requests for the app's HTTP functions.
-            admin: Requests of the admin API.
-            access: Who may come in.
+            management: Answers requests about instances and entities.
+            functions: Answers requests for the app's HTTP functions.
+            admin: Answers requests of the admin API.
+            access: Who may send requests.
             settings: How the public port answers.
-            rpc_secret: First part of the path at the workers' door; workers alone know it.
+            rpc_secret: First part of the paths at the RPC port; only workers know it.
         """
         self._rpc_base = f"{links.RPC_PATH}/{rpc_secret}".encode()
         self._management = management
@@ -255,13 +254,13 @@ class Server:
         self._admin.set_functions(routes, errors)
 
     async def open_rpc(self, reserved: socket.socket) -> None:
-        """Accept requests of workers; no limit on bodies."""
+        """Accepts requests of workers, with bodies of any size."""
         self._rpc = await _Door.open(
             reserved, self._answer_rpc, max_body_bytes=_RPC_BODY_BYTES, patience=_LAST_SECONDS
         )
 
     async def open_public(self, reserved: socket.socket) -> None:
-        """Accept requests of everybody."""
+        """Accepts requests at the public port."""
         self._public = await _Door.open(
             reserved,
             self._answer_public,
@@ -279,7 +278,7 @@ class Server:
             await asyncio.gather(self._public.close(), stopping)
 
     async def close_rpc(self) -> None:
-        """Close the worker door."""
+        """Closes the RPC port."""
         if self._rpc is not None:
             await self._rpc.close()
 
@@ -295,7 +294,7 @@ class Server:
             return _to_web(exchange.empty(404))
         began = time.monotonic()
         answer = await self._manage(request, rest, is_of_worker=True)
-        _tell(request, f"the app's client: {rest}", answer, began)
+        _log(request, f"the app's client: {rest}", answer, began)
         return answer
 
     async def _answer_public(self, request: web.Request) -> web.StreamResponse:
@@ -303,13 +302,13 @@ class Server:
         answer = await self._answer_with_cors(request)
         if request.rel_url.raw_path.lower().startswith(("/runtime/", "/admin/")):
             answer.headers.update(_HOLDS_KEYS)
-        elif self._access.key.encode() in _body_of(answer):  # a starter function's, say
+        elif self._access.key.encode() in _body_of(answer):  # for example of a starter function
             for name, value in _HOLDS_KEYS.items():
                 answer.headers.setdefault(name, value)
         answer.headers.update(self._settings.custom_headers)
-        if isinstance(answer, _Streamed):
+        if isinstance(answer, StreamedResponse):
             await answer.send(request)
-        _tell(request, request.rel_url.raw_path, answer, began)
+        _log(request, request.rel_url.raw_path, answer, began)
         return answer
 
     async def _answer_with_cors(self, request: web.Request) -> web.StreamResponse:
@@ -322,7 +321,7 @@ class Server:
             return web.Response(status=204, headers=cors.preflight(asked))
         try:
             answer = await self._answer_permitted(request)
-        except web.HTTPException as refused:  # its page may read the reason
+        except web.HTTPException as refused:  # the page may read the reason
             refused.headers.update(cors.headers(origin))
             raise
         allowed = cors.headers(origin)
@@ -372,7 +371,7 @@ class Server:
             return _to_web(exchange.empty(429))
         except web.HTTPException:
             raise
-        except Exception:  # one request must not take the host along
+        except Exception:  # a failed request must not stop the host
             logger.exception("Answering %s %s failed", request.method, path)
             return _to_web(exchange.empty(500))
         if isinstance(response, Failure):
@@ -380,19 +379,19 @@ class Server:
         return _from_function(response)
 
     def _failed(self, failure: Failure) -> Answer:
-        """500, as officially without a body, but for who sits at this machine."""
+        """Returns 500; without a body, as in Azure, unless only this machine reaches the port."""
         if not self._settings.tells_failures:
             return exchange.empty(500)
         return exchange.plain(500, f"{failure.text}\n\n{failure.stack}".strip() + "\n")
 
     def _not_loaded(self) -> Answer | None:
-        """503 while the app cannot be loaded: nobody knows its routes then."""
+        """Returns 503 while the app cannot be loaded, as its routes are unknown."""
         reason = self._functions.failure
         if reason is None:
             return None
         if not self._settings.tells_failures:
-            reason = "the host's log says why"
-        text = f"The app cannot be loaded; it is loaded again when a file changes.\n\n{reason}\n"
+            reason = "See the host's log."
+        text = f"The app cannot be loaded; it is reloaded when a file changes.\n\n{reason}\n"
         return exchange.plain(503, text, {"Retry-After": "5"})
 
     async def _manage(
@@ -403,12 +402,12 @@ class Server:
             return _to_web(await self._management.answer(asked))
         except web.HTTPException:
             raise
-        except StoreFull:  # which the store has said
+        except StoreFull:  # the store has logged it
             return _to_web(exchange.empty(503))
-        except DurableFunctionsError as error:  # the store is gone, for instance: no fault of ours
+        except DurableFunctionsError as error:  # for example, the store is gone: no bug of the host
             logger.error("Answering %s %s failed: %s", request.method, path, error)
             return _to_web(exchange.empty(503))
-        except Exception as error:  # one request must not take the host along
+        except Exception as error:  # a failed request must not stop the host
             logger.exception("Answering %s %s failed", request.method, path)
             return _to_web(exchange.unexpected(str(error), type(error).__name__))
 
@@ -419,7 +418,7 @@ class Server:
             most = _RPC_BODY_BYTES if is_of_worker else MAX_BODY_BYTES
             body = await body_of(request, most) if request.body_exists else b""
         except (web.RequestPayloadError, HttpProcessingError) as error:
-            # Its text holds what was sent, so only its kind is told.
+            # The text contains what was sent, so only the type is logged.
             _requests.debug("A body could not be read: %s", type(error).__name__)
             raise web.HTTPBadRequest from None
         headers: dict[str, str] = {}
@@ -442,12 +441,13 @@ class Server:
         )
 
 
-def _tell(request: web.Request, path: str, answer: web.StreamResponse, began: float) -> None:
-    """Tell the log of a request; its query may hold the key and is left out."""
+def _log(request: web.Request, path: str, answer: web.StreamResponse, began: float) -> None:
+    """Logs a request without its query, which may contain the key."""
     if logger.isEnabledFor(logging.DEBUG):
         milliseconds = round(1000 * (time.monotonic() - began))
-        told = "Answered %s %s: %d in %d ms"
-        logger.debug(told, request.method, path, answer.status, milliseconds)
+        logger.debug(
+            "Answered %s %s: %d in %d ms", request.method, path, answer.status, milliseconds
+        )
 
 
 def _port_taken(port: int, error: OSError) -> SettingsError:
@@ -469,7 +469,7 @@ def _to_web(answer: Answer | None) -> web.Response:
 
 
 def _is_encoded(headers: Mapping[str, str]) -> bool:
-    """Whether a body is compressed: what a small one unpacks to would hold up everybody."""
+    """Returns whether a body is compressed: a small one may unpack to any size."""
     return headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
 
 
@@ -478,56 +478,16 @@ def _body_of(answer: web.StreamResponse) -> bytes:
     return body if isinstance(body, bytes) else b""
 
 
-class _Streamed(web.StreamResponse):
-    """A response that a function makes bit by bit, and that goes out the same way."""
-
-    def __init__(self, response: Response, rest: Rest) -> None:
-        super().__init__(status=response.status)
-        self._first = response.body
-        self._rest = rest
-
-    async def send(self, request: web.Request) -> None:
-        """Send all pieces; the connection is cut if the function raises in the middle."""
-        try:
-            await self.prepare(request)
-            await self.write(self._first)
-            pieces = aiter(self._rest)
-            while (piece := await self._next(pieces, request)) is not None:
-                await self.write(piece)
-            await self.write_eof()
-        except ConnectionError:
-            logger.debug("A client has closed the connection before its response had ended")
-        except (WorkerLost, StreamBroken) as error:
-            logger.error("A response was cut off: %s", error)
-            if request.transport is not None:
-                request.transport.abort()
-        finally:
-            await self._rest.close()
-
-    @staticmethod
-    async def _next(pieces: AsyncIterator[bytes], request: web.Request) -> bytes | None:
-        """The next piece; None at the end. Meanwhile it is noticed that the client is gone."""
-        coming = asyncio.ensure_future(anext(pieces, None))
-        try:
-            while not coming.done():
-                await asyncio.wait({coming}, timeout=_LOOK_AT_CLIENT_SECONDS)
-                if request.transport is None or request.transport.is_closing():
-                    raise ConnectionResetError
-            return coming.result()
-        finally:
-            coming.cancel()
-
-
 def _from_function(response: Response) -> web.StreamResponse:
-    answered: web.Response | _Streamed
+    answered: web.Response | StreamedResponse
     if response.rest is None:
         answered = web.Response(status=response.status)
     else:
-        answered = _Streamed(response, response.rest)
+        answered = StreamedResponse(response, response.rest)
     for name, value in response.headers:
         if name.lower() == "set-cookie":
             answered.headers.add(name, value)
-        elif name.lower() == "content-length" and isinstance(answered, _Streamed):
+        elif name.lower() == "content-length" and isinstance(answered, StreamedResponse):
             answered.content_length = int(value)
         elif name.lower() not in ("content-length", "transfer-encoding"):
             answered.headers[name] = value

@@ -1,4 +1,4 @@
-"""Limits on the requests that functions answer at once. Source: host.md 9.1."""
+"""Limits on the requests that functions handle in parallel. Source: host.md 9.1."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from contextlib import asynccontextmanager
 
 
 class TooManyRequests(Exception):
-    """More requests wait than may: answered with 429."""
+    """Too many requests are waiting: the response is 429."""
 
 
 class Throttle:
-    """Lets some requests through at a time and some more wait."""
+    """Lets at most N requests run, and at most M run or wait."""
 
     def __init__(
         self, most_running: int | None = None, most_outstanding: int | None = None
     ) -> None:
-        """Prepare; None means without limit. Outstanding are those that run and those that wait."""
+        """Takes the limits; None means no limit. Outstanding requests run or wait."""
         self._free = None if most_running is None else asyncio.Semaphore(most_running)
         self._most_outstanding = most_outstanding
         self._outstanding = 0
 
     @asynccontextmanager
     async def admitted(self) -> AsyncGenerator[None, None]:
-        """Around the answering of a request.
+        """Waits until a request may run; counts it until the block ends.
 
         Raises:
-            TooManyRequests: It must not even wait.
+            TooManyRequests: Too many requests are running or waiting.
         """
         if self._most_outstanding is not None and self._outstanding >= self._most_outstanding:
             raise TooManyRequests

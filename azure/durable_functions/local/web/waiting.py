@@ -1,4 +1,4 @@
-"""How long a start waits for the instance to end, as the extension reads it. Source: X15."""
+"""How long a start waits for the instance to end, as in the extension. Source: X15."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ _LONGEST_PAUSE_SECONDS = 4_294_967.294
 
 
 class BadWait(DurableFunctionsError):
-    """The parameters do not fit; the text is the extension's."""
+    """The parameters contradict each other; the text is the extension's."""
 
     kind = "System.ArgumentException"
 
 
 class BadPause(BadWait):
-    """No timer takes such a pause."""
+    """The pause is out of the range of timers."""
 
     kind = "System.ArgumentOutOfRangeException"
 
 
 class TooLong(DurableFunctionsError):
-    """A time is longer than any .NET knows; the text is the extension's."""
+    """The time exceeds the range of .NET; the text is the extension's."""
 
 
 def checked_timeout(timeout: float, interval: float) -> float:
-    """The time-out in seconds, if an instance can be waited for so long with such pauses.
+    """Returns the time-out in seconds, after checking it and the pauses.
 
     Raises:
-        BadWait, TooLong: It cannot.
+        BadWait, TooLong: The extension refuses such a wait.
     """
     timeout, interval = _span(timeout), _span(interval)
     if timeout < interval:
@@ -48,7 +48,7 @@ def checked_timeout(timeout: float, interval: float) -> float:
 
 
 def _span(seconds: float) -> float:
-    """Cut to 100 ns, as a .NET time span is."""
+    """Returns a time truncated to 100 ns, like a .NET time span."""
     if math.isnan(seconds):
         raise BadWait("TimeSpan does not accept floating point Not-a-Number values.")
     if abs(seconds) >= _LONGEST_SECONDS:
