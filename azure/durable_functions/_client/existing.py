@@ -10,15 +10,12 @@ from __future__ import annotations
 from asyncio import sleep
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, Protocol
 
 from azure.durable_functions._errors import OrchestrationAlreadyExistsError
 from azure.durable_functions._wire.vocabulary import TERMINAL_STATUSES
 
 from .failures import unexpected
-
-if TYPE_CHECKING:
-    from .client import DurableOrchestrationClient
 
 IfExists = Literal["error", "skip", "replace"]
 
@@ -27,8 +24,20 @@ _PATIENCE_SECONDS = 180.0
 _PAUSES = (0.1, 0.2, 0.5, 1.0)
 
 
+class Client(Protocol):
+    """What this module asks of a client."""
+
+    async def get_status(self, instance_id: str, /) -> Any:
+        """The instance's status; falsy if there is no such instance."""
+        ...
+
+    async def _send_operation(
+        self, instance_id: str, operation: str, reason: str, /
+    ) -> tuple[int, Any]: ...
+
+
 async def start(
-    client: DurableOrchestrationClient,
+    client: Client,
     instance_id: str,
     rule: IfExists,
     begin: Callable[[], Awaitable[str]],
@@ -65,9 +74,7 @@ async def start(
         raise
 
 
-async def _replace(
-    client: DurableOrchestrationClient, instance_id: str, begin: Callable[[], Awaitable[str]]
-) -> str:
+async def _replace(client: Client, instance_id: str, begin: Callable[[], Awaitable[str]]) -> str:
     deadline = monotonic() + _PATIENCE_SECONDS
     reason = f"A new instance creation request has been issued for instance {instance_id}."
     while True:
@@ -83,9 +90,7 @@ async def _replace(
         await _wait_until_ended(client, instance_id, deadline)
 
 
-async def _wait_until_ended(
-    client: DurableOrchestrationClient, instance_id: str, deadline: float
-) -> None:
+async def _wait_until_ended(client: Client, instance_id: str, deadline: float) -> None:
     asked = 0
     while monotonic() <= deadline:
         found = await client.get_status(instance_id)

@@ -14,12 +14,11 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from types import CoroutineType, GeneratorType
 from typing import Any, NamedTuple
 
-from azure.durable_functions._errors import InternalError, NonDurableAwaitError
 from azure.durable_functions._wire import shapes
 from azure.durable_functions._wire.payloads import converted, encode
-from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType, ReplaySchema
+from azure.durable_functions._wire.vocabulary import FAILURE_LABEL, HistoryEventType
 
-from . import compat, completions, logs
+from . import completions, logs
 from . import context as contexts
 from .actions import Action, NoOpAction, WhenAllAction, WhenAnyAction
 from .history import wire_events
@@ -224,7 +223,9 @@ class TaskOrchestrationExecutor:
             self.process_event(event)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # An event that is not as it must be ends the instance with a text that says so.
-            self.exception = _bad_event(self._seen_events, event, error)
+            from . import executor_errors  # most replays raise nothing
+
+            self.exception = executor_errors.bad_event(self._seen_events, event, error)
         except Exception as error:  # ours: told with the actions, or the extension hides its text
             self.exception = error
         self._seen_events += 1
@@ -358,7 +359,9 @@ class TaskOrchestrationExecutor:
                 if task.state is _FAILED:
                     if isinstance(task, CompoundTask):  # branches may be open
                         context._watch_pace()
-                    yielded = generator.throw(_exception_of(task))
+                    from . import executor_errors  # most replays raise nothing
+
+                    yielded = generator.throw(executor_errors.exception_of(task))
                 else:
                     yielded = generator.send(task.result)
                 if context._continue_as_new_flag:
@@ -370,7 +373,9 @@ class TaskOrchestrationExecutor:
                         context._number(task)
                 else:
                     while not isinstance(yielded, TaskBase):
-                        yielded = generator.throw(_not_a_task(yielded, generator))
+                        from . import executor_errors  # most replays raise nothing
+
+                        yielded = generator.throw(executor_errors.not_a_task(yielded, generator))
                         if context._continue_as_new_flag:
                             return
                     if yielded._is_scheduled:
@@ -388,7 +393,9 @@ class TaskOrchestrationExecutor:
             self.output = stop.value
             self.orchestrator_returned = True
         except Exception as error:
-            self.exception = _told_as_await(error, generator)
+            from . import executor_errors  # most replays raise nothing
+
+            self.exception = executor_errors.as_awaited(error, generator)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # `sys.exit()`, or what cancels tasks of asyncio
@@ -490,7 +497,9 @@ class TaskOrchestrationExecutor:
             custom_status=status,
         )
         if error is not None:
-            state._failure_details = _structured(error, context._replay_schema)
+            from . import executor_errors  # most replays raise nothing
+
+            state._failure_details = executor_errors.structured(error, context._replay_schema)
         return state, error
 
     @functools.cached_property
@@ -578,14 +587,6 @@ def _is_partial(task: TaskBase, actions: Any) -> bool:
     return len(actions.compound_tasks) != len(getattr(task, "children", ()))
 
 
-def _bad_event(index: int, event: object, error: Exception) -> ValueError:
-    kind = event.get("EventType") if shapes.is_object(event) else None
-    reason = f"it lacks the field {error}" if isinstance(error, KeyError) else str(error)
-    bad = ValueError(f"history event {index} (EventType {kind!r}) cannot be used: {reason}")
-    bad.__cause__ = error
-    return bad
-
-
 def _nothing_awaited(is_played: bool) -> TaskBase:
     task = AtomicTask(-1, NoOpAction("before the first yield"))
     task.state = TaskState.SUCCEEDED
@@ -598,58 +599,3 @@ _NOTHING = {is_played: _nothing_awaited(is_played) for is_played in (False, True
 
 Never changed, so one for each case does for all executors.
 """
-
-
-def _exception_of(task: TaskBase) -> BaseException:
-    result = task.result
-    if isinstance(result, TaskBase):  # a compound that failed with a child's task
-        result = result.result
-    if not isinstance(result, BaseException):
-        raise InternalError(f"task {task.id} failed without an exception")
-    return result
-
-
-def _structured(error: BaseException, schema: ReplaySchema) -> dict[str, Any] | None:
-    """What is told of a failure beside its text, if it needs that and the host may take it."""
-    from azure.durable_functions._wire import failure_details  # with the first failure
-
-    if schema.value < ReplaySchema.V3.value or compat.is_official():
-        return None
-    return failure_details.of_exception(error) if failure_details.is_asked_for(error) else None
-
-
-_NO_LOOP = ("no running event loop", "there is no current event loop")
-
-
-def _told_as_await(error: Exception, coroutine: Any) -> Exception:
-    """What libraries for asyncio raise in a coroutine that no event loop runs, in our words."""
-    is_foreign = isinstance(error, RuntimeError) and str(error).lower().startswith(_NO_LOOP)
-    if not is_foreign or not isinstance(coroutine, CoroutineType):
-        return error
-    from . import places
-
-    place = places.passed_by(error)
-    told = NonDurableAwaitError(f"{_AWAITS}an event loop ({error}){place}{_MOVE_IT}")
-    told.__cause__ = error
-    return told
-
-
-_AWAITS = "an orchestrator can only await tasks that its context made, not "
-_MOVE_IT = "; move it into an activity"
-
-
-def _not_a_task(yielded: object, generator: Any) -> TypeError:
-    if isinstance(generator, CoroutineType):
-        from . import mistakes, places
-
-        found = places.of(generator)
-        place = "" if found is None else f", at {found[0]}, line {found[1]}"
-        return NonDurableAwaitError(
-            f"{_AWAITS}{yielded!r}{place}; {mistakes.awaited(yielded, found)}"
-        )
-    several = isinstance(yielded, (list, tuple))
-    hint = "; to wait for several tasks, yield context.task_all(...)" if several else ""
-    kind: str = type(yielded).__name__  # pyright: ignore[reportUnknownArgumentType]
-    return TypeError(
-        f"An orchestrator can only yield tasks that its context made, got {kind}{hint}"
-    )

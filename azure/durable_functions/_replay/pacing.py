@@ -22,38 +22,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from azure.durable_functions._wire.vocabulary import HistoryEventType
-
 from .actions import (
     Action,
-    CallSubOrchestratorAction,
-    CallSubOrchestratorWithRetryAction,
     CompoundAction,
     ContinueAsNewAction,
     CreateTimerAction,
     SignalEntityAction,
-    WaitForExternalEventAction,
     WhenAllAction,
     WhenAnyAction,
-    _EntityAction,
 )
 from .history import wire_events
-from .tasks import AtomicTask, CompoundTask, RetryAbleTask, TaskBase, TaskState
+from .leaves import (
+    EVENT_RAISED,
+    completions_in,
+    end_of_turn,
+    event_name,
+    joined,
+    leaf_tasks,
+    leaves_of,
+    scheduling_of,
+)
+from .tasks import RetryAbleTask, TaskBase, TaskState
 
 if TYPE_CHECKING:
     from .executor import TaskOrchestrationExecutor
 
 _NEVER = math.inf
 _ENDS_AT_ONCE = (SignalEntityAction, ContinueAsNewAction)
-
-_EVENT_RAISED = HistoryEventType.EVENT_RAISED.value
-_ORCHESTRATOR_STARTED = HistoryEventType.ORCHESTRATOR_STARTED.value
-_SUSPENDED = HistoryEventType.EXECUTION_SUSPENDED.value
-_RESUMED = HistoryEventType.EXECUTION_RESUMED.value
-_TASK_SCHEDULED = HistoryEventType.TASK_SCHEDULED.value
-_CHILD_CREATED = HistoryEventType.SUB_ORCHESTRATION_INSTANCE_CREATED.value
-_TIMER_CREATED = HistoryEventType.TIMER_CREATED.value
-_EVENT_SENT = HistoryEventType.EVENT_SENT.value
 
 
 class UnevenPaceWarning(UserWarning):
@@ -134,7 +129,7 @@ class Pacing:
         """
         if not self._is_continuing:
             return ()
-        return [i for i, event in enumerate(self.events) if event["EventType"] == _EVENT_RAISED]
+        return [i for i, event in enumerate(self.events) if event["EventType"] == EVENT_RAISED]
 
     def formed(self) -> list[Action]:
         """The action list as it is sent; entries that need no other form are the same objects."""
@@ -172,8 +167,8 @@ class Pacing:
     @property
     def names_before(self) -> Mapping[str, int]:
         """Names of events that entries before the first one wait for, and how often."""
-        leaves = [leaf for action in self._listed[: self._first] for leaf in _leaves(action)]
-        return Counter(name for leaf in leaves if (name := _event_name(leaf)) is not None)
+        leaves = [leaf for action in self._listed[: self._first] for leaf in leaves_of(action)]
+        return Counter(name for leaf in leaves if (name := event_name(leaf)) is not None)
 
     @property
     def begins_late(self) -> bool:
@@ -185,7 +180,7 @@ class Pacing:
         return bool(self._listed) and isinstance(self._listed[-1], ContinueAsNewAction)
 
     def _count_names(self, actions: Sequence[Action]) -> None:
-        names = [_event_name(leaf) for action in actions for leaf in _leaves(action)]
+        names = [event_name(leaf) for action in actions for leaf in leaves_of(action)]
         self._names.update(name for name in names if name is not None)
 
     def _shared_names(self) -> frozenset[str]:
@@ -221,13 +216,13 @@ class _Former:
         self._unsafe += [
             index
             for index, event in enumerate(pacing.events if shared else ())
-            if event["EventType"] == _EVENT_RAISED and str(event.get("Name")).upper() in shared
+            if event["EventType"] == EVENT_RAISED and str(event.get("Name")).upper() in shared
         ]
         self._is_in_step = not (pacing.begins_late and shared)
         """Whether the extension is known to have begun the entry when the code asked for it."""
         self._tasks: dict[int, TaskBase] = {}
         for owner in {id(e.owner): e.owner for e in entries if e.owner is not None}.values():
-            self._tasks.update(_leaf_tasks(owner))
+            self._tasks.update(leaf_tasks(owner))
 
     def formed(self) -> list[Action]:
         """The entries in their forms."""
@@ -263,14 +258,14 @@ class _Former:
         self, entry: _Entry, start: float, moment: int | None, following: _Entry | None
     ) -> tuple[Action, float]:
         """The form of an entry, and when the extension starts the next one."""
-        action, leaves = entry.action, list(_leaves(entry.action))
+        action, leaves = entry.action, list(leaves_of(entry.action))
         if moment is None or not all(map(self._is_known, leaves)):
             # The code waits, for this or for what was listed before; or for a framework's own kind.
             return action, start if moment is None else moment
         end = self._end(action, start)
         given = self._is_unsafe_between
         is_unsure = not self._is_in_step and any(
-            _event_name(leaf) in self._shared for leaf in leaves
+            event_name(leaf) in self._shared for leaf in leaves
         )
         is_right = end == moment or (end < moment and not given(end, moment))  # F1
         if is_unsure and (self._pacing.given or not is_right):
@@ -302,12 +297,12 @@ class _Former:
         before, after = leaves[:place], leaves[place + 1 :]
         form = leaves[place]
         if any(end <= moment for end in ends[:place]):
-            form = _joined(WhenAllAction, [_joined(WhenAnyAction, before), form])
+            form = joined(WhenAllAction, [joined(WhenAnyAction, before), form])
         else:
-            form = _joined(WhenAnyAction, [*before, form])
+            form = joined(WhenAnyAction, [*before, form])
         if any(end <= moment for end in ends[place + 1 :]):
-            return _joined(WhenAllAction, [form, _joined(WhenAnyAction, after)])
-        return _joined(WhenAnyAction, [form, *after])
+            return joined(WhenAllAction, [form, joined(WhenAnyAction, after)])
+        return joined(WhenAnyAction, [form, *after])
 
     def _end(self, action: Action, start: float) -> float:
         """When the extension's wait for an action ends that it starts at `start`."""
@@ -335,7 +330,7 @@ class _Former:
         if task._ended_at is not None:
             return task._ended_at
         if self._completed is None:
-            self._completed = _completions(self._pacing.events)
+            self._completed = completions_in(self._pacing.events)
         return self._completed.get(task.id, -1) if isinstance(task.id, int) else -1
 
     def _was_left(self, moment: int, following: _Entry | None) -> bool:
@@ -343,16 +338,16 @@ class _Former:
 
         So it is with histories that another SDK has begun, which sends all in the official form.
         """
-        leaf = next(_leaves(following.action), None) if following is not None else None
+        leaf = next(leaves_of(following.action), None) if following is not None else None
         task = None if leaf is None else self._tasks.get(id(leaf))
         if isinstance(task, RetryAbleTask):
             task = task.children[0]
         if leaf is None or task is None or not isinstance(task.id, int):
             return False
-        turn_ends = _end_of_turn(self._pacing.events, moment)
+        turn_ends = end_of_turn(self._pacing.events, moment)
         if turn_ends is None:
             return False  # it is this turn
-        wanted = (task.id, _scheduling_of(leaf))
+        wanted = (task.id, scheduling_of(leaf))
         before = self._pacing.events[:turn_ends]
         return not any((e.get("EventId"), e["EventType"]) == wanted for e in before)
 
@@ -389,7 +384,7 @@ class _Rehearsal:
             self._early[name] = -waited.get(name, 0)
         for index, event in enumerate(events):
             name = str(event.get("Name")).upper()
-            if event["EventType"] == _EVENT_RAISED and name in self._shared:
+            if event["EventType"] == EVENT_RAISED and name in self._shared:
                 self._serve(name)
             if index < begun_at:
                 continue
@@ -409,8 +404,8 @@ class _Rehearsal:
             self._early[name] += 1
 
     def _start(self, form: Action) -> None:
-        for leaf in _leaves(form):
-            name = _event_name(leaf)
+        for leaf in leaves_of(form):
+            name = event_name(leaf)
             if name not in self._shared:
                 continue
             self._waiting[name].append(leaf)
@@ -422,7 +417,7 @@ class _Rehearsal:
         if isinstance(action, CompoundAction):
             over = [self._is_over(child, now) for child in action.compound_tasks]
             return all(over) if isinstance(action, WhenAllAction) else any(over)
-        if _event_name(action) in self._shared:
+        if event_name(action) in self._shared:
             return id(action) in self._served
         return self._end_of(action) <= now
 
@@ -451,73 +446,3 @@ def _warn(entry: _Entry, following: _Entry | None, reason: str) -> None:
         import logging
 
         logging.getLogger("azure.durable_functions").warning("%s, line %d: %s", file, line, text)
-
-
-def _joined(kind: type[CompoundAction], actions: Sequence[Action]) -> Action:
-    """A compound of actions, among which those of the same kind are dissolved."""
-    parts: list[Action] = []
-    for action in actions:
-        parts += action.compound_tasks if type(action) is kind else [action]
-    return parts[0] if len(parts) == 1 else kind(parts)
-
-
-def _leaf_tasks(owner: TaskBase) -> Iterator[tuple[int, TaskBase]]:
-    """By identity of its action each leaf of a task; of retried calls the whole."""
-    if isinstance(owner, CompoundTask):
-        for child in owner.children:
-            found = dict(_leaf_tasks(child))
-            if isinstance(owner, RetryAbleTask):
-                found = dict.fromkeys(found, owner)
-            yield from found.items()
-    elif isinstance(owner, AtomicTask):
-        yield id(owner._get_action()), owner
-
-
-def _leaves(action: Action) -> Iterator[Action]:
-    if isinstance(action, CompoundAction):
-        for child in action.compound_tasks:
-            yield from _leaves(child)
-    else:
-        yield action
-
-
-def _event_name(leaf: Action) -> str | None:
-    """The name of the event that a wait is for, as it is compared; None of what is no wait."""
-    if isinstance(leaf, WaitForExternalEventAction):
-        return leaf.external_event_name.upper()
-    return None
-
-
-def _completions(events: Sequence[Mapping[str, Any]]) -> Mapping[int, int]:
-    """By number of a task the event that has completed it first."""
-    found: dict[int, int] = {}
-    for index, event in enumerate(events):
-        for key in ("TaskScheduledId", "TimerId"):
-            number = event.get(key)
-            if type(number) is int:
-                found.setdefault(number, index)
-    return found
-
-
-def _end_of_turn(events: Sequence[Mapping[str, Any]], moment: int) -> int | None:
-    """Where the turn ends that has started what was asked for at a moment; None if it is the last.
-
-    A suspended orchestration starts nothing until it is resumed (Y45).
-    """
-    is_suspended = False
-    for index, event in enumerate(events):
-        kind = event["EventType"]
-        if kind in (_SUSPENDED, _RESUMED):
-            is_suspended = kind == _SUSPENDED
-        elif kind == _ORCHESTRATOR_STARTED and index > moment and not is_suspended:
-            return index
-    return None
-
-
-def _scheduling_of(leaf: Action) -> int | None:
-    """The type of the event that tells that an action was started."""
-    if isinstance(leaf, (CallSubOrchestratorAction, CallSubOrchestratorWithRetryAction)):
-        return _CHILD_CREATED
-    if isinstance(leaf, CreateTimerAction):
-        return _TIMER_CREATED
-    return _EVENT_SENT if isinstance(leaf, _EntityAction) else _TASK_SCHEDULED

@@ -21,7 +21,7 @@ from azure.durable_functions._replay.actions import (
     WaitForExternalEventAction,
 )
 from azure.durable_functions._replay.context import DurableOrchestrationContext
-from azure.durable_functions._replay.executor import _exception_of
+from azure.durable_functions._replay.executor_errors import exception_of
 from azure.durable_functions._replay.tasks import AtomicTask, TaskBase, TaskState, TimerTask
 from azure.durable_functions._wire import failure_details, handles, timestamps
 from azure.durable_functions._wire.payloads import encode
@@ -232,7 +232,7 @@ class FakeOrchestrationContext(DurableOrchestrationContext):
             while True:
                 self._let_it_end(task)
                 if task.state is TaskState.FAILED:
-                    task = generator.throw(_exception_of(task))
+                    task = generator.throw(exception_of(task))
                 else:
                     task = generator.send(task.result)
         except StopIteration as stop:

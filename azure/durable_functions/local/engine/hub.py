@@ -43,7 +43,7 @@ from .invoker import Replay
 from .registry import Registry
 from .settings import HubSettings
 from .texts import entity_requests, entity_rows, events
-from .texts.new_instance import SOURCE_TAG, new_execution_id, new_instance
+from .texts.new_instance import SOURCE_TAG, NewInstance, new_execution_id, new_instance
 from .turns.children import answer_to_parent
 from .waiters import EndWaiters
 
@@ -142,9 +142,8 @@ class TaskHub:
         check_instance_id(instance_id)
         if version is None:
             version = self._settings.limits.default_version
-        now = self._clock.now()
         fresh = new_instance(
-            now=now,
+            now=self._clock.now(),
             name=name,
             instance_id=instance_id,
             input_text=input_text,
@@ -153,19 +152,7 @@ class TaskHub:
             tags=None if source_id is None else {SOURCE_TAG: source_id},
             generation=0,
         )
-
-        def change(connection: sqlite3.Connection) -> list[str] | None:
-            existing = instances.find(connection, fresh.row.instance_id)
-            if existing is not None and if_exists == "skip":
-                return None
-            parents = (
-                [] if existing is None else self._make_room(connection, existing, if_exists, now)
-            )
-            instances.put(connection, fresh.row)
-            messages.send(connection, [fresh.start])
-            return parents
-
-        parents = await self._database.write(change)
+        parents = await self._database.write(lambda c: self._put_new(c, fresh, if_exists))
         if parents is None:  # the one that was there is left alone
             return instance_id
         about = log_fields.about(instance_id, name)
@@ -178,6 +165,19 @@ class TaskHub:
         for woken in (*parents, instance_id):
             self._wake(woken)
         return instance_id
+
+    def _put_new(
+        self, connection: sqlite3.Connection, fresh: NewInstance, if_exists: IfExists | None
+    ) -> list[str] | None:
+        """Store a new instance: parents to be woken; None if the one of its id stays."""
+        existing = instances.find(connection, fresh.row.instance_id)
+        if existing is not None and if_exists == "skip":
+            return None
+        now = clock.from_stored(fresh.row.created_at)
+        parents = [] if existing is None else self._make_room(connection, existing, if_exists, now)
+        instances.put(connection, fresh.row)
+        messages.send(connection, [fresh.start])
+        return parents
 
     def _make_room(
         self,

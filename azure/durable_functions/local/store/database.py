@@ -64,6 +64,16 @@ class _Job:
     error: BaseException | None = None
 
 
+def _connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        str(path), isolation_level=None, check_same_thread=False, timeout=5.0
+    )
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
 class Database:
     """An open store; it belongs to one event loop at a time."""
 
@@ -129,8 +139,8 @@ class Database:
             if not self.is_in_memory:
                 self._file = os.stat(self.path)
             if is_shared:
-                self._extend_log()
-                self._reader = self._connect(read_only=True)
+                space.extend_log(self.path)
+                self._reader = _connect(self.path, read_only=True)
         except schema.StoreFromTheFuture as error:
             self._disconnect()
             raise StoreError(f"{self.path}: {error}; install the release that wrote it") from None
@@ -147,7 +157,7 @@ class Database:
 
     def _open_writer(self) -> tuple[sqlite3.Connection, bool]:
         """The connection that writes, and whether others can be opened beside it."""
-        connection = self._connect()
+        connection = _connect(self.path)
         if self.is_in_memory:
             return connection, False
         try:
@@ -162,7 +172,7 @@ class Database:
         else:
             return connection, True
         # What readers share with the writer takes a few pages of disk; alone, it is in memory.
-        connection = self._connect()
+        connection = _connect(self.path)
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         return connection, False
@@ -278,31 +288,6 @@ class Database:
             raise StoreClosed(f"the store {self.path} is closed")
         if not self._usable:
             raise StoreClosed(f"the store {self.path} has failed; see the log, restart the host")
-
-    def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            str(self.path), isolation_level=None, check_same_thread=False, timeout=5.0
-        )
-        connection.execute("PRAGMA temp_store = MEMORY")
-        if read_only:
-            connection.execute("PRAGMA query_only = ON")
-        return connection
-
-    def _extend_log(self) -> None:
-        """Make the write-ahead log as long as it gets, as a flush that lengthens it takes twice.
-
-        SQLite skips what it finds behind the last frame.
-        """
-        log = Path(f"{os.path.realpath(self.path)}-wal")
-        try:
-            missing = space.LOG_BYTES - log.stat().st_size
-            if missing > 0:
-                with log.open("ab") as file:
-                    file.write(bytes(missing))
-                    file.flush()
-                    os.fsync(file.fileno())
-        except OSError:  # a quota, say; it is slower then, and no worse
-            logger.debug("The log %s keeps its length", log, exc_info=True)
 
     def _disconnect(self) -> None:
         for connection in (self._reader, self._writer):

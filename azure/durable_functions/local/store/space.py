@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sqlite3
 from pathlib import Path
 
 from azure.durable_functions._errors import DurableFunctionsError
+
+logger = logging.getLogger("azure.durable_functions.local")
 
 LOG_BYTES = 1024 * (4096 + 24)
 """Length of the write-ahead log at the thousand pages after which SQLite starts it from the front.
@@ -29,6 +32,23 @@ SAY_AGAIN_SECONDS = 60.0
 
 class StoreFull(DurableFunctionsError):
     """The disk is full: nothing of a change is stored, and the store stays as it was."""
+
+
+def extend_log(store: Path | str) -> None:
+    """Make the write-ahead log as long as it gets: a flush that lengthens it takes twice as long.
+
+    SQLite skips what it finds behind the last frame.
+    """
+    log = Path(f"{os.path.realpath(store)}-wal")
+    try:
+        missing = LOG_BYTES - log.stat().st_size
+        if missing > 0:
+            with log.open("ab") as file:
+                file.write(bytes(missing))
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError:  # a quota, say; it is slower then, and no worse
+        logger.debug("The log %s keeps its length", log, exc_info=True)
 
 
 def keep_copy(connection: sqlite3.Connection, store: Path, applied: int) -> Path:

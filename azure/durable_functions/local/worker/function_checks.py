@@ -119,30 +119,11 @@ def checked(
     accepts_any = any(
         parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()
     )
-    unbound = set(parameters) - names - ({"context"} if wants_context else set())
-    if unbound:
-        raise FunctionLoadError(
-            f"cannot load the {name} function: the following parameters are declared in Python "
-            f"but not in the function definition: {sorted(unbound)}"
-        )
-    missing = names - set(parameters)
-    if missing and not accepts_any:
-        raise FunctionLoadError(
-            f"cannot load the {name} function: the following parameters are declared in the "
-            f"function definition but not in Python: {sorted(missing)}"
-        )
+    bound = names | ({"context"} if wants_context else set())
+    missing = set() if accepts_any else names - set(parameters)
+    _check_parameters(name, set(parameters) - bound, missing)
     annotations = _annotations(call)
-    for binding in bindings:
-        if binding["name"] in annotations:
-            is_output = binding["name"] in explicit_outputs
-            _check_direction(name, binding, annotations[binding["name"]], is_output=is_output)
-            if not is_output and not _is_of_extension(binding, annotations[binding["name"]]):
-                _check_annotation(name, binding, annotations[binding["name"]])
-    of_extensions = {
-        binding["name"]: binding["type"]
-        for binding in bindings
-        if _is_of_extension(binding, annotations.get(binding["name"]))
-    }
+    of_extensions = _check_annotations(name, bindings, annotations, explicit_outputs)
     if wants_context:
         _check_context(name, annotations.get("context"))
     return LoadedFunction(
@@ -162,6 +143,42 @@ def checked(
         is_disabled=app_settings.is_disabled(os.environ, name, disabled),
         warnings=warnings,
     )
+
+
+def _check_annotations(
+    name: str, bindings: list[dict[str, Any]], annotations: dict[str, Any], outputs: set[str]
+) -> dict[str, str]:
+    """Refuse annotations that do not fit their bindings.
+
+    Returns:
+        Types of the bindings whose parameters are of an extension package, by parameter.
+    """
+    of_extensions: dict[str, str] = {}
+    for binding in bindings:
+        parameter = binding["name"]
+        is_of_extension = _is_of_extension(binding, annotations.get(parameter))
+        if is_of_extension:
+            of_extensions[parameter] = binding["type"]
+        if parameter in annotations:
+            is_output = parameter in outputs
+            _check_direction(name, binding, annotations[parameter], is_output=is_output)
+            if not (is_output or is_of_extension):
+                _check_annotation(name, binding, annotations[parameter])
+    return of_extensions
+
+
+def _check_parameters(name: str, unbound: set[str], missing: set[str]) -> None:
+    """Refuse parameters without a binding, and bindings without a parameter."""
+    if unbound:
+        raise FunctionLoadError(
+            f"cannot load the {name} function: the following parameters are declared in Python "
+            f"but not in the function definition: {sorted(unbound)}"
+        )
+    if missing:
+        raise FunctionLoadError(
+            f"cannot load the {name} function: the following parameters are declared in the "
+            f"function definition but not in Python: {sorted(missing)}"
+        )
 
 
 def _check_binding_names(bindings: list[dict[str, Any]]) -> list[str]:

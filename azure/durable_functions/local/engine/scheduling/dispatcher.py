@@ -71,13 +71,8 @@ class Dispatcher:
     ) -> None:
         """Compose the parts; `start` begins work.
 
-        Args:
-            database: The store.
-            time: Says when timers are due.
-            run_turn: Runs one turn of an instance.
-            activities: Runs one activity.
-            settings: Limits on what runs at once.
-            on_finished: Called with the id of an instance that has ended.
+        `run_turn` and `activities` run one turn of an instance and one activity; `on_finished` is
+        called with the id of an instance that has ended.
         """
         self._database = database
         self._clock = time

@@ -56,21 +56,12 @@ def new_instance(
     tags: Mapping[str, str] | None = None,
     generation: int | None = None,
 ) -> NewInstance:
-    """Row and start message of a new execution.
+    """Row and start message of a new execution, created at `now`.
 
-    Args:
-        now: Its creation time.
-        name: Of the orchestrator, as registered.
-        instance_id: Of the instance.
-        input_text: JSON text, or None.
-        version: Or None.
-        execution_id: None makes one.
-        parent: ``ParentInstance`` of a child.
-        status: ``Running`` for later generations.
-        custom_status: JSON text that a generation takes over.
-        continued: Whether continue-as-new made it.
-        tags: Of its start event.
-        generation: 0 for what a client starts.
+    `name` is the orchestrator's as registered; `input_text` and `custom_status` are JSON texts;
+    `execution_id` is made if there is none. `parent` is the ``ParentInstance`` of a child; `tags`
+    and `generation` (0 for what a client starts) are those of the start event. Continue-as-new
+    makes generations that are ``Running`` and `continued`.
     """
     execution_id = execution_id or new_execution_id()
     moment = clock.stored(now)
@@ -91,24 +82,28 @@ def new_instance(
         next_task_id=0,
         continued=continued,
     )
-    start = NewMessage(
+    event = events.execution_started(
+        now,
+        name=name,
         instance_id=instance_id,
         execution_id=execution_id,
-        event_type=HistoryEventType.EXECUTION_STARTED.value,
-        created_at=moment,
-        event=events.execution_started(
-            now,
-            name=name,
-            instance_id=instance_id,
-            execution_id=execution_id,
-            input_text=input_text,
-            version=version,
-            parent=parent,
-            tags=tags,
-            generation=generation,
-        ),
+        input_text=input_text,
+        version=version,
+        parent=parent,
+        tags=tags,
+        generation=generation,
     )
-    return NewInstance(row, start)
+    return NewInstance(row, _start(row, event))
+
+
+def _start(row: Instance, event: str) -> NewMessage:
+    return NewMessage(
+        instance_id=row.instance_id,
+        execution_id=row.execution_id,
+        event_type=HistoryEventType.EXECUTION_STARTED.value,
+        created_at=row.created_at,
+        event=event,
+    )
 
 
 def instance_started_by(event: str, now: datetime) -> NewInstance:

@@ -163,15 +163,15 @@ class Orchestrations:
         Args:
             activity: That has run.
             event_type: Of its result.
-            event: Its result; with the time of the episode, if that has run.
+            event: The result; with the time of the episode, if that has run.
             has_run: As for `run_turn`.
             begin: As for `run_turn`.
             ran: The early episode that the activity's worker was given, and what came of it, if it
                 has run.
 
         Returns:
-            What the turn has made possible. None if it does not count, because there is more to
-            look at than the result, or because it may take long: nothing is stored then.
+            What the turn has made possible; None, with nothing stored, if it does not count because
+            there is more to look at than the result, or because it may take long.
 
         Raises:
             WorkerLost, TimedOut: As `run_turn`.
@@ -180,10 +180,9 @@ class Orchestrations:
         if remembered is None:
             return None
         instance = remembered.instance
-        # Two turns never have the same time, those that only suspend an instance included.
-        may_run = (
-            self._early.is_quick(remembered) if ran is None else instance.updated_at == ran[0].since
-        )
+        # Two turns never have the same time.
+        is_same = ran is None or instance.updated_at == ran[0].since
+        may_run = is_same and (ran is not None or self._early.is_quick(remembered))
         if not may_run or instance.status != "Running" or self._is_foreign(instance):
             self._memory.keep(remembered)
             return None
