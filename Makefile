@@ -33,10 +33,11 @@ test: venv official ## Run the test suite
 
 check: lint types officialtests docs conformance samples openai pythons storm genuine test ## Everything that CI runs
 
-lint: venv ## Style and format
-	@echo "Checking style and format."
+lint: venv ## Style, format and spelling
+	@echo "Checking style, format and spelling."
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell azure docs samples tests benchmarks README.md CONTRIBUTING.md CHANGELOG.md Makefile
 
 types: venv ## mypy --strict and pyright strict
 	@echo "Checking types."
