@@ -47,7 +47,7 @@ class Host:
         threading.Thread(target=self._show, daemon=True).start()
         if not self._ready.wait(60) or not self.url:
             self.kill()
-            sys.exit("the host did not start; what it printed stands above")
+            sys.exit("the host did not start; see its output above")
 
     def _show(self) -> None:
         assert self._process.stdout is not None

@@ -354,7 +354,7 @@ def test_code_that_changed_under_a_running_instance_is_found_out() -> None:
     assert asyncio.run(scenario()) == (
         "Failed",
         "Non-Deterministic workflow detected: the history has CALL_ACTIVITY 'first' with sequence "
-        "number 0, but now the code asks for CALL_ACTIVITY 'other' in its place "
+        "number 0, but now the code asks for CALL_ACTIVITY 'other' instead "
         f"({__file__}, line {line})",
     )
 

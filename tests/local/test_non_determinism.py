@@ -75,7 +75,7 @@ def test_failing_is_an_error_in_the_log_that_says_what_to_do(
     assert "CALL_ACTIVITY 'steady' with sequence number 0" in said
     assert "CALL_ACTIVITY 'other'" in said
     assert f"{Path(__file__).name}, line {code.__call__.__code__.co_firstlineno + 1}" in said
-    assert "take the change back, then: durable rewind one" in said
+    assert "revert the change, then run: durable rewind one" in said
 
 
 def test_a_failed_one_goes_on_by_rewind_once_the_change_is_taken_back() -> None:
@@ -129,7 +129,7 @@ def test_a_waiting_one_stays_as_it_is_until_the_code_fits(
         asyncio.run(waits())
     told = [r.getMessage() for r in caplog.records if "Non-Deterministic" in r.getMessage()]
     assert len(told) == 1  # though it was tried twice
-    assert "Instance one of main waits" in told[0]
+    assert "Instance one of main is waiting" in told[0]
     code.first = "steady"
     asyncio.run(goes_on())
 

@@ -1,4 +1,4 @@
-"""Instances run only on hosts of a fitting version."""
+"""Instances run only on hosts of a matching version."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def settings(version: str | None, **more: Any) -> HubSettings:
     return HubSettings(limits=Limits(default_version=version, **more))
 
 
-def test_a_rejected_instance_waits_for_a_fitting_host(
+def test_a_rejected_instance_waits_for_a_matching_host(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     invoker = DirectInvoker({"main": lambda context: context.version}, {})
@@ -59,7 +59,7 @@ def test_a_rejected_instance_waits_for_a_fitting_host(
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(old())
-    assert "Instance one waits: its version 2.0 does not match" in caplog.text
+    assert "Instance one is waiting: its version 2.0 does not match" in caplog.text
     assert "defaultVersion 1.0" in caplog.text
     assert asyncio.run(new()) == ("Completed", "2.0")
 

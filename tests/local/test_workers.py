@@ -94,7 +94,7 @@ def test_a_killed_worker_is_replaced_and_its_work_repeated(app: Path, tmp_path: 
         finished = host.run("ask", ["dies_once", str(tmp_path / "died")])
 
     assert finished["output"] == "survived"
-    assert any("has ended; starting another one" in line for line in host.lines)
+    assert any("exited unexpectedly; starting a replacement" in line for line in host.lines)
 
 
 def test_an_activity_that_kills_three_workers_fails(app: Path) -> None:
@@ -408,4 +408,4 @@ def test_a_worker_that_sends_no_messages_is_replaced_and_its_work_repeated(app: 
         ended = host.run("ask", ["writes_into_the_wrong_descriptor_once", flag])
 
         assert ended["output"] == "survived"
-        assert any("has sent what is no message of a worker" in line for line in host.lines)
+        assert any("sent something that is not a valid message" in line for line in host.lines)

@@ -78,7 +78,7 @@ def _call(callbacks: list[Callable[[], object]]) -> None:
         try:
             callback()
         except Exception:  # what waits for others must go on
-            logger.exception("What was to follow a commit failed")
+            logger.exception("A callback scheduled after a commit raised")
 
 
 KEPT = Commit()

@@ -132,8 +132,8 @@ class Database:
             [problem] = self._writer.execute("PRAGMA quick_check(1)").fetchone()
             if problem != "ok":
                 raise StoreError(
-                    f"{self.path} is damaged ({problem}). Move it away, or start anew with "
-                    "'durable start --fresh'; instances in it are lost then"
+                    f"{self.path} is damaged ({problem}). Move the file away or run "
+                    "'durable start --fresh'; its instances are lost either way"
                 )
             self._migrate(self._writer)
             if not self.is_in_memory:

@@ -97,8 +97,8 @@ class WorkerProcess(PendingAnswers):
             await self._ended.wait()
             raise WorkerFailed(
                 f"the worker process ({python}) ended with status "
-                f"{self._started.process.returncode} while it loaded the app; what it printed "
-                "stands above"
+                f"{self._started.process.returncode} while loading the app; see its "
+                "output above"
             )
         self.app = AppInfo.from_frame(frame)
 
@@ -162,9 +162,9 @@ class WorkerProcess(PendingAnswers):
     def _receive_nonsense(self, reason: Exception) -> None:
         """Give the worker up: where one frame is no frame, the next cannot be found."""
         logger.error(
-            "A worker process (%s) has sent what is no message of a worker: %s. Did the app write "
-            "to a file descriptor that is not its own? The process is killed and replaced, and "
-            "what it was doing runs again",
+            "A worker process (%s) sent something that is not a valid message: %s. Did the app "
+            "write to a file descriptor that is not its own? The process is killed and replaced, "
+            "and its work runs again",
             self._started.process.pid,
             reason if isinstance(reason, ValueError) else type(reason).__name__,
         )

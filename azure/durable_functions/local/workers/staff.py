@@ -186,7 +186,7 @@ class Staff:
         await worker.lost.wait()
         if self._stopping or worker not in self.workers:
             return  # it was meant to end
-        logger.error("A worker process has ended; starting another one")
+        logger.error("A worker process exited unexpectedly; starting a replacement")
         self.workers.remove(worker)
         if self._reserved is worker:
             self._reserved = None

@@ -145,7 +145,7 @@ def _verify(leaves: Sequence[Leaf], known: Sequence[Action], listed: int, counte
         if position >= len(known):
             raise NonDeterminism(
                 f"the history has {_describe(leaf.action_type, leaf.name, leaf.task_id)}, but the "
-                f"code does not ask for it any more (it lists {listed} actions, "
+                f"code no longer asks for it (it lists {listed} actions, "
                 f"{counted} were known)"
             )
         action = known[position]
@@ -155,7 +155,7 @@ def _verify(leaves: Sequence[Leaf], known: Sequence[Action], listed: int, counte
             asked = _describe(int(action.get("actionType") or 0), name, None)
             raise NonDeterminism(
                 f"the history has {_describe(leaf.action_type, leaf.name, leaf.task_id)}, but "
-                f"now the code asks for {asked} in its place",
+                f"now the code asks for {asked} instead",
                 position,
             )
 

@@ -31,16 +31,16 @@ def tell(instance: Instance, reason: str) -> None:
     about = log_fields.about(instance.instance_id, instance.name)
     if reason.startswith("its version"):
         logger.warning(
-            "Instance %s waits: %s. It goes on when a host with a fitting defaultVersion "
-            "runs; or set versionMatchStrategy to None, or versionFailureStrategy to Fail",
+            "Instance %s is waiting: %s. It resumes on a host with a matching defaultVersion; "
+            "or set versionMatchStrategy to None, or versionFailureStrategy to Fail",
             instance.instance_id,
             reason,
             extra=about,
         )
     else:
         logger.error(
-            "Instance %s of %s waits: %s. It goes on when the code fits again; take the change "
-            "back",
+            "Instance %s of %s is waiting: %s. It resumes when the code matches its history again: "
+            "revert the change",
             instance.instance_id,
             instance.name,
             reason,
@@ -51,7 +51,7 @@ def tell(instance: Instance, reason: str) -> None:
 def tell_failed(instance: Instance, text: str) -> None:
     """Tell that an instance has failed because its code does not fit its history."""
     logger.error(
-        "Instance %s of %s failed: %s. To let it go on, take the change back, then: "
+        "Instance %s of %s failed: %s. To continue it, revert the change, then run: "
         "durable rewind %s",
         instance.instance_id,
         instance.name,

@@ -192,9 +192,8 @@ def _fail_without_envelope(changes: Changes, failure: Failure | None) -> None:
         _fail(changes, failures.raised(failure))
         return
     logger.error(
-        "Instance %s fails because orchestrator '%s' has ended with a failure that does not say "
-        "what it has asked for so far; as on Azure, its status only tells of non-determinism. The "
-        "failure: %s",
+        "Instance %s fails: orchestrator '%s' raised without reporting what it had asked for so "
+        "far. As on Azure, its status only reports non-determinism. It raised: %s",
         instance.instance_id,
         instance.name,
         failure.text.partition(FAILURE_LABEL)[0],

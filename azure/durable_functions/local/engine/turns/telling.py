@@ -21,8 +21,8 @@ def turn(changes: Changes, dropped_events: Sequence[str]) -> None:
     instance = changes.material.instance
     if dropped_events:
         logger.warning(
-            "continue_as_new of %s drops events that nobody has waited for: %s. Wait for them "
-            "before it, or put them into the new input",
+            "continue_as_new of %s drops events that no code has waited for: %s. Wait for them "
+            "first, or pass them in the new input",
             instance.name,
             _listed(dropped_events),
             extra=about(instance.instance_id, instance.name),
