@@ -97,7 +97,7 @@ def test_what_is_no_envelope_ends_as_non_determinism_and_the_log_has_the_reason(
 ) -> None:
     with caplog.at_level(logging.ERROR):
         assert asyncio.run(failed_with(envelope(text))) == ("Failed", NON_DETERMINISM)
-    assert "The failure: ValueError: boom" in caplog.text
+    assert "It raised: ValueError: boom" in caplog.text
     assert "actionType" not in caplog.text
 
 
