@@ -200,7 +200,7 @@ ALLOWED = {
     "local/web": {
         *("local.web", "local.engine", "local.store"),
         *("local.workers.app_info", "local.workers.responses"),
-        *("local.worker.binding_types", "_wire", "_errors"),
+        *("local.worker.binding_types", "local.worker.frames", "_wire", "_errors"),
     },
     "local": {"local", "_wire", "_errors", "_startup"},
     "local/cli": {"local", "_wire", "_errors", "testing._histories"},  # durable replay

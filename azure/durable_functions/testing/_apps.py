@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
@@ -24,6 +24,9 @@ from azure.durable_functions.local.worker.functions import Functions
 from azure.durable_functions.local.worker.link import Frame
 from azure.durable_functions.local.workers.app_info import AppInfo
 from azure.durable_functions.local.workers.worker import PendingAnswers
+
+if TYPE_CHECKING:
+    from azure.durable_functions.local.worker.frames import Invoke
 
 
 class AppNotLoaded(DurableFunctionsError):
@@ -108,7 +111,7 @@ class _InlineFunctions(Functions):
     Only those with a client get one, since its calls wait for the host, which runs here too.
     """
 
-    async def invoke(self, header: dict[str, Any], payload: bytes) -> Frame:
+    async def invoke(self, header: Invoke, payload: bytes) -> Frame:
         """Run a function and give the frame that answers."""
         function = self._functions[header["function"]]
         context = contextvars.copy_context()
@@ -135,7 +138,7 @@ class InlineWorker(PendingAnswers):
         self.is_retired = False
         self._functions = _InlineFunctions(loaded.functions)
 
-    async def call(self, header: dict[str, Any], payload: bytes, after: Gate = OPEN) -> Frame:
+    async def call(self, header: Invoke, payload: bytes, after: Gate = OPEN) -> Frame:
         """Invoke a function."""
         await after.kept()
         return await self._functions.invoke({**header, "id": 0}, payload)

@@ -64,6 +64,7 @@ from ._timers import FunctionTimers, trigger_text
 
 if TYPE_CHECKING:
     from azure.durable_functions._wire.converters import DataConverter
+    from azure.durable_functions.local.worker.frames import RetryState
 
     from ._sync import SyncTestHost
 
@@ -649,7 +650,7 @@ class DurableTestHost:
         return decode(outcome.value, expected(self._converter, None)) if is_activity else None
 
     async def _run(
-        self, function: FunctionInfo, text: str, retry: Mapping[str, Any] | None = None
+        self, function: FunctionInfo, text: str, retry: RetryState | None = None
     ) -> Outcome:
         """Run a function; once more if the host crashed meanwhile."""
         outcome = await self._pool.run_function(function, text, retry=retry)

@@ -16,6 +16,7 @@ from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
 
 if TYPE_CHECKING:
     from azure.durable_functions.local.timer_triggers.timer_functions import TimerFunction
+    from azure.durable_functions.local.worker.frames import RetryState
 
 _TIMER_TRIGGER_TEXT = (
     '{"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false}'
@@ -37,7 +38,7 @@ class Run:
         return self.timer.function
 
     @property
-    def retry_state(self) -> dict[str, Any] | None:
+    def retry_state(self) -> RetryState | None:
         """What the function's context tells of the run before; None at the first."""
         if self.failure is None or self.timer.retry is None:
             return None

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from azure.durable_functions.local.engine.clock import Clock
 from azure.durable_functions.local.engine.invoker import (
@@ -25,7 +25,9 @@ from azure.durable_functions.local.store.space import StoreFull
 from azure.durable_functions.local.workers.app_info import FunctionInfo
 from azure.durable_functions.local.workers.pool import WorkerPool
 
-if TYPE_CHECKING:  # it imports the calendar library, which takes long
+if TYPE_CHECKING:  # timer_functions imports the calendar library, which takes long
+    from azure.durable_functions.local.worker.frames import RetryState
+
     from .timer_functions import TimerFunction
 
 logger = logging.getLogger("azure.durable_functions.local")
@@ -148,7 +150,7 @@ class TimerTriggers:
         """Runs one occurrence with its retries; a failure is only logged."""
         text = payload(status.shown() if status else None, is_past_due=is_past_due)
         reason = f"Timer fired at {self._clock.now():%Y-%m-%dT%H:%M:%S.%f0+00:00}"
-        retry: dict[str, Any] | None = None
+        retry: RetryState | None = None
         retries = 0
         while True:
             failure = await self._try(timer.function, text, reason, retry)
@@ -165,7 +167,7 @@ class TimerTriggers:
         await self._store_status(timer, due.isoformat(), following)
 
     async def _try(
-        self, function: FunctionInfo, text: str, reason: str, retry: Mapping[str, Any] | None
+        self, function: FunctionInfo, text: str, reason: str, retry: RetryState | None
     ) -> Failure | None:
         lost = 0
         while lost < MOST_LOST_WORKERS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local.config import time_spans
@@ -15,6 +15,9 @@ from azure.durable_functions.local.workers.app_info import FunctionInfo
 
 from . import schedules
 from .schedules import Schedule, ScheduleError
+
+if TYPE_CHECKING:
+    from azure.durable_functions.local.worker.frames import RetryState
 
 _WITHOUT_LIMIT = -1
 
@@ -71,7 +74,7 @@ class FunctionRetry:
         """Returns how long to wait before a retry, counted from 1."""
         return min(self.first_pause * (1 << min(retry - 1, 32)), self.longest_pause)
 
-    def state(self, retry: int, failure: Failure) -> dict[str, Any]:
+    def state(self, retry: int, failure: Failure) -> RetryState:
         """Returns what the function's context shows during a retry, counted from 1.
 
         Args:

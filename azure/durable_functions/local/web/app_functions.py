@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from azure.durable_functions.local.engine.invoker import Failure, Outcome
 from azure.durable_functions.local.workers.app_info import AppInfo, FunctionInfo
 from azure.durable_functions.local.workers.responses import Response
+
+if TYPE_CHECKING:
+    from azure.durable_functions.local.worker.frames import HttpRequest, RetryState
 
 
 class AppFunctions(Protocol):
@@ -17,7 +19,7 @@ class AppFunctions(Protocol):
     """What the app holds."""
 
     async def answer_http(
-        self, function: FunctionInfo, request: dict[str, Any], body: bytes, trace_parent: str
+        self, function: FunctionInfo, request: HttpRequest, body: bytes, trace_parent: str
     ) -> Response | Failure:
         """Run an HTTP function: its response, or how it has failed.
 
@@ -35,7 +37,7 @@ class AppFunctions(Protocol):
         text: str,
         *,
         reason: str = ...,
-        retry: Mapping[str, Any] | None = None,
+        retry: RetryState | None = None,
     ) -> Outcome:
         """Run a function by hand, with a text that its trigger's converter reads."""
         ...

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from azure.durable_functions._wire import shapes
@@ -19,6 +19,9 @@ from .app_functions import AppFunctions
 from .exchange import Request
 from .links import Links
 from .routes import Route, RouteError
+
+if TYPE_CHECKING:
+    from azure.durable_functions.local.worker.frames import HttpRequest
 
 _RESERVED = ("admin", "runtime")
 
@@ -140,7 +143,7 @@ def describe_request(
     headers: Mapping[str, str],
     query_text: str = "",
     values: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+) -> HttpRequest:
     """Returns a request in the form that the worker reads."""
     return {
         "method": method,

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, cast, get_origin
+from typing import TYPE_CHECKING, Any, cast, get_origin
 
 import azure.functions as func
 
@@ -18,6 +18,9 @@ from . import app_settings, extensions
 from .advice import advice
 from .binding_types import EPISODE_TRIGGERS, HTTP_TRIGGER
 from .conversions import converter_of
+
+if TYPE_CHECKING:
+    from .frames import LoadedFunction as FunctionFrame
 
 _FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 
@@ -68,7 +71,7 @@ class LoadedFunction:
         """The binding that starts it."""
         return next(binding for binding in self.bindings if is_trigger(binding))
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> FunctionFrame:
         """What the host is told."""
         return {
             "name": self.name,
@@ -113,14 +116,14 @@ def checked(
         for parameter in signature.parameters.values()
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
-    names = {binding["name"] for binding in bindings if binding["name"] != "$return"}
+    names: set[str] = {binding["name"] for binding in bindings if binding["name"] != "$return"}
     explicit_outputs = {b["name"] for b in bindings if str(b.get("direction")).lower() == "out"}
     wants_context = "context" in parameters and "context" not in names
     accepts_any = any(
         parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()
     )
-    bound = names | ({"context"} if wants_context else set())
-    missing = set() if accepts_any else names - set(parameters)
+    bound: set[str] = {*names, "context"} if wants_context else names
+    missing: set[str] = set() if accepts_any else names - set(parameters)
     _check_parameters(name, set(parameters) - bound, missing)
     annotations = _annotations(call)
     of_extensions = _check_annotations(name, bindings, annotations, explicit_outputs)

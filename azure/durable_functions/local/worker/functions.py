@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import conversions, extensions
 from .binding_types import (
@@ -35,6 +35,9 @@ from .link import Frame
 from .raised import describe
 from .sessions import Sessions
 from .streams import Stream
+
+if TYPE_CHECKING:
+    from .frames import Cancel, EarlyEpisode, Invoke, More
 
 
 class Functions:
@@ -65,9 +68,7 @@ class Functions:
         self._context = contextvars.copy_context()
         """With what the app has set while it was loaded; every invocation has a copy."""
 
-    def begin(
-        self, header: dict[str, Any], payload: bytes, answer: Callable[[Frame], object]
-    ) -> None:
+    def begin(self, header: Invoke, payload: bytes, answer: Callable[[Frame], object]) -> None:
         """Run a function: an async one on the event loop, any other on a thread.
 
         Args:
@@ -94,11 +95,11 @@ class Functions:
             pool = self._episode_threads if is_episode else self._threads
             pool.submit(self._run_on_thread, function, header, payload, answer)
 
-    def steer(self, header: dict[str, Any]) -> None:
+    def steer(self, header: More | Cancel) -> None:
         """Let a stream continue, or end, as the host says; from any thread."""
         self._loop.call_soon_threadsafe(self._steer, header)
 
-    def _steer(self, header: dict[str, Any]) -> None:
+    def _steer(self, header: More | Cancel) -> None:
         stream = self._streams.get(header["id"])
         if stream is None:  # it has ended meanwhile
             return
@@ -114,7 +115,7 @@ class Functions:
         self._following_threads.shutdown(wait=False, cancel_futures=True)
 
     @staticmethod
-    def _is_awaited(function: LoadedFunction, header: dict[str, Any]) -> bool:
+    def _is_awaited(function: LoadedFunction, header: Invoke) -> bool:
         return (
             (function.is_async or function.web_request is not None)
             and not header.get("explain")
@@ -124,7 +125,7 @@ class Functions:
     def _begin_task(
         self,
         function: LoadedFunction,
-        header: dict[str, Any],
+        header: Invoke,
         payload: bytes,
         answer: Callable[[Frame], object],
     ) -> None:
@@ -144,7 +145,7 @@ class Functions:
     def _run_on_thread(
         self,
         function: LoadedFunction,
-        header: dict[str, Any],
+        header: Invoke,
         payload: bytes,
         answer: Callable[[Frame], object],
     ) -> None:
@@ -157,7 +158,7 @@ class Functions:
     def _run_orchestrator(
         self,
         function: LoadedFunction,
-        header: dict[str, Any],
+        header: Invoke,
         payload: bytes,
         answer: Callable[[Frame], object],
     ) -> None:
@@ -167,7 +168,7 @@ class Functions:
             self._places.give_back()
         answer(frame)
 
-    def _take_next(self, header: dict[str, Any], result: Frame) -> bool:
+    def _take_next(self, header: Invoke, result: Frame) -> bool:
         """Take a place for the episode that is to follow on what was run; False if none can."""
         then = header.get("then")
         if then is None or result.header.keys() & {"error", "starts"}:
@@ -181,7 +182,7 @@ class Functions:
 
     def _go_on(
         self,
-        then: dict[str, Any],
+        then: EarlyEpisode,
         payload: bytes,
         result: Frame,
         answer: Callable[[Frame], object],
@@ -195,14 +196,12 @@ class Functions:
             self._places.give_back()
         answer(Frame({**frame.header, "now": moment}, frame.payload))
 
-    def _run_in_context(
-        self, function: LoadedFunction, header: dict[str, Any], payload: bytes
-    ) -> Frame:
+    def _run_in_context(self, function: LoadedFunction, header: Invoke, payload: bytes) -> Frame:
         """As `_run`, on a thread of this invocation's own."""
         thread_storage.invocation_id = header["invocationId"]
         return self._context.copy().run(self._run, function, header, payload)
 
-    def _run(self, function: LoadedFunction, header: dict[str, Any], payload: bytes) -> Frame:
+    def _run(self, function: LoadedFunction, header: Invoke, payload: bytes) -> Frame:
         """Run a function that need not be awaited; its context is to be this invocation's own."""
         try:
             _enter(function, header)
@@ -225,7 +224,7 @@ class Functions:
     async def _run_async(
         self,
         function: LoadedFunction,
-        header: dict[str, Any],
+        header: Invoke,
         payload: bytes,
         answer: Callable[[Frame], object] | None = None,
     ) -> Frame | None:
@@ -259,7 +258,7 @@ class Functions:
     async def _answer_web(
         self,
         function: LoadedFunction,
-        header: dict[str, Any],
+        header: Invoke,
         payload: bytes,
         arguments: dict[str, Any],
         outputs: dict[str, conversions.Out],
@@ -297,7 +296,7 @@ class Functions:
         return Frame({**_starts(function, outputs), "response": responder.response}, responder.body)
 
     def _arguments(
-        self, function: LoadedFunction, header: dict[str, Any], payload: bytes
+        self, function: LoadedFunction, header: Invoke, payload: bytes
     ) -> tuple[dict[str, Any], dict[str, conversions.Out]]:
         arguments: dict[str, Any] = {}
         outputs: dict[str, conversions.Out] = {}
@@ -368,7 +367,7 @@ def _starts(function: LoadedFunction, outputs: dict[str, conversions.Out]) -> di
     return {"starts": starts} if starts else {}
 
 
-def _goes_to_session(function: LoadedFunction, header: dict[str, Any]) -> bool:
+def _goes_to_session(function: LoadedFunction, header: Invoke) -> bool:
     """Whether an episode is one of a session, new or kept; what has none just replays."""
     return "session" in header and (function.has_short_ways or header.get("state") is not None)
 
@@ -387,7 +386,7 @@ def _explained(trigger: str, handle: Any) -> Any:
     return handle.explain(trigger)
 
 
-def _enter(function: LoadedFunction, header: dict[str, Any]) -> None:
+def _enter(function: LoadedFunction, header: Invoke) -> None:
     """Let the code that runs in this context know what it runs for."""
     current = function.name, header["invocationId"], header.get("instanceId")
     current_invocation.set(current)
@@ -395,11 +394,11 @@ def _enter(function: LoadedFunction, header: dict[str, Any]) -> None:
     running[header["invocationId"]] = current
 
 
-def _succeeded(header: dict[str, Any], result: Frame) -> Frame:
+def _succeeded(header: Invoke, result: Frame) -> Frame:
     return Frame({"type": "result", "id": header["id"], **result.header}, result.payload)
 
 
-def _failed(header: dict[str, Any], error: BaseException) -> Frame:
+def _failed(header: Invoke, error: BaseException) -> Frame:
     return Frame({"type": "result", "id": header["id"], "error": describe(error)})
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextvars
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
 from .function_checks import LoadedFunction
+
+if TYPE_CHECKING:
+    from .frames import ActivityFacts, Invoke
 
 Invocation = tuple[str, str, "str | None"]
 """Function name, invocation id and, if it is run for one, instance id."""
@@ -21,7 +24,7 @@ current_invocation: contextvars.ContextVar[Invocation | None] = contextvars.Cont
 """Of the code that is running."""
 
 
-current_activity: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar(
+current_activity: contextvars.ContextVar[ActivityFacts | None] = contextvars.ContextVar(
     "durable_activity", default=None
 )
 """Instance id and name of the activity that is running; SDKs find it by the variable's name."""
@@ -74,7 +77,7 @@ def invocation() -> Invocation | tuple[None, None, None]:
 class InvocationContext(func.Context):
     """What a parameter named ``context`` receives (host.md 5.3)."""
 
-    def __init__(self, function: LoadedFunction, header: dict[str, Any]) -> None:
+    def __init__(self, function: LoadedFunction, header: Invoke) -> None:
         self._function = function
         self._header = header
 
@@ -101,9 +104,7 @@ class InvocationContext(func.Context):
     @property
     def trace_context(self) -> Any:
         """W3C trace context."""
-        return _TraceContext(
-            self._header.get("traceParent", ""), self._header.get("traceState", ""), {}
-        )
+        return _TraceContext(self._header.get("traceParent", ""), "", {})
 
     @property
     def retry_context(self) -> Any:

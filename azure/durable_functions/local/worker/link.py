@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 _LENGTHS = struct.Struct(">II")
@@ -25,7 +25,8 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 class Frame(NamedTuple):
     """One message."""
 
-    header: dict[str, Any]
+    header: Mapping[str, Any]
+    """One of `frames`."""
     payload: bytes = b""
 
 

@@ -6,10 +6,13 @@ import builtins
 import os
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .frames import Raised
 
 
-def describe(error: BaseException) -> dict[str, Any]:
+def describe(error: BaseException) -> Raised:
     """An exception of user code for the host: texts, and the details of host.md 8.9."""
     return {
         "typeName": type(error).__name__,

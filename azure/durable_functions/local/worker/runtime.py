@@ -11,13 +11,16 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import app_loader
 from .functions import Functions
 from .invocation_context import invocation
 from .link import Frame, Link
 from .raised import describe as describe_error
+
+if TYPE_CHECKING:
+    from .frames import Cancel, Invoke, More
 
 
 def run(socket_fd: int, root: str, only: Sequence[str], places: tuple[int, int]) -> None:
@@ -36,9 +39,9 @@ async def _serve(socket_fd: int, root: Path, only: Sequence[str], places: tuple[
 
     def begin(frame: Frame) -> None:  # the host is silent until it has been told what there is
         if frame.header["type"] == "invoke":
-            functions.begin(frame.header, frame.payload, answer)
+            functions.begin(cast("Invoke", frame.header), frame.payload, answer)
         elif frame.header["type"] in ("more", "cancel"):
-            functions.steer(frame.header)
+            functions.steer(cast("More | Cancel", frame.header))
 
     def answer(frame: Frame) -> None:
         try:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .binding_types import MOST_SESSIONS
 from .link import Frame
+
+if TYPE_CHECKING:
+    from .frames import Invoke
 
 logger = logging.getLogger("azure.durable_functions")
 
@@ -32,7 +35,7 @@ class Sessions:
         """Each with the invocation that has left it as it is."""
         self._lock = threading.Lock()
 
-    def answer(self, handle: Any, header: dict[str, Any], payload: str) -> Frame:
+    def answer(self, handle: Any, header: Invoke, payload: str) -> Frame:
         """Open a session with a trigger, or advance the one that is in the ``state`` asked for.
 
         A state has the id of the invocation that has left it: the host does not count each that

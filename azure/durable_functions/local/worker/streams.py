@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .link import Frame
+
+if TYPE_CHECKING:
+    from .frames import Raised
 
 WINDOW_BYTES = 256 * 1024
 """How much may be on its way to the client before the function has to wait."""
@@ -51,7 +54,7 @@ class Stream:
         self._answer(Frame({"type": "chunk", "id": self._number}, piece))
         await self._wait_for_space(len(piece))
 
-    def end(self, error: dict[str, Any] | None = None) -> None:
+    def end(self, error: Raised | None = None) -> None:
         """Nothing follows, either because that was all or because the function has raised."""
         header = {"type": "chunk", "id": self._number, "last": True}
         self._answer(Frame(header if error is None else {**header, "error": error}))

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions.local.engine.invoker import OPEN, Gate, WorkerRetired
 from azure.durable_functions.local.worker.continuations import NO_LIMIT
@@ -16,6 +16,9 @@ from azure.durable_functions.local.worker.link import Frame
 
 from .app_info import AppInfo
 from .worker import END_SECONDS, LogSink, PendingAnswers
+
+if TYPE_CHECKING:
+    from azure.durable_functions.local.worker.frames import Invoke
 
 
 class InProcessWorker(PendingAnswers):
@@ -60,7 +63,7 @@ class InProcessWorker(PendingAnswers):
         worker.app = AppInfo.from_frame(await worker._run(load()))
         return worker
 
-    async def call(self, header: dict[str, Any], payload: bytes, after: Gate = OPEN) -> Frame:
+    async def call(self, header: Invoke, payload: bytes, after: Gate = OPEN) -> Frame:
         """Invoke a function; raises WorkerRetired when the worker is stopped before it ends."""
         if self.lost.is_set():
             raise WorkerRetired("the app was loaded anew meanwhile")

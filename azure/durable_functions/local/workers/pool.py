@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local.engine import clock
@@ -45,6 +45,14 @@ from .responses import Response, Rest
 from .staff import Staff
 from .time_limit import TimeLimit
 from .worker import Worker
+
+if TYPE_CHECKING:
+    from azure.durable_functions.local.worker.frames import (
+        EarlyEpisode,
+        HttpRequest,
+        Invoke,
+        RetryState,
+    )
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -148,7 +156,8 @@ class WorkerPool:
             return None
         worker.load += 1
         instance_id = session.rpartition("/")[0]
-        header = {**self._header(function, instance_id), "session": session, "state": state}
+        header = self._header(function, instance_id)
+        header["session"], header["state"] = session, state
         frame = await self._call(function, header, events.encode("utf-8"), NO_REASON, worker=worker)
         if frame.header.get("noSession"):
             return None
@@ -175,7 +184,8 @@ class WorkerPool:
     async def explain(self, name: str, trigger: str) -> str | None:
         """Where an orchestrator asks for its actions; None if its SDK cannot tell."""
         function = self._durable(name, "orchestrationTrigger")
-        header = {**self._header(function), "explain": True}
+        header = self._header(function)
+        header["explain"] = True
         frame = await self._send(function, header, trigger.encode("utf-8"), alone=False)
         return None if "error" in frame.header else frame.payload.decode("utf-8")
 
@@ -189,17 +199,15 @@ class WorkerPool:
         """Run an activity, and behind it what is to follow if its worker can."""
         function = self._durable(call.name, "activityTrigger")
         text = "null" if call.input is None else call.input
-        told = {"instanceId": call.instance_id, "name": function.durable_name}
-        header = {**self._header(function, call.instance_id), "activity": told}
+        header = self._header(function, call.instance_id)
+        header["activity"] = {"instanceId": call.instance_id, "name": function.durable_name}
         payload = text.encode("utf-8")
         then = call.then
         worker = next_function = None
         if then is not None and not call.alone:
             # None while the engine does not know yet that a reload has removed it.
             next_function = self._durable_functions.get(("orchestrationTrigger", then.name.lower()))
-            worker = (
-                self._staff.free_worker() if then.session is None else self._keeper(then.session[0])
-            )
+            worker = self._worker_for(then)
         if (
             then is None
             or next_function is None
@@ -212,13 +220,14 @@ class WorkerPool:
             return _outcome(frame)
         number, answer = worker.expect()
         payload, around = put_behind(payload, then.around)
-        following = header["then"] = {
+        following: EarlyEpisode = {
             **self._header(next_function, call.instance_id),
             "id": number,
             "since": then.since,
             "events": then.events,
             "around": around,
         }
+        header["then"] = following
         if then.session is not None:
             following["session"], following["state"] = then.session
         worker.load += 2  # one for each of the two
@@ -244,7 +253,7 @@ class WorkerPool:
     async def _continue(
         self,
         function: FunctionInfo,
-        header: dict[str, Any],
+        header: EarlyEpisode,
         worker: Worker,
         answer: Awaitable[Frame],
         told: InvocationLog,
@@ -273,7 +282,7 @@ class WorkerPool:
         return _outcome(await self._call(function, header, payload, NO_REASON, alone=alone))
 
     async def answer_http(
-        self, function: FunctionInfo, request: dict[str, Any], body: bytes, trace_parent: str
+        self, function: FunctionInfo, request: HttpRequest, body: bytes, trace_parent: str
     ) -> Response | Failure:
         """Run an HTTP function: its response, or how it has failed, which the log tells too.
 
@@ -284,7 +293,7 @@ class WorkerPool:
             trace_parent: W3C trace context.
         """
         header = self._header(function)
-        header.update(request=request, traceParent=trace_parent)
+        header["request"], header["traceParent"] = request, trace_parent
         worker = await self._staff.pick()
         try:
             frame = await self._call(function, header, body, worker=worker)
@@ -308,7 +317,7 @@ class WorkerPool:
         text: str,
         *,
         reason: str = REASON_BY_HAND,
-        retry: Mapping[str, Any] | None = None,
+        retry: RetryState | None = None,
     ) -> Outcome:
         """Run a function with the text of its trigger.
 
@@ -330,7 +339,7 @@ class WorkerPool:
     def _call(
         self,
         function: FunctionInfo,
-        header: dict[str, Any],
+        header: Invoke,
         payload: bytes,
         reason: str = REASON_BY_HAND,
         *,
@@ -367,7 +376,7 @@ class WorkerPool:
     async def _send(
         self,
         function: FunctionInfo,
-        header: dict[str, Any],
+        header: Invoke,
         payload: bytes,
         *,
         alone: bool,
@@ -414,7 +423,7 @@ class WorkerPool:
             raise UnknownFunction(f"no function {name!r} with trigger {trigger}")
         return function
 
-    def _header(self, function: FunctionInfo, instance_id: str | None = None) -> dict[str, Any]:
+    def _header(self, function: FunctionInfo, instance_id: str | None = None) -> Invoke:
         return {
             "function": function.name,
             "invocationId": str(uuid.uuid4()),

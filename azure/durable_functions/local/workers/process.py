@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.durable_functions.local import operating_system
 from azure.durable_functions.local.engine.invoker import OPEN, Gate, WorkerLost, WorkerRetired
@@ -21,6 +21,9 @@ from .worker import (
     PendingAnswers,
     WorkerFailed,
 )
+
+if TYPE_CHECKING:
+    from azure.durable_functions.local.worker.frames import Invoke
 
 logger = logging.getLogger("azure.durable_functions.local")
 
@@ -107,7 +110,7 @@ class WorkerProcess(PendingAnswers):
         """Of the worker process."""
         return self._started.process.pid
 
-    async def call(self, header: dict[str, Any], payload: bytes, after: Gate = OPEN) -> Frame:
+    async def call(self, header: Invoke, payload: bytes, after: Gate = OPEN) -> Frame:
         """Invoke a function.
 
         Raises:

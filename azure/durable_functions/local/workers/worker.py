@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from azure.durable_functions._errors import DurableFunctionsError
 from azure.durable_functions.local.engine.invoker import OPEN, Gate, WorkerLost
@@ -13,6 +13,9 @@ from azure.durable_functions.local.worker.link import Frame
 
 from .app_info import AppInfo
 from .responses import ResponseStream
+
+if TYPE_CHECKING:
+    from azure.durable_functions.local.worker.frames import Invoke
 
 END_SECONDS = 3.0
 """How long a worker may take to end by itself."""
@@ -36,7 +39,7 @@ class Worker(Protocol):
     is_retired: bool
     """The host ends it, as its code is out of date."""
 
-    async def call(self, header: dict[str, Any], payload: bytes, after: Gate = OPEN) -> Frame:
+    async def call(self, header: Invoke, payload: bytes, after: Gate = OPEN) -> Frame:
         """Invoke a function, after a commit; ``header`` lacks only the number.
 
         Raises WorkerLost.
